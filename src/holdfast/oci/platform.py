@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms: `linux/arm64/v8` as a value, and which offered one a wanted one accepts.
+
+The host's own platform is made by the caller from the machine's name (`of_machine`), so that this package stays
+free of the operating system. Source: OCI image-spec v1.1 §image-index "platform"; containerd's platform
+normalisation (x86_64 = amd64, aarch64 = arm64, arm64's default variant is v8, arm's is v7).
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from holdfast.errors import InvalidArgument
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "i686": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "armv7l": ("arm", "v7"),
+}
+_PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+
+
+class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a manifest runs on; `variant` is empty where the architecture has one kind only."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    os_version: str = msgspec.field(default="", name="os.version")
+    os_features: tuple[str, ...] = msgspec.field(default=(), name="os.features")
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    def normalised(self) -> Platform:
+        """The same platform in Go's spelling, default variants made explicit (arm) or implicit (arm64 v8)."""
+        architecture = self.architecture.lower()
+        variant = self.variant.lower()
+        if architecture in _ARCHITECTURES:
+            architecture, implied = _ARCHITECTURES[architecture]
+            variant = variant or implied
+        if architecture == "arm64" and variant in ("8", "v8"):
+            variant = ""
+        elif architecture == "arm":
+            variant = "v" + variant.removeprefix("v") if variant else "v7"
+        return Platform(self.os.lower(), architecture, variant, self.os_version, self.os_features)
+
+
+def parse(text: str) -> Platform:
+    """`os/arch[/variant]`, `arch` alone is a Linux one; raises InvalidArgument."""
+    parts = text.split("/")
+    if not 1 <= len(parts) <= 3 or not all(_PART.fullmatch(part) for part in parts):
+        raise InvalidArgument(f'"{text[:160]}" is an invalid platform: expected os/architecture[/variant]')
+    if len(parts) == 1:
+        if parts[0].lower() in ("linux", "windows", "darwin", "freebsd"):
+            return Platform(os=parts[0].lower())
+        return Platform("linux", parts[0]).normalised()
+    return Platform(parts[0], parts[1], parts[2] if len(parts) == 3 else "").normalised()
+
+
+def of_machine(machine: str) -> Platform:
+    """The platform of a host whose uname(2) machine is given."""
+    return Platform("linux", machine).normalised()
+
+
+def rank(wanted: Platform, offered: Platform) -> int | None:
+    """How well the offer fits, 0 best; None when it does not run there.
+
+    An arm host accepts its own and older variants; amd64 variants other than the wanted one only fit a wish without
+    a variant, the plain one first.
+    """
+    want, offer = wanted.normalised(), offered.normalised()
+    if want.os != offer.os or (want.architecture and want.architecture != offer.architecture):
+        return None
+    if want.variant == offer.variant or not want.architecture:
+        return 0
+    if want.architecture == "arm":
+        distance = _number(want.variant) - _number(offer.variant)
+        return distance if distance > 0 else None
+    if not offer.variant:
+        return 1
+    return 2 if not want.variant and want.architecture == "arm64" else None
+
+
+def is_match(wanted: Platform, offered: Platform) -> bool:
+    """Tells whether the offer runs where the wish is made."""
+    return rank(wanted, offered) is not None
+
+
+def _number(variant: str) -> int:
+    digits = variant.removeprefix("v")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
