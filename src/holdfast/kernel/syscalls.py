@@ -41,6 +41,11 @@ RENAMEAT2 = _number(316, 276)
 STATX = _number(332, 291)
 EXECVEAT = _number(322, 281)
 MKNODAT = _number(259, 33)
+SETGROUPS = _number(116, 159)
+SETRESUID = _number(117, 147)
+SETRESGID = _number(119, 149)
+PRLIMIT64 = _number(302, 261)
+FSTATFS = _number(138, 44)
 SETXATTRAT = 463
 # new calls: one number everywhere
 PIDFD_SEND_SIGNAL = 424
