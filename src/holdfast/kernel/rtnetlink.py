@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links, addresses, routes and neighbours as netlink messages: builders that return requests, readers that parse.
+
+Pure: nothing here touches a socket (`kernel.netlink.Socket` sends). Called by `networks.drivers`. One message makes a
+veth pair whose far end is born inside another namespace, named and with its MAC: 0.3 ms against 1.5 ms in steps.
+Source: rtnetlink(7), linux/if_link.h, linux/rtnetlink.h; kernel/test_netlink.py compares with `ip -j`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+from holdfast.kernel.netlink import (
+    CREATE,
+    EXCLUSIVE,
+    REPLACE,
+    Request,
+    attribute,
+    nested,
+    parse_attributes,
+    text_attribute,
+    u32_attribute,
+)
+
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
+
+NEWLINK, DELLINK, GETLINK = 16, 17, 18
+NEWADDR, DELADDR, GETADDR = 20, 21, 22
+NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
+NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
+GROUP_LINK, GROUP_IPV4_ADDRESS, GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
+
+IFF_UP = 0x1
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_IFALIAS = 18, 28, 20
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+_INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 4, 5
+_VETH_INFO_PEER = 1
+_BRPORT_STATE, _BRPORT_FLUSH = 1, 26
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 7, 15
+NDA_DST, NDA_LLADDR = 1, 2
+_RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
+_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_NUD_PERMANENT = 0x80
+
+
+class Link(NamedTuple):
+    ifindex: int
+    name: str
+    flags: int
+    kind: str
+    mac: str
+    mtu: int
+    master: int
+    alias: str
+
+    @property
+    def is_up(self) -> bool:
+        return bool(self.flags & IFF_UP)
+
+
+class Address(NamedTuple):
+    ifindex: int
+    address: str
+    prefix_length: int
+
+
+class Route(NamedTuple):
+    """A unicast route of the main table; `destination` is empty for the default route."""
+
+    destination: str
+    prefix_length: int
+    gateway: str
+    ifindex: int
+
+
+def _pack_address(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
+
+
+def _text_address(data: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET6 if len(data) == 16 else socket.AF_INET, data) if data else ""
+
+
+def _pack_mac(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def _link_header(index: int = 0, *, is_up: bool | None = None) -> bytes:
+    flags = IFF_UP if is_up else 0
+    return _LINK.pack(socket.AF_UNSPEC, 0, index, flags, 0 if is_up is None else IFF_UP)
+
+
+def create_bridge(name: str, *, mtu: int, mac: str = "", alias: str = "") -> Request:
+    parts = [
+        _link_header(is_up=True),
+        text_attribute(IFLA_IFNAME, name),
+        u32_attribute(IFLA_MTU, mtu),
+        nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "bridge")),
+    ]
+    if mac:
+        parts.append(attribute(IFLA_ADDRESS, _pack_mac(mac)))
+    if alias:
+        parts.append(text_attribute(IFLA_IFALIAS, alias))
+    return NEWLINK, CREATE | EXCLUSIVE, b"".join(parts)
+
+
+def create_veth(
+    name: str, *, peer_name: str, peer_mac: str, peer_netns_fd: int, master: int, mtu: int, mac: str = ""
+) -> Request:
+    """A veth pair: `name` here, up, on bridge `master`; the peer born in the namespace, still down.
+
+    A peer that is to be born up is refused with ENOTCONN, as the pair is not joined yet (veth_open, Linux 6.18).
+    """
+    peer = (
+        _link_header()
+        + text_attribute(IFLA_IFNAME, peer_name)
+        + u32_attribute(IFLA_MTU, mtu)
+        + u32_attribute(IFLA_NET_NS_FD, peer_netns_fd)
+        + (attribute(IFLA_ADDRESS, _pack_mac(peer_mac)) if peer_mac else b"")
+    )
+    payload = (
+        _link_header(is_up=True)
+        + text_attribute(IFLA_IFNAME, name)
+        + u32_attribute(IFLA_MTU, mtu)
+        + (u32_attribute(IFLA_MASTER, master) if master else b"")
+        + (attribute(IFLA_ADDRESS, _pack_mac(mac)) if mac else b"")
+        + nested(
+            IFLA_LINKINFO,
+            text_attribute(IFLA_INFO_KIND, "veth"),
+            nested(IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer)),
+        )
+    )
+    return NEWLINK, CREATE | EXCLUSIVE, payload
+
+
+def set_link(index: int, *, is_up: bool | None = None, master: int | None = None, mtu: int | None = None) -> Request:
+    payload = _link_header(index, is_up=is_up)
+    if master is not None:
+        payload += u32_attribute(IFLA_MASTER, master)
+    if mtu is not None:
+        payload += u32_attribute(IFLA_MTU, mtu)
+    return NEWLINK, 0, payload
+
+
+def disable_bridge_port(name: str) -> Request:
+    """Cuts a bridge port off and forgets what was learnt on it; unlike a delete it waits for no grace period."""
+    port = nested(
+        IFLA_LINKINFO,
+        text_attribute(_INFO_SLAVE_KIND, "bridge"),
+        nested(_INFO_SLAVE_DATA, attribute(_BRPORT_STATE, b"\0"), attribute(_BRPORT_FLUSH, b"")),
+    )
+    return NEWLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + port
+
+
+def delete_link(name: str) -> Request:
+    """Deletes a link; synchronous in the kernel, 12-20 ms for a veth: not for a hot path."""
+    return DELLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name)
+
+
+def get_link(name: str) -> Request:
+    return GETLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name)
+
+
+def get_links() -> Request:
+    return GETLINK, 0, _link_header()
+
+
+def add_address(index: int, address: str, prefix_length: int, *, broadcast: str = "") -> Request:
+    family, packed = _pack_address(address)
+    payload = _ADDRESS.pack(family, prefix_length, 0, _SCOPE_UNIVERSE, index)
+    payload += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
+    if broadcast:
+        payload += attribute(IFA_BROADCAST, _pack_address(broadcast)[1])
+    return NEWADDR, CREATE | REPLACE, payload
+
+
+def delete_address(index: int, address: str, prefix_length: int) -> Request:
+    family, packed = _pack_address(address)
+    return DELADDR, 0, _ADDRESS.pack(family, prefix_length, 0, 0, index) + attribute(IFA_LOCAL, packed)
+
+
+def get_addresses(family: int = socket.AF_INET) -> Request:
+    return GETADDR, 0, _ADDRESS.pack(family, 0, 0, 0, 0)
+
+
+def add_route(gateway: str, *, destination: str = "", prefix_length: int = 0, index: int = 0) -> Request:
+    """A route through `gateway`; without a destination the default route."""
+    family, packed = _pack_address(gateway)
+    payload = _ROUTE.pack(family, prefix_length, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _SCOPE_UNIVERSE, _RTN_UNICAST, 0)
+    payload += attribute(RTA_GATEWAY, packed)
+    if destination:
+        payload += attribute(RTA_DST, _pack_address(destination)[1])
+    if index:
+        payload += u32_attribute(RTA_OIF, index)
+    return NEWROUTE, CREATE | REPLACE, payload
+
+
+def get_routes(family: int = socket.AF_INET) -> Request:
+    return GETROUTE, 0, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def add_neighbour(index: int, address: str, mac: str) -> Request:
+    """A permanent neighbour entry."""
+    family, packed = _pack_address(address)
+    payload = _NEIGHBOUR.pack(family, index, _NUD_PERMANENT, 0, 0)
+    return NEWNEIGH, CREATE | REPLACE, payload + attribute(NDA_DST, packed) + attribute(NDA_LLADDR, _pack_mac(mac))
+
+
+def parse_link(payload: bytes) -> Link:
+    _family, _type, index, flags, _change = _LINK.unpack_from(payload)
+    found = parse_attributes(payload, _LINK.size)
+    info = parse_attributes(found.get(IFLA_LINKINFO, b""))
+    return Link(
+        ifindex=index,
+        name=_text(found.get(IFLA_IFNAME)),
+        flags=flags,
+        kind=_text(info.get(IFLA_INFO_KIND)),
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
+        mtu=_u32(found.get(IFLA_MTU)),
+        master=_u32(found.get(IFLA_MASTER)),
+        alias=_text(found.get(IFLA_IFALIAS)),
+    )
+
+
+def parse_address(payload: bytes) -> Address:
+    _family, prefix_length, _flags, _scope, index = _ADDRESS.unpack_from(payload)
+    found = parse_attributes(payload, _ADDRESS.size)
+    return Address(index, _text_address(found.get(IFA_LOCAL) or found.get(IFA_ADDRESS, b"")), prefix_length)
+
+
+def parse_route(payload: bytes) -> Route | None:
+    """The route of a dump's payload; None for tables and kinds other than the main table's unicast routes."""
+    _family, prefix_length, _source, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(payload)
+    found = parse_attributes(payload, _ROUTE.size)
+    if (_u32(found.get(RTA_TABLE)) != _RT_TABLE_MAIN and table != _RT_TABLE_MAIN) or kind != _RTN_UNICAST:
+        return None
+    return Route(
+        destination=_text_address(found.get(RTA_DST, b"")),
+        prefix_length=prefix_length,
+        gateway=_text_address(found.get(RTA_GATEWAY, b"")),
+        ifindex=_u32(found.get(RTA_OIF)),
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return value.rstrip(b"\0").decode(errors="replace") if value else ""
+
+
+def _u32(value: bytes | None) -> int:
+    return int(struct.unpack("=I", value[:4])[0]) if value else 0
