@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the flags of `run` and `create` into the body of `POST /containers/create`.
+
+Reads the files that flags name (`--env-file`, `--label-file`, `seccomp=FILE`) and the environment; otherwise pure.
+Source: Engine API v1.51 ContainerCreate; the flags' grammar as in the docker CLI.
+"""
+
+from __future__ import annotations
+
+import os
+
+from holdfast import errors
+from holdfast.cli import mount_flags, port_flags, units
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from holdfast.cli.flags import Values
+
+
+def build(values: Values, arguments: list[str]) -> dict[str, Any]:
+    """The whole create body; `arguments` are the image and its command."""
+    exposed, bindings = port_flags.parse(values["publish"], values["expose"])
+    networks = values["network"] + values["net"]
+    host = _host_config(values, bindings, networks)
+    attached = [stream.lower() for stream in values["attach"]]
+    for stream in attached:
+        if stream not in ("stdin", "stdout", "stderr"):
+            raise errors.InvalidArgument(f"valid streams are STDIN, STDOUT and STDERR: {stream}")
+    detached = _detached(values)
+    attach_all = not attached and not detached
+    body: dict[str, Any] = {
+        "Hostname": values["hostname"],
+        "Domainname": values["domainname"],
+        "User": values["user"],
+        "AttachStdin": "stdin" in attached or (attach_all and values["interactive"]),
+        "AttachStdout": "stdout" in attached or attach_all,
+        "AttachStderr": "stderr" in attached or attach_all,
+        "ExposedPorts": {port: {} for port in exposed},
+        "Tty": values["tty"],
+        "OpenStdin": values["interactive"],
+        "StdinOnce": values["interactive"] and not detached,
+        "Env": environment(values["env-file"], values["env"]),
+        "Cmd": arguments[1:] or None,
+        "Image": arguments[0],
+        "WorkingDir": values["workdir"],
+        "Labels": pairs(_file_lines(values["label-file"]) + values["label"]),
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": _endpoints(values, networks)},
+    }
+    if values.was_set("entrypoint"):
+        body["Entrypoint"] = [values["entrypoint"]] if values["entrypoint"] else [""]
+    if values["stop-signal"]:
+        body["StopSignal"] = values["stop-signal"]
+    if values.was_set("stop-timeout"):
+        body["StopTimeout"] = values["stop-timeout"]
+    volumes: dict[str, dict[str, str]] = {spec: {} for spec in values["volume"] if ":" not in spec}
+    if volumes:
+        body["Volumes"] = volumes
+    if values["mac-address"]:
+        body["MacAddress"] = values["mac-address"]
+    health = _health(values)
+    if health is not None:
+        body["Healthcheck"] = health
+    return body
+
+
+def _detached(values: Values) -> bool:
+    try:
+        return bool(values["detach"])
+    except KeyError:
+        return False
+
+
+def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], networks: list[str]) -> dict[str, Any]:
+    memory = _bytes(values["memory"])
+    host: dict[str, Any] = {
+        "Binds": [spec for spec in values["volume"] if ":" in spec] or None,
+        "Mounts": [mount_flags.parse(text) for text in values["mount"]],
+        "Tmpfs": dict(_split_once(text, ":") for text in values["tmpfs"]),
+        "VolumesFrom": values["volumes-from"] or None,
+        "VolumeDriver": values["volume-driver"],
+        "ContainerIDFile": values["cidfile"],
+        "LogConfig": {"Type": values["log-driver"], "Config": pairs(values["log-opt"])},
+        "NetworkMode": _network_name(networks[0]) if networks else "default",
+        "PortBindings": bindings,
+        "PublishAllPorts": values["publish-all"],
+        "RestartPolicy": restart_policy(values["restart"]),
+        "AutoRemove": values["rm"],
+        "CapAdd": values["cap-add"] or None,
+        "CapDrop": values["cap-drop"] or None,
+        "CgroupnsMode": values["cgroupns"],
+        "Dns": values["dns"],
+        "DnsOptions": values["dns-option"],
+        "DnsSearch": values["dns-search"],
+        "ExtraHosts": values["add-host"] or None,
+        "GroupAdd": values["group-add"] or None,
+        "IpcMode": values["ipc"],
+        "Links": values["link"] or None,
+        "OomScoreAdj": values["oom-score-adj"],
+        "PidMode": values["pid"],
+        "Privileged": values["privileged"],
+        "ReadonlyRootfs": values["read-only"],
+        "SecurityOpt": [_security_option(text) for text in values["security-opt"]] or None,
+        "StorageOpt": pairs(values["storage-opt"]),
+        "Sysctls": pairs(values["sysctl"]),
+        "UTSMode": values["uts"],
+        "UsernsMode": values["userns"],
+        "ShmSize": _bytes(values["shm-size"]),
+        "Runtime": values["runtime"],
+        "Annotations": pairs(values["annotation"]),
+        "Memory": memory,
+        "MemoryReservation": _bytes(values["memory-reservation"]),
+        "MemorySwap": -1 if values["memory-swap"] == "-1" else _bytes(values["memory-swap"]),
+        "CpuShares": values["cpu-shares"],
+        "NanoCpus": nano_cpus(values["cpus"]),
+        "CpuPeriod": values["cpu-period"],
+        "CpuQuota": values["cpu-quota"],
+        "CpuRealtimePeriod": values["cpu-rt-period"],
+        "CpuRealtimeRuntime": values["cpu-rt-runtime"],
+        "CpusetCpus": values["cpuset-cpus"],
+        "CpusetMems": values["cpuset-mems"],
+        "CgroupParent": values["cgroup-parent"],
+        "BlkioWeight": values["blkio-weight"],
+        "BlkioWeightDevice": [_weight_device(text) for text in values["blkio-weight-device"]],
+        "BlkioDeviceReadBps": [_rate_device(text, is_bytes=True) for text in values["device-read-bps"]],
+        "BlkioDeviceWriteBps": [_rate_device(text, is_bytes=True) for text in values["device-write-bps"]],
+        "BlkioDeviceReadIOps": [_rate_device(text, is_bytes=False) for text in values["device-read-iops"]],
+        "BlkioDeviceWriteIOps": [_rate_device(text, is_bytes=False) for text in values["device-write-iops"]],
+        "Devices": [device(text) for text in values["device"]],
+        "DeviceCgroupRules": values["device-cgroup-rule"] or None,
+        "DeviceRequests": _gpus(values["gpus"]),
+        "Ulimits": [_ulimit(text) for text in values["ulimit"]],
+    }
+    if values.was_set("memory-swappiness"):
+        host["MemorySwappiness"] = values["memory-swappiness"]
+    if values["oom-kill-disable"]:
+        host["OomKillDisable"] = True
+    if values.was_set("pids-limit"):
+        host["PidsLimit"] = values["pids-limit"]
+    if values["init"]:
+        host["Init"] = True
+    return host
+
+
+def _endpoints(values: Values, networks: list[str]) -> dict[str, Any]:
+    endpoints: dict[str, Any] = {}
+    for text in networks:
+        endpoint: dict[str, Any] = {}
+        if "=" in text:
+            for part in text.split(","):
+                key, value = _split_once(part, "=")
+                if key in ("ip", "ip6"):
+                    endpoint.setdefault("IPAMConfig", {})["IPv4Address" if key == "ip" else "IPv6Address"] = value
+                elif key == "alias":
+                    endpoint.setdefault("Aliases", []).append(value)
+                elif key == "mac-address":
+                    endpoint["MacAddress"] = value
+                elif key == "gw-priority":
+                    endpoint["GwPriority"] = int(value)
+                elif key == "driver-opt":
+                    endpoint.setdefault("DriverOpts", {}).update([_split_once(value, "=")])
+                elif key != "name":
+                    raise errors.InvalidArgument(f'invalid field key {key} in "--network {text}"')
+        endpoints[_network_name(text)] = endpoint
+    first = endpoints.setdefault(_network_name(networks[0]) if networks else "default", {})
+    aliases = values["network-alias"] + values["net-alias"]
+    if aliases:
+        first["Aliases"] = aliases
+    for flag, key in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
+        if values[flag]:
+            first.setdefault("IPAMConfig", {})[key] = values[flag]
+    if values["link-local-ip"]:
+        first.setdefault("IPAMConfig", {})["LinkLocalIPs"] = values["link-local-ip"]
+    return {name: endpoint for name, endpoint in endpoints.items() if endpoint or len(endpoints) > 1}
+
+
+def _network_name(text: str) -> str:
+    if "=" not in text:
+        return text
+    named = dict(_split_once(part, "=") for part in text.split(","))
+    if "name" not in named:
+        raise errors.InvalidArgument(f'network name is missing in "--network {text}": write name=NETWORK')
+    return named["name"]
+
+
+def _health(values: Values) -> dict[str, Any] | None:
+    if values["no-healthcheck"]:
+        if values["health-cmd"]:
+            raise errors.InvalidArgument("--no-healthcheck conflicts with --health-* options")
+        return {"Test": ["NONE"]}
+    health: dict[str, Any] = {}
+    if values["health-cmd"]:
+        health["Test"] = ["CMD-SHELL", values["health-cmd"]]
+    for flag, key in (
+        ("health-interval", "Interval"),
+        ("health-timeout", "Timeout"),
+        ("health-start-period", "StartPeriod"),
+        ("health-start-interval", "StartInterval"),
+    ):
+        if values[flag]:
+            health[key] = units.parse_duration(values[flag])
+    if values["health-retries"]:
+        health["Retries"] = values["health-retries"]
+    return health or None
+
+
+def _split_once(text: str, mark: str) -> tuple[str, str]:
+    key, _, value = text.partition(mark)
+    return key, value
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """["a=1", "b"] becomes {"a": "1", "b": ""}."""
+    return dict(_split_once(text, "=") for text in texts)
+
+
+def _file_lines(paths: Iterable[str]) -> list[str]:
+    lines: list[str] = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                lines += [line.lstrip() for line in file.read().splitlines()]
+        except OSError as error:
+            raise errors.InvalidArgument(f"open {path}: {(error.strerror or '').lower()}") from error
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def environment(files: Iterable[str], given: Iterable[str]) -> list[str]:
+    """`--env-file` lines, then `-e`; a bare NAME takes its value from our own environment, or is left out."""
+    result: list[str] = []
+    for text in [*_file_lines(files), *given]:
+        if not text.partition("=")[0]:
+            raise errors.InvalidArgument(f"invalid environment variable: {text}")
+        if "=" in text:
+            result.append(text)
+        elif text in os.environ:
+            result.append(f"{text}={os.environ[text]}")
+    return result
+
+
+def _bytes(text: str) -> int:
+    return units.parse_bytes(text) if text else 0
+
+
+def nano_cpus(text: str) -> int:
+    """ "1.5" CPUs in billionths."""
+    if not text:
+        return 0
+    try:
+        value = float(text)
+    except ValueError:
+        raise errors.InvalidArgument(
+            f'invalid argument "{text}" for "--cpus" flag: failed to parse "{text}" as a number'
+        ) from None
+    return round(value * 1e9)
+
+
+def restart_policy(text: str) -> dict[str, Any]:
+    """ "on-failure:3" as the API wants it."""
+    name, _, count = text.partition(":")
+    if count and not count.isdigit():
+        raise errors.InvalidArgument("maximum retry count must be an integer")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def device(text: str) -> dict[str, str]:
+    """HOST[:CONTAINER[:rwm]]."""
+    host, _, rest = text.partition(":")
+    container, _, permissions = rest.partition(":")
+    if container and not permissions and not set(container) - set("rwm"):
+        container, permissions = "", container
+    if set(permissions) - set("rwm"):
+        raise errors.InvalidArgument(f"invalid device mode: {permissions}")
+    return {"PathOnHost": host, "PathInContainer": container or host, "CgroupPermissions": permissions or "rwm"}
+
+
+def _weight_device(text: str) -> dict[str, Any]:
+    path, _, weight = text.rpartition(":")
+    if not path or not weight.isdigit():
+        raise errors.InvalidArgument(f"bad format: {text}: write PATH:WEIGHT")
+    return {"Path": path, "Weight": int(weight)}
+
+
+def _rate_device(text: str, *, is_bytes: bool) -> dict[str, Any]:
+    path, _, rate = text.rpartition(":")
+    if not path:
+        raise errors.InvalidArgument(f"bad format: {text}: write PATH:RATE")
+    return {"Path": path, "Rate": units.parse_bytes(rate) if is_bytes else int(rate)}
+
+
+def _ulimit(text: str) -> dict[str, Any]:
+    name, mark, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        low = int(soft)
+        high = int(hard) if hard else low
+    except ValueError:
+        raise errors.InvalidArgument(f"invalid ulimit argument: {text}") from None
+    if not mark:
+        raise errors.InvalidArgument(f"invalid ulimit argument: {text}")
+    return {"Name": name, "Soft": low, "Hard": high}
+
+
+def _gpus(text: str) -> list[dict[str, Any]] | None:
+    if not text:
+        return None
+    count = -1 if text == "all" else int(text)
+    return [{"Driver": "", "Count": count, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}]
+
+
+def _security_option(text: str) -> str:
+    key, mark, value = text.partition("=")
+    if key == "seccomp" and mark and value not in ("unconfined", "builtin"):
+        try:
+            with open(value, encoding="utf-8") as file:
+                return "seccomp=" + file.read()
+        except OSError as error:
+            raise errors.InvalidArgument(
+                f"opening seccomp profile ({value}) failed: {(error.strerror or '').lower()}"
+            ) from error
+    return text
