@@ -16,7 +16,7 @@ from holdfast.client.http import Connection, Response
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from holdfast.client.http import Stream
 
@@ -55,8 +55,12 @@ def query_string(values: Mapping[str, Any]) -> str:
     return "?" + "&".join(parts) if parts else ""
 
 
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
 def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return value if _is_list(value) else [value]
 
 
 class Api:

@@ -39,8 +39,8 @@ def run(session: Session, values: Values, _arguments: list[str]) -> int:
     else:
         print(_block("Client: Holdfast", client))
         if server is not None:
-            platform_name: dict[str, str] = server.get("Platform") or {}
-        print(_block("\nServer: " + (platform_name.get("Name") or "Engine"), server))
+            named: dict[str, str] = server.get("Platform") or {}
+            print(_block("\nServer: " + (named.get("Name") or "Engine"), server))
     if failure:
         session.say(f"hold: {failure}")
         return 1
