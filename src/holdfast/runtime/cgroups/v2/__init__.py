@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cgroup version 2: one module per controller, `hierarchy` makes cgroups, `cgroup` is one of them."""
