@@ -23,7 +23,7 @@ DEPTH_LIMIT = 100
 
 T = TypeVar("T")
 _Walk = Callable[[Any], Any]
-_ZEROS: dict[object, Callable[[], object]] = {str: str, int: int, float: float, bool: bool}
+_ZEROS: dict[object, Callable[[], object]] = {kind: kind for kind in (str, int, float, bool, list, dict)}
 
 
 def decode(data: bytes, kind: type[T]) -> T:
@@ -112,7 +112,7 @@ def _plan(kind: object) -> tuple[_Walk | None, Callable[[], object]]:
         return _plan_items(arguments[0]), list
     if origin is dict:
         return _plan_values(arguments[1]), dict
-    return None, _ZEROS.get(kind, kind if kind in (list, dict) else _none)  # pyright: ignore[reportReturnType]
+    return None, _ZEROS.get(cast("object", kind), _none)
 
 
 def _none() -> None:

@@ -95,7 +95,8 @@ def split_version(target: str) -> tuple[str, str]:
 def check_version(given: str) -> tuple[int, int]:
     """The version as numbers; InvalidArgument with Docker's texts when it is older or newer than we speak."""
     found = _NUMBERS.match(given)
-    version = (int(found[1][:9]), int((found[2] or "0")[:9])) if found else (0, 0)
+    major, minor = (found[1], found[2] or "0") if found else ("0", "0")
+    version = (int(major[:9]), int(minor[:9]))
     if version < MINIMUM:
         raise InvalidArgument(
             f"client version {given} is too old. Minimum supported API version is {dotted(MINIMUM)}, "
