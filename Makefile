@@ -1,0 +1,40 @@
+# `make help` lists everything. The tests need root and a Linux kernel; they install what they miss.
+PYTHON := .venv/bin/python
+JOBS ?= 4
+
+.PHONY: help setup check lint types imports unit test kernel compat bench clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup:  ## Set the checkout up with everything that the targets below need
+	@scripts/setup dev
+
+check: lint types imports unit  ## Lint, types, import contracts and unit tests, in under a minute
+
+lint: setup  ## ruff: rules and format
+	.venv/bin/ruff check src tests bench scripts
+	.venv/bin/ruff format --check src tests bench scripts
+
+types: setup  ## pyright, strict
+	.venv/bin/pyright src
+
+imports: setup  ## The floors and the other import contracts
+	.venv/bin/lint-imports
+
+unit: setup  ## Unit tests: no root, no network
+	$(PYTHON) -m pytest -n $(JOBS) --ignore tests/kernel --ignore tests/contracts --ignore tests/compat --ignore tests/stories tests
+
+kernel: setup  ## Tests on the real kernel, as root
+	$(PYTHON) -m pytest -n $(JOBS) tests/kernel tests/contracts tests/stories
+
+compat: setup  ## The same scripts against dockerd and Holdfast
+	$(PYTHON) -m pytest tests/compat
+
+test: check kernel compat  ## Everything
+
+bench: setup  ## Side by side with a real dockerd; prints a table of medians and ratios
+	$(PYTHON) bench/run.py
+
+clean:  ## Remove the environment and caches
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: each function does one thing once on one side and returns seconds (or bytes)."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sides import private_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sides import Side
+
+IMAGE = "busybox:1.37.0-musl"
+LINES = 300_000
+
+
+def _timed(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def api_life(side: Side, network: str) -> float:
+    """create, start, wait, delete on one kept connection."""
+
+    def life() -> None:
+        body = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"NetworkMode": network}}
+        identity = side.api.call("POST", "/containers/create", body=body)["Id"]
+        side.api.call("POST", f"/containers/{identity}/start")
+        side.api.call("POST", f"/containers/{identity}/wait")
+        side.api.call("DELETE", f"/containers/{identity}")
+
+    return _timed(life)
+
+
+def cli_run(side: Side, *flags: str) -> float:
+    """docker run --rm IMAGE true."""
+    return _timed(lambda: side.docker("run", "--rm", *flags, IMAGE, "true"))
+
+
+def cli_parallel_runs(side: Side) -> float:
+    """20 x docker run --rm, 8 at once."""
+
+    def runs() -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: side.docker("run", "--rm", IMAGE, "true"), range(20)))
+
+    return _timed(runs)
+
+
+class Running:
+    """One sleeping container for the measurements that need one."""
+
+    def __init__(self, side: Side, *flags: str) -> None:
+        self._side = side
+        self.identity = side.docker("run", "-d", *flags, IMAGE, "sleep", "100000").stdout.decode().strip()
+
+    def __enter__(self) -> str:
+        return self.identity
+
+    def __exit__(self, *_: object) -> None:
+        self._side.docker("rm", "-f", self.identity)
+
+
+def api_exec(side: Side, identity: str) -> float:
+    """exec create, start, until its stream ends, inspect."""
+
+    def run() -> None:
+        body = {"Cmd": ["true"], "AttachStdout": True, "AttachStderr": True}
+        made = side.api.call("POST", f"/containers/{identity}/exec", body=body)["Id"]
+        upgraded = side.api.upgrade(f"/exec/{made}/start", body={"Detach": False})
+        while upgraded.stream.recv(4096):
+            pass
+        upgraded.stream.close()
+        assert side.api.call("GET", f"/exec/{made}/json")["ExitCode"] == 0
+
+    return _timed(run)
+
+
+def cli_exec(side: Side, identity: str) -> float:
+    """docker exec C true."""
+    return _timed(lambda: side.docker("exec", identity, "true"))
+
+
+def api_list(side: Side) -> float:
+    """GET /containers/json?all=1."""
+    return _timed(lambda: side.api.call("GET", "/containers/json", query={"all": True}))
+
+
+def cli_remove_running(side: Side) -> float:
+    """docker rm -f of a running container."""
+    identity = side.docker("run", "-d", IMAGE, "sleep", "100000").stdout.decode().strip()
+    return _timed(lambda: side.docker("rm", "-f", identity))
+
+
+def load(side: Side, archive: Path, image: str) -> float:
+    """docker load of an image that is not there, until the disk has it."""
+
+    def act() -> None:
+        with open(archive, "rb") as file:
+            side.docker("load", stdin=file)
+        subprocess.run(["sync"], check=True)
+
+    subprocess.run(["sync"], check=True)
+    seconds = _timed(act)
+    side.docker("rmi", "-f", image)
+    return seconds
+
+
+def pull(side: Side, reference: str) -> float:
+    """docker pull of an image that is not there, from a registry in the daemon's own namespace."""
+    subprocess.run(["sync"], check=True)
+    seconds = _timed(lambda: (side.docker("pull", "-q", reference), subprocess.run(["sync"], check=True)))
+    side.docker("rmi", "-f", reference)
+    return seconds
+
+
+def write_logs(side: Side) -> tuple[float, float]:
+    """A container that writes 300 000 lines of 100 bytes, detached: seconds to its end, seconds to read them back."""
+    script = f"i=0; l=$(printf %099d 7); yes $l | head -n {LINES}"
+
+    def write() -> None:
+        side.docker("run", "--name", "bench-logs", "-d", IMAGE, "sh", "-c", script)
+        side.docker("wait", "bench-logs")
+
+    written = _timed(write)
+    read = _timed(lambda: side.docker("logs", "bench-logs"))
+    lines = side.docker("logs", "bench-logs").stdout.count(b"\n")
+    side.docker("rm", "-f", "bench-logs")
+    if lines != LINES:
+        raise RuntimeError(f"{side.name}: {lines} of {LINES} lines came back")
+    return written, read
+
+
+def daemon_memory(side: Side) -> float:
+    """Private memory of the daemon's own processes, in bytes."""
+    return private_bytes(side.daemon_pids())
+
+
+def shim_memory(side: Side) -> float:
+    """Private memory of one idle container's shim, in bytes."""
+    before = set(side.shim_pids())
+    with Running(side):
+        time.sleep(1)
+        return private_bytes([pid for pid in side.shim_pids() if pid not in before])

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holdfast and a real dockerd side by side, in one run, with the docker CLI (or the bare API) as the client of both.
+
+Prints a Markdown table of medians and ratios. Rounds alternate between the sides, so that whatever else the machine does hits both.
+    bench/run.py [--quick] [NAME…]      only the measures whose names contain one of the words
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import measures
+from archive import big_image
+from sides import SHARED, STATE, Dockerd, Holdfastd, Side
+
+Row = tuple[str, str, float, float, float | None]
+
+
+class Bench:
+    """Collects rows: name, unit, peer's median, ours, and the budget for ours / peer's."""
+
+    def __init__(self, sides: tuple[Side, Side], *, rounds: int, words: list[str]) -> None:
+        self.peer, self.ours = sides
+        self._rounds = rounds
+        self._words = words
+        self.rows: list[Row] = []
+
+    def wants(self, name: str) -> bool:
+        return not self._words or any(word in name for word in self._words)
+
+    def measure(
+        self,
+        name: str,
+        act: measures.Callable[[Side], float],
+        budget: float | None,
+        *,
+        rounds: int = 0,
+        unit: str = "ms",
+    ) -> None:
+        """Runs `act` on both sides in turn; the first round is for warming up and does not count."""
+        if not self.wants(name):
+            return
+        results: dict[str, list[float]] = {"dockerd": [], "holdfast": []}
+        for round_number in range((rounds or self._rounds) + 1):
+            for side in (self.peer, self.ours):
+                value = act(side)
+                if round_number or rounds == 1:
+                    results[side.name].append(value)
+        self.add(name, statistics.median(results["dockerd"]), statistics.median(results["holdfast"]), budget, unit)
+
+    def add(self, name: str, peer: float, ours: float, budget: float | None, unit: str) -> None:
+        scale = 1e3 if unit == "ms" else 1e-6
+        self.rows.append((name, unit, peer * scale, ours * scale, budget))
+        print(_line(self.rows[-1]), file=sys.stderr, flush=True)
+
+
+def _line(row: Row) -> str:
+    name, unit, peer, ours, budget = row
+    ratio = ours / peer if peer else float("nan")
+    verdict = "" if budget is None else ("yes" if ratio <= budget else "**no**")
+    wanted = "" if budget is None else (f"≤ 1/{round(1 / budget)}" if budget <= 0.5 else f"≤ {budget:g}")
+    shown = f"1/{1 / ratio:.1f}" if ratio < 0.7 else f"{ratio:.2f}"
+    return f"| {name} | {peer:.1f} {unit} | {ours:.1f} {unit} | {shown} | {wanted} | {verdict} |"
+
+
+def run_measures(bench: Bench, *, quick: bool) -> None:
+    """Every row of the table, in its order."""
+    few = 2 if quick else 5
+    for network, budget in (("bridge", 1 / 12), ("none", 1 / 12)):
+        bench.measure(f"API life ({network})", lambda side, n=network: measures.api_life(side, n), budget)
+    for label, flags, budget in (
+        ("bridge", (), 1 / 7),
+        ("port", ("-p", "18080:80"), 1 / 7),
+        ("none", ("--network", "none"), 1 / 5),
+        ("host", ("--network", "host"), 1 / 5),
+    ):
+        bench.measure(f"CLI run --rm ({label})", lambda side, f=flags: measures.cli_run(side, *f), budget)
+    bench.measure("CLI 20 × run --rm, 8 at once", measures.cli_parallel_runs, 1 / 5, rounds=few)
+    if bench.wants("exec"):
+        with measures.Running(bench.peer) as peer_id, measures.Running(bench.ours) as our_id:
+            ids = {"dockerd": peer_id, "holdfast": our_id}
+            bench.measure("API exec", lambda side: measures.api_exec(side, ids[side.name]), 1 / 4)
+            bench.measure("CLI exec", lambda side: measures.cli_exec(side, ids[side.name]), 1 / 2)
+    bench.measure("CLI rm -f, running", measures.cli_remove_running, 1 / 4)
+    if bench.wants("list of 100"):
+        for side in (bench.peer, bench.ours):
+            for number in range(100):
+                side.api.call(
+                    "POST", "/containers/create", query={"name": f"bench-{number}"}, body={"Image": measures.IMAGE}
+                )
+        bench.measure("API list of 100", measures.api_list, 1 / 5)
+        for side in (bench.peer, bench.ours):
+            for number in range(100):
+                side.api.call("DELETE", f"/containers/bench-{number}")
+    if bench.wants("logs"):
+        pairs = {"dockerd": [], "holdfast": []}
+        for _ in range(few):
+            for side in (bench.peer, bench.ours):
+                pairs[side.name].append(measures.write_logs(side))
+        for index, (label, budget) in enumerate((("logs: write 300 000 lines", 1.0), ("logs: read them", 0.6))):
+            medians = [statistics.median(pair[index] for pair in pairs[side.name]) for side in (bench.peer, bench.ours)]
+            bench.add(label, medians[0], medians[1], budget, "ms")
+    bench.measure("memory: one idle shim", measures.shim_memory, None, rounds=2, unit="MB")
+    bench.measure("memory: daemon", measures.daemon_memory, 1.0, rounds=1, unit="MB")
+
+
+def run_image_measures(bench: Bench, *, quick: bool) -> None:
+    """Load and pull of a 180 MB image of 12 000 files."""
+    rounds = 1 if quick else 3
+    if not (bench.wants("load") or bench.wants("pull")):
+        return
+    archive, name = big_image(STATE)
+    bench.measure("load 180 MB, 12 000 files", lambda side: measures.load(side, archive, name), 1.0, rounds=rounds)
+    if not bench.wants("pull"):
+        return
+    registries = [_start_registry(side) for side in (bench.peer, bench.ours)]
+    try:
+        reference = "127.0.0.1:5055/bench/big:latest"
+        for side in (bench.peer, bench.ours):
+            command = [
+                "skopeo",
+                "copy",
+                "-q",
+                "--dest-tls-verify=false",
+                f"docker-archive:{archive}",
+                f"docker://{reference}",
+            ]
+            subprocess.run(["nsenter", f"--net=/run/netns/{side.netns}", *command], check=True)
+        bench.measure(
+            "pull of the same, loopback registry", lambda side: measures.pull(side, reference), 1.0, rounds=rounds
+        )
+    finally:
+        for registry in registries:
+            registry.terminate()
+            registry.wait()
+
+
+def _start_registry(side: Side) -> subprocess.Popen[bytes]:
+    root = STATE / f"registry-{side.name}"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    config = root / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\nhttp: {{addr: '127.0.0.1:5055'}}\n"
+    )
+    command = ["nsenter", f"--net=/run/netns/{side.netns}", "docker-registry", "serve", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main() -> int:
+    """Runs the bench and prints the table."""
+    parser = argparse.ArgumentParser(description="Holdfast beside dockerd, in one run")
+    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("words", nargs="*", help="only measures whose name contains one of these")
+    options = parser.parse_args()
+    STATE.mkdir(parents=True, exist_ok=True)
+    peer, ours = Dockerd(), Holdfastd()
+    bench = Bench((peer, ours), rounds=5 if options.quick else 15, words=options.words)
+    try:
+        layout = SHARED / "images" / "busybox-1.37.0-musl"
+        image_tar = STATE / "busybox.tar"
+        command = [
+            "skopeo",
+            "copy",
+            "-q",
+            f"oci:{layout}:{measures.IMAGE}",
+            f"docker-archive:{image_tar}:{measures.IMAGE}",
+        ]
+        image_tar.unlink(missing_ok=True)
+        subprocess.run(command, check=True)
+        for side in (peer, ours):
+            side.docker("load", "-i", str(image_tar))
+        run_measures(bench, quick=options.quick)
+        run_image_measures(bench, quick=options.quick)
+    finally:
+        ours.stop()
+        peer.stop()
+    version = subprocess.run(["docker", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    print(f"\nMedians, one run, client {version}:\n")
+    print("| measure | dockerd 28.5 | Holdfast | ratio | budget | held |\n|---|---:|---:|---:|---|---|")
+    for row in bench.rows:
+        print(_line(row))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main())
