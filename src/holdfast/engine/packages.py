@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of all packages that `daemon.wiring` builds once; routes pick from it what a job needs.
+
+It has no methods and never gets any: a use case is a job in `engine.jobs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast import content, images, metadata, volumes
+    from holdfast.containers.store import Containers
+    from holdfast.distribution.pull import Puller
+    from holdfast.engine.events import Events
+    from holdfast.engine.networking import NetworkWorker
+    from holdfast.shim.client import Spawner
+    from holdfast.snapshots.driver import Driver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The daemon's options that jobs look at, under dockerd's names.
+
+    `runtimes`: name of each runc-like program by its path; `runc` without an entry is our own ("native").
+    `cgroup_parent`: where containers' control groups go on every hierarchy. `shutdown_timeout_seconds` as dockerd's.
+    """
+
+    data_root: Path
+    exec_root: Path
+    cgroup_parent: str = "/docker"
+    default_runtime: str = "runc"
+    runtimes: Mapping[str, str] = field(default_factory=dict[str, str])
+    log_driver: str = "json-file"
+    log_options: Mapping[str, str] = field(default_factory=dict[str, str])
+    default_shm_bytes: int = 64 << 20
+    default_ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    labels: tuple[str, ...] = ()
+
+    def container_directory(self, container_id: str) -> Path:
+        """Where a container's logs, hosts, hostname and resolv.conf live."""
+        return self.data_root / "containers" / container_id
+
+    def shim_directory(self, container_id: str) -> Path:
+        """Where a running container's shim keeps its socket and its exit status."""
+        return self.exec_root / "shims" / container_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """Everything that jobs work with."""
+
+    config: Settings
+    metadata: metadata.Store
+    content: content.Store
+    snapshots: Driver
+    images: images.Store
+    containers: Containers
+    networks: NetworkWorker
+    volumes: volumes.Store
+    distribution: Puller
+    spawner: Spawner
+    events: Events

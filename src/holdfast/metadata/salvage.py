@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to do with a database file that is damaged: keep it for a look, take every readable row over into a new one.
+
+Called by `store` before it opens the file. It never raises because of the file's content. The scan goes by row id in
+both directions, so one broken page costs the rows on it and not those behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+_Row = tuple[int, str, str, bytes, int]
+_COLUMNS = "id, bucket, key, document, checksum"
+
+
+def check(path: Path, schema: str) -> Path | None:
+    """Leaves a sound or absent file alone; else replaces it by what could be read and returns where the old one is."""
+    if not path.exists() or _is_sound(path):
+        return None
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            os.replace(source, aside.with_name(aside.name + suffix))
+    rows = read_rows(aside)
+    fresh = sqlite3.connect(path, isolation_level=None)
+    try:
+        fresh.execute("PRAGMA journal_mode = WAL")
+        fresh.execute(schema)
+        fresh.execute("BEGIN IMMEDIATE")
+        fresh.executemany(f"INSERT OR IGNORE INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)
+        fresh.execute("COMMIT")
+    finally:
+        fresh.close()
+    return aside
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        connection = sqlite3.connect(path)
+        try:
+            return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError:
+        return False
+
+
+def read_rows(path: Path) -> list[_Row]:
+    """Every row that can still be read, by ascending id; an unreadable file gives none."""
+    found: dict[int, _Row] = {}
+    try:
+        connection = sqlite3.connect(path)
+    except sqlite3.DatabaseError:
+        return []
+    try:
+        _scan(connection, found, "ASC")
+        _scan(connection, found, "DESC")
+    finally:
+        connection.close()
+    return [found[number] for number in sorted(found)]
+
+
+def _scan(connection: sqlite3.Connection, found: dict[int, _Row], direction: str) -> None:
+    """Adds rows until the first broken page seen from this side."""
+    try:
+        cursor = connection.execute(f"SELECT {_COLUMNS} FROM records ORDER BY id {direction}")
+        for row in cursor:
+            if isinstance(row[3], bytes) and isinstance(row[1], str) and isinstance(row[2], str):
+                found.setdefault(row[0], row)
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return
