@@ -8,6 +8,7 @@ snapshot drivers do. Source: fsopen(2), fsconfig(2), fsmount(2), open_tree(2), m
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import struct
@@ -239,3 +240,10 @@ def set_attributes(
     attributes = struct.pack("QQQQ", add, remove, propagation, userns_fd)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     syscalls.call(syscalls.MOUNT_SETATTR, mount_fd, b"", flags, attributes, len(attributes))
+
+
+def magic(fd: int) -> int:
+    """The type of the file system that an open descriptor stands on (statfs(2)'s f_type)."""
+    answer = ctypes.create_string_buffer(256)
+    syscalls.call(syscalls.FSTATFS, fd, answer)
+    return int.from_bytes(answer.raw[:8], "little")
