@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of a pull: resolve, fetch layers in parallel, unpack each as soon as it and those below it are there.
+
+Blocking; runs in the caller's thread plus two small pools shared by all pulls. A layer wanted by several pulls is
+fetched and unpacked once. Whatever landed before a failure or a cancellation stays and is not fetched again.
+Nothing is named before everything is verified. Called by `engine.jobs.pull`.
+Source: OCI distribution-spec v1.1 §pull; the message stream of dockerd 28.5 (tests/distribution/data).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast import content
+from holdfast.distribution import blobs, retry
+from holdfast.distribution import progress as messages
+from holdfast.distribution.answers import Refused
+from holdfast.distribution.auth import Authenticator
+from holdfast.distribution.cancellation import Cancellation, Cancelled
+from holdfast.distribution.credentials import ANONYMOUS, Credentials
+from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints
+from holdfast.distribution.flights import Flights, settle
+from holdfast.distribution.progress import Meter, Progress, silent
+from holdfast.distribution.remote import RegistryDown, Remote
+from holdfast.distribution.resolve import Resolved, resolve, translated
+from holdfast.distribution.transport import HTTP, Transport, Unreachable
+from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument
+from holdfast.oci import digest as digests
+from holdfast.oci import image as documents
+from holdfast.oci import platform as platforms
+from holdfast.oci import strict
+from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+from holdfast.oci.platform import Platform
+from holdfast.oci.reference import Reference
+
+UNPACK_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullResult:
+    """What a reference stood for; `is_newer` is false when it stood for the same image before."""
+
+    digest: Digest
+    image_id: Digest
+    is_newer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    descriptor: Descriptor
+    diff_id: Digest
+    chain_id: Digest
+    parent: Digest | None
+
+    @property
+    def identifier(self) -> str:
+        return digests.short(self.descriptor.digest)
+
+
+class Images(Protocol):
+    """What a pull needs of `images.Store`."""
+
+    def has(self, image_id: Digest) -> bool:
+        """Tells whether the image is registered."""
+        ...
+
+    def has_chain(self, chain_id: Digest) -> bool:
+        """Tells whether the layers up to this one are unpacked."""
+        ...
+
+    def unpack_layer(
+        self, descriptor: Descriptor, parent: Digest | None, diff_id: Digest, on_read: Callable[[int], None]
+    ) -> Digest:
+        """Unpacks a blob of the content store on its parent; `on_read` gets the blob's bytes read so far."""
+        ...
+
+    def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
+        """Gives an unpacked image its names; false when they were its own before."""
+        ...
+
+
+class Puller:
+    """Pulls for one daemon; thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        store: content.Store,
+        images: Images,
+        config: RegistryConfig | None = None,
+        http: HTTP | None = None,
+        policy: retry.Policy | None = None,
+    ) -> None:
+        self._store = store
+        self._images = images
+        self._config = config or RegistryConfig()
+        self._http = http or Transport(
+            certs_dir=self._config.certs_dir, connections=self._config.max_concurrent_downloads + 1
+        )
+        self._policy = policy or retry.Policy()
+        self._download_pool = ThreadPoolExecutor(self._config.max_concurrent_downloads, "download")
+        self._unpack_pool = ThreadPoolExecutor(UNPACK_THREADS, "unpack")
+        self._downloads: Flights[None] = Flights(self._download_pool, self._config.max_concurrent_downloads)
+        self._unpacks: Flights[None] = Flights(self._unpack_pool, UNPACK_THREADS)
+
+    def close(self) -> None:
+        """Ends the pools; pulls under way must have been cancelled."""
+        self._download_pool.shutdown(wait=False, cancel_futures=True)
+        self._unpack_pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(self._http, Transport):
+            self._http.close()
+
+    def pull(
+        self,
+        reference: Reference,
+        *,
+        platform: Platform | None = None,
+        credentials: Credentials = ANONYMOUS,
+        progress: Progress = silent,
+        cancellation: Cancellation | None = None,
+    ) -> PullResult:
+        """Makes the image present under the reference; the progress stream is Docker's, ending with `Status:`.
+
+        `progress` is called from several threads. Raises NotFound, Unauthenticated, Unavailable, Corrupt, Exhausted,
+        InvalidArgument or Cancelled; whoever gets an error before the first message can still choose an HTTP status.
+        """
+        cancellation = cancellation or Cancellation()
+        reference = reference.with_default_tag()
+        wanted = platform or platforms.of_machine(os.uname().machine)
+        resolved = resolve(self._remotes(reference, credentials), reference, wanted, cancellation)
+        label = reference.tag if reference.tag and not reference.digest else reference.familiar
+        progress(messages.status(f"Pulling from {reference.path}", label))
+        with self._store.lease() as lease:
+            for descriptor in (resolved.manifest.config, *resolved.manifest.layers):
+                lease.add(descriptor.digest)
+            config = self._config_of(resolved, reference, cancellation)
+            layers = plan_layers(resolved.manifest, config)
+            if not self._images.has(resolved.manifest.config.digest):
+                self._land(resolved.remote, layers, progress, cancellation)
+            is_newer = self._register(resolved, reference)
+        progress(messages.status(f"Digest: {resolved.top.digest}"))
+        outcome = "Downloaded newer image for" if is_newer else "Image is up to date for"
+        progress(messages.status(f"Status: {outcome} {reference.familiar}"))
+        return PullResult(digest=resolved.top.digest, image_id=resolved.manifest.config.digest, is_newer=is_newer)
+
+    def tags(
+        self, reference: Reference, *, credentials: Credentials = ANONYMOUS, cancellation: Cancellation | None = None
+    ) -> list[str]:
+        """Every tag of the repository, for `pull --all-tags`."""
+        cancellation = cancellation or Cancellation()
+        failure: HoldfastError | None = None
+        for remote in self._remotes(reference, credentials):
+            try:
+                return remote.tags(cancellation)
+            except (Unreachable, RegistryDown) as error:
+                failure = error
+            except Refused as refusal:
+                raise translated(refusal, reference) from refusal
+        raise failure or Internal(f"no endpoint for {reference.familiar}")
+
+    def _remotes(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
+        for endpoint in plan_endpoints(reference.domain, self._config):
+            yield self._remote(endpoint, reference, ANONYMOUS if endpoint.is_mirror else credentials)
+
+    def _remote(self, endpoint: Endpoint, reference: Reference, credentials: Credentials) -> Remote:
+        return Remote(
+            http=self._http,
+            endpoint=endpoint,
+            path=reference.path,
+            authenticator=Authenticator(self._http, endpoint, credentials),
+            policy=self._policy,
+        )
+
+    def _config_of(self, resolved: Resolved, reference: Reference, cancellation: Cancellation) -> documents.ImageConfig:
+        """The image config, from the store or the registry; kept before anything refers to it."""
+        descriptor = resolved.manifest.config
+        if descriptor.size > strict.CONFIG_MAX_BYTES:
+            raise InvalidArgument(f"image config {descriptor.digest} declares {descriptor.size} bytes")
+        if self._store.has(descriptor.digest):
+            data = self._store.read(descriptor.digest, strict.CONFIG_MAX_BYTES)
+        else:
+            try:
+                data = resolved.remote.small_blob(descriptor.digest, descriptor.size, cancellation)
+            except Refused as refusal:
+                raise translated(refusal, reference) from refusal
+        if len(data) != descriptor.size:
+            raise Corrupt(f"image config {descriptor.digest} has {len(data)} bytes, not {descriptor.size}")
+        config = documents.decode_config(data)
+        self._store.put(data)
+        return config
+
+    def _land(self, remote: Remote, layers: list[_Layer], progress: Progress, cancellation: Cancellation) -> None:
+        """Fetches and unpacks what is missing, base first; leaves every flight on the way out."""
+        missing = layers
+        while missing and self._images.has_chain(missing[0].chain_id):
+            progress(messages.layer("Already exists", missing[0].identifier))
+            missing = missing[1:]
+        for layer in missing:
+            progress(messages.layer("Pulling fs layer", layer.identifier))
+        with ExitStack() as seats:
+            landed = {layer.descriptor.digest: self._fetch(remote, layer, progress, seats) for layer in missing}
+            for layer in missing:
+                _wait(landed[layer.descriptor.digest], cancellation)
+                self._unpack(layer, progress, cancellation)
+
+    def _fetch(self, remote: Remote, layer: _Layer, progress: Progress, seats: ExitStack) -> Future[None]:
+        key = str(layer.descriptor.digest)
+
+        def work(tell: Progress, cancellation: Cancellation) -> None:
+            blobs.fetch(remote, layer.descriptor, self._store, tell, cancellation)
+
+        seat = self._downloads.board(key, work, progress, messages.layer("Waiting", layer.identifier))
+        seats.callback(self._downloads.leave, key, seat)
+        return seat
+
+    def _unpack(self, layer: _Layer, progress: Progress, cancellation: Cancellation) -> None:
+        key = str(layer.chain_id)
+
+        def work(tell: Progress, stop: Cancellation) -> None:
+            if not self._images.has_chain(layer.chain_id):
+                self._unpack_now(layer, tell, stop)
+            tell(messages.layer("Pull complete", layer.identifier))
+
+        seat = self._unpacks.board(key, work, progress, None)
+        try:
+            _wait(seat, cancellation)
+        finally:
+            self._unpacks.leave(key, seat)
+
+    def _unpack_now(self, layer: _Layer, tell: Progress, stop: Cancellation) -> None:
+        meter = Meter(tell, "Extracting", layer.identifier, layer.descriptor.size)
+
+        def on_read(count: int) -> None:
+            stop.check()
+            meter.report(count, time.monotonic())
+
+        self._images.unpack_layer(layer.descriptor, layer.parent, layer.diff_id, on_read)
+
+    def _register(self, resolved: Resolved, reference: Reference) -> bool:
+        for document in (resolved.top, resolved.document):
+            self._store.put(document.data)
+        return self._images.register(reference, top=resolved.top.digest, manifest=resolved.document.digest)
+
+
+def plan_layers(manifest: documents.Manifest, config: documents.ImageConfig) -> list[_Layer]:
+    """The layers with the identities that they must have once unpacked, base first; pure."""
+    diff_ids = config.rootfs.diff_ids
+    if len(diff_ids) != len(manifest.layers):
+        raise InvalidArgument(
+            f"invalid image: the manifest has {len(manifest.layers)} layers, the config {len(diff_ids)} diff ids"
+        )
+    chain_ids = digests.chains(diff_ids)
+    return [
+        _Layer(descriptor=descriptor, diff_id=diff_id, chain_id=chain_id, parent=parent)
+        for descriptor, diff_id, chain_id, parent in zip(
+            manifest.layers, diff_ids, chain_ids, [None, *chain_ids[:-1]], strict=True
+        )
+    ]
+
+
+def _wait(seat: Future[None], cancellation: Cancellation) -> None:
+    """The flight's end, or Cancelled as soon as the pull is cancelled."""
+    with cancellation.watched(lambda: settle(seat, error=Cancelled())):
+        seat.result()

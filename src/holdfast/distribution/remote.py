@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One repository at one endpoint: its manifests, blobs and tags, with authentication and patience.
+
+Blocking, thread-safe. Everything that comes back from here is still a stranger's, except that a manifest's digest is
+computed, not believed. Called by `distribution.pull` and `distribution.blobs`.
+Source: OCI distribution-spec v1.1 §pull; security.md §2.2.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urljoin
+
+import msgspec
+
+from holdfast.distribution import answers, retry
+from holdfast.distribution.answers import Refused, Transient
+from holdfast.distribution.auth import Authenticator
+from holdfast.distribution.cancellation import Cancellation
+from holdfast.distribution.credentials import is_same_origin
+from holdfast.distribution.endpoints import Endpoint
+from holdfast.distribution.transport import HTTP, Answer, Unreachable
+from holdfast.errors import Corrupt, InvalidArgument, Unavailable
+from holdfast.oci import digest as digests
+from holdfast.oci import media, strict
+from holdfast.oci.digest import Digest
+
+R = TypeVar("R")
+
+TAGS_MAX_BYTES = 1 << 20
+TAGS_MAX_PAGES = 200
+_ACCEPT = ", ".join([media.OCI_INDEX, media.OCI_MANIFEST, media.DOCKER_LIST, media.DOCKER_MANIFEST, "*/*;q=0.1"])
+_DOCUMENTS = media.INDEXES | media.MANIFESTS
+_UNTYPED = frozenset({"", "application/json", "application/octet-stream", "text/plain"})
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_NEXT = re.compile(r'<([^>]{1,4096})>\s*;\s*rel="?next"?', re.ASCII)
+
+
+class RegistryDown(Unavailable):
+    """Every attempt failed; says what was tried."""
+
+    http_status = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A manifest or index as sent, with the digest of its bytes; `media_type` is empty when the answer said none."""
+
+    data: bytes
+    media_type: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BlobAnswer:
+    """A blob's bytes on their way; those before `skip` are known already, `total` is None when not announced."""
+
+    answer: Answer
+    skip: int
+    total: int | None
+
+
+class _Tags(msgspec.Struct):
+    tags: list[str] | None = None
+
+
+class Remote:
+    """Reads one repository."""
+
+    def __init__(
+        self,
+        *,
+        http: HTTP,
+        endpoint: Endpoint,
+        path: str,
+        authenticator: Authenticator,
+        policy: retry.Policy,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._authenticator = authenticator
+        self._path = path
+        self._clock = clock
+        self.endpoint = endpoint
+        self.policy = policy
+
+    def manifest(self, name: str, cancellation: Cancellation) -> Document:
+        """The document behind a tag or a digest; raises Corrupt when its bytes do not have the digest asked for."""
+        url = f"{self.endpoint.url}/v2/{self._path}/manifests/{name}"
+
+        def attempt() -> Document:
+            with self._authorised("GET", url, {"Accept": _ACCEPT}) as answer:
+                _raise_for_status(answer, (200,))
+                return _document(answer, name)
+
+        return self.persist(f"manifest {name}", attempt, cancellation)
+
+    def small_blob(self, digest: Digest, limit: int, cancellation: Cancellation) -> bytes:
+        """A blob that fits in memory, verified."""
+        url = self._blob_url(digest)
+
+        def attempt() -> bytes:
+            with self._authorised("GET", url, {}) as answer:
+                _raise_for_status(answer, (200,))
+                data = answer.read(limit)
+            if digests.of(data) != digest and digests.algorithm(digest) == digests.ALGORITHM:
+                raise Corrupt(f"blob {digest} from {self.endpoint.host} has the digest {digests.of(data)}")
+            return data
+
+        return self.persist(f"blob {digest}", attempt, cancellation)
+
+    def blob(self, digest: Digest, offset: int) -> BlobAnswer:
+        """Opens a blob from an offset, in one attempt; a registry that ignores the range is read from the start."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        answer = self._authorised("GET", self._blob_url(digest), headers)
+        try:
+            if answer.status == 416:
+                raise Refused(f"no bytes from {offset} on", status=416)
+            _raise_for_status(answer, (200, 206))
+            if answer.status == 200:
+                return BlobAnswer(answer, offset, answer.content_length)
+            found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+            if found is None or int(found[1]) > offset:
+                raise Transient(f"{self.endpoint.host} answered another range than the one asked for")
+            return BlobAnswer(answer, offset - int(found[1]), None if found[3] == "*" else int(found[3]))
+        except BaseException:
+            answer.close()
+            raise
+
+    def tags(self, cancellation: Cancellation) -> list[str]:
+        """Every tag of the repository; bounded."""
+        url = f"{self.endpoint.url}/v2/{self._path}/tags/list"
+        tags: list[str] = []
+        for _ in range(TAGS_MAX_PAGES):
+            page, url = self.persist("list of tags", partial(self._tags_page, url), cancellation)
+            tags.extend(page)
+            if not url:
+                break
+        return tags
+
+    def persist(self, what: str, attempt: Callable[[], R], cancellation: Cancellation) -> R:
+        """Runs `attempt` until it succeeds, is refused, or patience ends (RegistryDown)."""
+        series = retry.Series(self.policy, self._clock())
+        while True:
+            cancellation.check()
+            try:
+                return attempt()
+            except (Transient, Unreachable) as failure:
+                if isinstance(failure, Unreachable) and (failure.is_final or failure.never_connected):
+                    raise
+                self.rest(series, what, failure, cancellation)
+
+    def rest(
+        self, series: retry.Series, what: str, failure: Transient | Unreachable, cancellation: Cancellation
+    ) -> None:
+        """Waits before the next attempt, or raises RegistryDown when the series is at its end."""
+        wish = failure.retry_after if isinstance(failure, Transient) else None
+        delay = series.failed(failure.message, self._clock(), random.random(), wish)
+        if delay is None:
+            raise RegistryDown(f"{what} from {self.endpoint.host}: {series.describe(self._clock())}") from failure
+        cancellation.sleep(delay)
+
+    def _blob_url(self, digest: Digest) -> str:
+        return f"{self.endpoint.url}/v2/{self._path}/blobs/{digests.parse(digest)}"
+
+    def _tags_page(self, url: str) -> tuple[list[str], str]:
+        with self._authorised("GET", url, {"Accept": "application/json"}) as answer:
+            _raise_for_status(answer, (200,))
+            document = strict.decode(answer.read(TAGS_MAX_BYTES), _Tags, "list of tags", max_bytes=TAGS_MAX_BYTES)
+            found = _NEXT.search(answer.headers.get("Link", ""))
+        following = urljoin(url, found[1]) if found else ""
+        return document.tags or [], following if is_same_origin(url, following) else ""
+
+    def _authorised(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+        """Sends with what is known, answers one challenge, and sends again."""
+        value = self._authenticator.authorization()
+        answer = self._send(method, url, headers, value)
+        if answer.status != 401:
+            return answer
+        with answer:
+            demand = answer.headers.get("WWW-Authenticate", "")
+            body = answer.read(answers.ERROR_BODY_MAX_BYTES)
+        if not demand:
+            raise answers.failure(401, body)
+        return self._send(method, url, headers, self._authenticator.answer(demand, self._scope, value))
+
+    @property
+    def _scope(self) -> str:
+        return f"repository:{self._path}:pull"
+
+    def _send(self, method: str, url: str, headers: dict[str, str], authorization: str) -> Answer:
+        if authorization:
+            headers = {**headers, "Authorization": authorization}
+        return self._http.exchange(method, url, headers=headers, verify=self.endpoint.verify)
+
+
+def _raise_for_status(answer: Answer, wanted: tuple[int, ...]) -> None:
+    if answer.status in wanted:
+        return
+    later = retry.retry_after_seconds(answer.headers.get("Retry-After"))
+    try:
+        body = answer.read(answers.ERROR_BODY_MAX_BYTES)
+    except InvalidArgument:
+        body = b""
+    raise answers.failure(answer.status, body, later)
+
+
+def _document(answer: Answer, name: str) -> Document:
+    """Reads a manifest; refuses what is too large, of a foreign type, or not what the headers or the name say."""
+    data = answer.read(strict.MANIFEST_MAX_BYTES)
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in _DOCUMENTS and media_type not in _UNTYPED:
+        if media_type in (media.DOCKER_MANIFEST_V1, media.DOCKER_MANIFEST_V1_SIGNED):
+            raise InvalidArgument(f"media type {media_type} is no longer supported: push the image with a newer client")
+        raise InvalidArgument(f"unsupported manifest media type: {answers.printable(media_type)}")
+    digest = digests.of(data)
+    claimed = answer.headers.get("Docker-Content-Digest", "")
+    for expected in (name, claimed):
+        if digests.is_digest(expected):
+            actual = digest if expected.startswith(digests.ALGORITHM + ":") else _hashed(data, expected)
+            if actual != expected:
+                raise Corrupt(f"manifest verification failed: the bytes have the digest {actual}, not {expected}")
+    if claimed and not digests.is_digest(claimed):
+        raise Corrupt(f"the registry sent an invalid digest for manifest {name}: {answers.printable(claimed)!r}")
+    pinned = Digest(name) if digests.is_digest(name) else digest
+    return Document(data=data, media_type="" if media_type in _UNTYPED else media_type, digest=pinned)
+
+
+def _hashed(data: bytes, like: str) -> Digest:
+    hasher = digests.Hasher(like.partition(":")[0])
+    hasher.update(data)
+    return hasher.digest()

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP to registries: one exchange at a time over pooled connections, with redirects followed by our own rules.
+
+Blocking, thread-safe, no retries and no authentication (`remote` and `auth` do those). The bytes of a body pass
+unchanged. Foreign exceptions end here: `Unreachable` says in Docker's (Go's) words what the network did.
+Called by `distribution.auth` and `distribution.remote`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3 import exceptions as failures
+
+from holdfast.distribution.credentials import is_same_origin
+from holdfast.distribution.endpoints import is_loopback
+from holdfast.errors import InvalidArgument, Unavailable
+
+CHUNK_BYTES = 256 * 1024
+MAX_REDIRECTS = 10
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 20.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+USER_AGENT = "holdfast/0.1"
+
+
+class Unreachable(Unavailable):
+    """No HTTP answer came; status 500 is what Docker's API gives for it.
+
+    `never_connected` is true when not even a connection (or a TLS session) came about, so that another endpoint, or
+    plain http where it is allowed, is worth a try; `is_final` when trying the same again cannot help.
+    """
+
+    http_status = 500
+
+    def __init__(self, message: str, *, never_connected: bool = False, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.never_connected = never_connected
+        self.is_final = is_final
+
+
+class Answer:
+    """One response: status, headers, and a body that is read once; a context manager that frees the connection."""
+
+    __slots__ = ("_raw", "headers", "status", "url")
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
+        self._raw = raw
+        self.url = url
+        self.status = raw.status
+        self.headers: Mapping[str, str] = raw.headers
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def content_length(self) -> int | None:
+        """The declared length of the body, when there is a believable one."""
+        value = self.headers.get("Content-Length", "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+
+    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """The body as it comes; Unreachable when it ends too early or stalls."""
+        try:
+            while data := self._raw.read1(size):
+                yield data
+        except (failures.HTTPError, OSError, ValueError) as failure:
+            raise _translated(failure, "GET", self.url) from failure
+
+    def read(self, limit: int) -> bytes:
+        """The whole body; InvalidArgument as soon as it is longer than the limit."""
+        declared = self.content_length
+        parts: list[bytes] = []
+        size = 0
+        if declared is None or declared <= limit:
+            for chunk in self.chunks(min(CHUNK_BYTES, limit + 1)):
+                size += len(chunk)
+                if size > limit:
+                    break
+                parts.append(chunk)
+        if size > limit or (declared is not None and declared > limit):
+            raise InvalidArgument(f"answer of {self.url} is larger than the limit of {limit} bytes")
+        return b"".join(parts)
+
+    def shutdown(self) -> None:
+        """Wakes a thread that reads the body, from another thread; it sees Unreachable."""
+        try:
+            self._raw.shutdown()
+        except (failures.HTTPError, OSError, ValueError, RuntimeError):
+            return
+
+    def close(self) -> None:
+        """Gives the connection back if the body was read to its end, else closes it."""
+        if getattr(self._raw, "_fp_bytes_read", 0) == self.content_length or self._raw.closed:
+            self._raw.release_conn()
+        else:
+            self._raw.close()
+
+
+class HTTP(Protocol):
+    """What `auth` and `remote` need of a transport."""
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        verify: bool = True,
+        body: bytes | None = None,
+        timeout_seconds: float = READ_SECONDS,
+    ) -> Answer:
+        """Sends one request, follows redirects, returns the last answer with its body unread."""
+        ...
+
+
+class Transport:
+    """The pools of one daemon; at most `connections` are kept to each host."""
+
+    def __init__(self, *, certs_dir: str = "/etc/docker/certs.d", connections: int = 8) -> None:
+        self._certs_dir = Path(certs_dir)
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[str, bool, str], urllib3.PoolManager] = {}
+
+    def close(self) -> None:
+        """Closes the idle connections."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.clear()
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        verify: bool = True,
+        body: bytes | None = None,
+        timeout_seconds: float = READ_SECONDS,
+    ) -> Answer:
+        """See `HTTP.exchange`. Authorization goes no further than the first address's scheme, host and port.
+
+        Only GET and HEAD are redirected, never from https to http except on loopback.
+        """
+        origin, current, sent = url, url, dict(headers)
+        for _ in range(MAX_REDIRECTS + 1):
+            raw = self._send(method, current, sent, verify and is_same_origin(origin, current), body, timeout_seconds)
+            location = raw.headers.get("Location")
+            if raw.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+                return Answer(raw, current)
+            raw.close()
+            target = urljoin(current, location)
+            _check_redirect(current, target)
+            if not is_same_origin(origin, target):
+                sent.pop("Authorization", None)
+            current = target
+        raise Unreachable(f"{_verb(method)} {_quoted(url)}: stopped after {MAX_REDIRECTS} redirects", is_final=True)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        verify: bool,
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        parts = urlsplit(url)
+        pool = self._pool(parts.scheme, parts.netloc, parts.hostname or "", verify)
+        try:
+            return pool.request(
+                method,
+                url,
+                body=body,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds),
+            )
+        except (failures.HTTPError, OSError, ValueError) as failure:
+            raise _translated(failure, method, url) from failure
+
+    def _pool(self, scheme: str, netloc: str, name: str, verify: bool) -> urllib3.PoolManager:
+        folder = self._certs_dir / netloc if scheme == "https" else None
+        has_certs = folder is not None and folder.is_dir()
+        proxy = _proxy(scheme, name)
+        key = (netloc if has_certs else "", verify, proxy)
+        with self._lock:
+            if key not in self._pools:
+                context = _context(verify, folder if has_certs else None)
+                self._pools[key] = (
+                    urllib3.ProxyManager(proxy, ssl_context=context, maxsize=self._connections)
+                    if proxy
+                    else urllib3.PoolManager(ssl_context=context, maxsize=self._connections)
+                )
+            return self._pools[key]
+
+
+def _context(verify: bool, folder: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    for path in sorted(folder.iterdir()) if folder is not None else ():
+        if path.suffix == ".crt":
+            context.load_verify_locations(path)
+        elif path.suffix == ".cert":
+            context.load_cert_chain(path, path.with_suffix(".key"))
+    return context
+
+
+def _proxy(scheme: str, name: str) -> str:
+    """The proxy of the daemon's environment for the host; loopback never uses one."""
+    if is_loopback(name) or urllib.request.proxy_bypass(name):
+        return ""
+    return urllib.request.getproxies().get(scheme, "")
+
+
+def _check_redirect(current: str, target: str) -> None:
+    parts = urlsplit(target)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise Unreachable(f"Get {_quoted(current)}: refusing the redirect to {_quoted(target)}", is_final=True)
+    if parts.scheme == "http" and current.startswith("https:") and not is_loopback(parts.hostname):
+        raise Unreachable(
+            f"Get {_quoted(current)}: refusing the redirect from https to plain http at {parts.netloc}", is_final=True
+        )
+
+
+def _verb(method: str) -> str:
+    return method.capitalize()
+
+
+def _quoted(url: str) -> str:
+    parts = urlsplit(url)
+    return f'"{parts.scheme}://{parts.netloc.rpartition("@")[2]}{parts.path}"'
+
+
+def _translated(failure: Exception, method: str, url: str) -> Unreachable:
+    """The failure in Go's words, which scripts look for; queries (signatures, tokens) are left out."""
+    prefix = f"{_verb(method)} {_quoted(url)}: "
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    if isinstance(failure, failures.NameResolutionError):
+        return Unreachable(f"{prefix}dial tcp: lookup {parts.hostname}: no such host", never_connected=True)
+    if isinstance(failure, failures.NewConnectionError):
+        cause = failure.__cause__
+        text = os.strerror(cause.errno).lower() if isinstance(cause, OSError) and cause.errno else str(cause)
+        return Unreachable(f"{prefix}dial tcp {address}: connect: {text}", never_connected=True)
+    if isinstance(failure, failures.ConnectTimeoutError):
+        return Unreachable(f"{prefix}dial tcp {address}: i/o timeout", never_connected=True)
+    if isinstance(failure, failures.SSLError | ssl.SSLError):
+        return _tls_failure(failure, prefix)
+    if isinstance(failure, failures.ReadTimeoutError | socket.timeout):
+        return Unreachable(f"{prefix}no data for too long (read timeout)")
+    if isinstance(failure, failures.IncompleteRead):
+        return Unreachable(f"{prefix}unexpected EOF after {failure.partial} bytes")
+    if isinstance(failure, failures.ProxyError):
+        return Unreachable(f"{prefix}proxyconnect tcp: {failure.original_error}", never_connected=True)
+    if isinstance(failure, failures.LocationParseError | ValueError):
+        return Unreachable(f"{prefix}{failure}", is_final=True)
+    return Unreachable(f"{prefix}{_last_cause(failure)}")
+
+
+def _tls_failure(failure: Exception, prefix: str) -> Unreachable:
+    text = str(_last_cause(failure))
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text or "HTTP_REQUEST" in text:
+        return Unreachable(
+            prefix + "http: server gave HTTP response to HTTPS client", never_connected=True, is_final=True
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+        return Unreachable(
+            f"{prefix}tls: failed to verify certificate: x509: {reason}", never_connected=True, is_final=True
+        )
+    return Unreachable(f"{prefix}tls: {text}", never_connected=True)
+
+
+def _last_cause(failure: BaseException) -> BaseException:
+    while True:
+        inner = failure.__cause__ or next((arg for arg in failure.args if isinstance(arg, BaseException)), None)
+        if inner is None:
+            return failure
+        failure = inner
