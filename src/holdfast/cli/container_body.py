@@ -59,8 +59,6 @@ def build(values: Values, arguments: list[str]) -> dict[str, Any]:
     volumes: dict[str, dict[str, str]] = {spec: {} for spec in values["volume"] if ":" not in spec}
     if volumes:
         body["Volumes"] = volumes
-    if values["mac-address"]:
-        body["MacAddress"] = values["mac-address"]
     health = _health(values)
     if health is not None:
         body["Healthcheck"] = health
@@ -75,7 +73,7 @@ def _detached(values: Values) -> bool:
 
 
 def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], networks: list[str]) -> dict[str, Any]:
-    memory = _bytes(values["memory"])
+    added, dropped = _capabilities(values["cap-add"], values["cap-drop"])
     host: dict[str, Any] = {
         "Binds": [spec for spec in values["volume"] if ":" in spec] or None,
         "Mounts": [mount_flags.parse(text) for text in values["mount"]],
@@ -89,8 +87,8 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "PublishAllPorts": values["publish-all"],
         "RestartPolicy": restart_policy(values["restart"]),
         "AutoRemove": values["rm"],
-        "CapAdd": values["cap-add"] or None,
-        "CapDrop": values["cap-drop"] or None,
+        "CapAdd": added or None,
+        "CapDrop": dropped or None,
         "CgroupnsMode": values["cgroupns"],
         "Dns": values["dns"],
         "DnsOptions": values["dns-option"],
@@ -111,7 +109,7 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "ShmSize": _bytes(values["shm-size"]),
         "Runtime": values["runtime"],
         "Annotations": pairs(values["annotation"]),
-        "Memory": memory,
+        "Memory": _bytes(values["memory"]),
         "MemoryReservation": _bytes(values["memory-reservation"]),
         "MemorySwap": -1 if values["memory-swap"] == "-1" else _bytes(values["memory-swap"]),
         "CpuShares": values["cpu-shares"],
@@ -132,7 +130,7 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "Devices": [device(text) for text in values["device"]],
         "DeviceCgroupRules": values["device-cgroup-rule"] or None,
         "DeviceRequests": _gpus(values["gpus"]),
-        "Ulimits": [_ulimit(text) for text in values["ulimit"]],
+        "Ulimits": [_ulimit(text) for text in sorted(values["ulimit"])],
     }
     if values.was_set("memory-swappiness"):
         host["MemorySwappiness"] = values["memory-swappiness"]
@@ -146,35 +144,37 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
 
 
 def _endpoints(values: Values, networks: list[str]) -> dict[str, Any]:
-    endpoints: dict[str, Any] = {}
-    for text in networks:
-        endpoint: dict[str, Any] = {}
-        if "=" in text:
-            for part in text.split(","):
-                key, value = _split_once(part, "=")
-                if key in ("ip", "ip6"):
-                    endpoint.setdefault("IPAMConfig", {})["IPv4Address" if key == "ip" else "IPv6Address"] = value
-                elif key == "alias":
-                    endpoint.setdefault("Aliases", []).append(value)
-                elif key == "mac-address":
-                    endpoint["MacAddress"] = value
-                elif key == "gw-priority":
-                    endpoint["GwPriority"] = int(value)
-                elif key == "driver-opt":
-                    endpoint.setdefault("DriverOpts", {}).update([_split_once(value, "=")])
-                elif key != "name":
-                    raise errors.InvalidArgument(f'invalid field key {key} in "--network {text}"')
-        endpoints[_network_name(text)] = endpoint
-    first = endpoints.setdefault(_network_name(networks[0]) if networks else "default", {})
+    endpoints = {_network_name(text): _endpoint(text) for text in networks} or {"default": {}}
+    first = next(iter(endpoints.values()))
     aliases = values["network-alias"] + values["net-alias"]
     if aliases:
         first["Aliases"] = aliases
-    for flag, key in (("ip", "IPv4Address"), ("ip6", "IPv6Address")):
+    for flag, key in (("ip", "IPv4Address"), ("ip6", "IPv6Address"), ("link-local-ip", "LinkLocalIPs")):
         if values[flag]:
             first.setdefault("IPAMConfig", {})[key] = values[flag]
-    if values["link-local-ip"]:
-        first.setdefault("IPAMConfig", {})["LinkLocalIPs"] = values["link-local-ip"]
-    return {name: endpoint for name, endpoint in endpoints.items() if endpoint or len(endpoints) > 1}
+    if values["mac-address"]:
+        first["MacAddress"] = values["mac-address"]
+    return endpoints
+
+
+def _endpoint(text: str) -> dict[str, Any]:
+    """The long form `name=…,alias=…,ip=…`; a bare name has no settings."""
+    endpoint: dict[str, Any] = {}
+    for part in text.split(",") if "=" in text else ():
+        key, value = _split_once(part, "=")
+        if key in ("ip", "ip6"):
+            endpoint.setdefault("IPAMConfig", {})["IPv4Address" if key == "ip" else "IPv6Address"] = value
+        elif key == "alias":
+            endpoint.setdefault("Aliases", []).append(value)
+        elif key == "mac-address":
+            endpoint["MacAddress"] = value
+        elif key == "gw-priority":
+            endpoint["GwPriority"] = int(value)
+        elif key == "driver-opt":
+            endpoint.setdefault("DriverOpts", {}).update([_split_once(value, "=")])
+        elif key != "name":
+            raise errors.InvalidArgument(f'invalid field key {key} in "--network {text}"')
+    return endpoint
 
 
 def _network_name(text: str) -> str:
@@ -229,15 +229,12 @@ def _file_lines(paths: Iterable[str]) -> list[str]:
 
 
 def environment(files: Iterable[str], given: Iterable[str]) -> list[str]:
-    """`--env-file` lines, then `-e`; a bare NAME takes its value from our own environment, or is left out."""
+    """`--env-file` lines, then `-e`; a bare NAME takes its value from our own environment, or unsets the image's."""
     result: list[str] = []
     for text in [*_file_lines(files), *given]:
         if not text.partition("=")[0]:
             raise errors.InvalidArgument(f"invalid environment variable: {text}")
-        if "=" in text:
-            result.append(text)
-        elif text in os.environ:
-            result.append(f"{text}={os.environ[text]}")
+        result.append(f"{text}={os.environ[text]}" if text in os.environ else text)
     return result
 
 
@@ -309,6 +306,19 @@ def _gpus(text: str) -> list[dict[str, Any]] | None:
         return None
     count = -1 if text == "all" else int(text)
     return [{"Driver": "", "Count": count, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}]
+
+
+def _capabilities(added: list[str], dropped: list[str]) -> tuple[list[str], list[str]]:
+    """Upper case, CAP_ in front, sorted; what is added is not dropped, and ALL swallows the others of its list."""
+
+    def normal(names: list[str]) -> set[str]:
+        full = {name.upper() for name in names}
+        full = {name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in full}
+        return {"ALL"} if "ALL" in full else full
+
+    add = normal(added)
+    drop = normal(dropped) - (add - {"ALL"})
+    return sorted(add), sorted(drop)
 
 
 def _security_option(text: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import _socket
+
 from holdfast import errors
 
 TYPE_CHECKING = False
@@ -32,7 +34,18 @@ def _split(spec: str) -> tuple[str, str, str, str]:
     address, _, host = rest.rpartition(":")
     if rest.endswith("]"):
         address, host = rest, ""
-    return address.strip("[]"), host, container, protocol
+    address = address.strip("[]")
+    if address and not _is_address(address):
+        raise errors.InvalidArgument(f"invalid IP address: {address}")
+    return address, host, container, protocol
+
+
+def _is_address(text: str) -> bool:
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except OSError:
+        return False
+    return True
 
 
 def parse(published: Iterable[str], exposed: Iterable[str]) -> tuple[list[str], dict[str, list[dict[str, str]]]]:

@@ -32,6 +32,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         raise ExitCode("the input device is not a TTY", 1)
     attaches = not values["detach"]
     body: dict[str, Any] = {
+        "Detach": values["detach"],
         "AttachStdin": attaches and values["interactive"],
         "AttachStdout": attaches,
         "AttachStderr": attaches,

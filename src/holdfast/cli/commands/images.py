@@ -41,7 +41,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     wire = filters.parse(values["filter"])
     if arguments:
         wire.setdefault("reference", {})[arguments[0]] = True
-    query = {"all": values["all"], "filters": wire, "digests": values["digests"]}
+    query = {"all": values["all"], "filters": wire}
     images: list[dict[str, Any]] = session.api.call("GET", "/images/json", query=query)
     now = time.time()
     rows = [row for image in images for row in _rows(image, now, values)]
