@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshot drivers; only `snapshots.factory` imports them."""
