@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps one `spawner` process alive for the daemon: starts it, sends it launches, starts another when it dies.
+
+Used by `client` only. The containers of a dead spawner are unaffected: their shims depend on nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import holdfast
+from holdfast import errors
+from holdfast.shim.channel import Channel
+
+_CONTROL_FD = 3
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.shim import spawner; spawner.main()"
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_RESPAWN_SECONDS = 1.0
+
+
+class ForkServer:
+    """The process and our end of its socket. `generation` counts the processes there have been."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel: Channel | None = None
+        self._pidfd = -1
+        self._died = asyncio.Condition()
+        self._born_at = 0.0
+        self._is_closing = False
+        self.pid = 0
+        self.generation = 0
+
+    def start(self) -> None:
+        """Starts a process; posix_spawn, a millisecond. Raises Unavailable when there can be none."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        source = os.path.dirname(os.path.dirname(os.path.abspath(holdfast.__file__)))
+        with theirs, open("/dev/null", "r+b", buffering=0) as null:
+            actions = [
+                (os.POSIX_SPAWN_DUP2, null.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, null.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CONTROL_FD),
+            ]
+            command = [sys.executable, "-I", "-S", "-c", _PROGRAM, source]
+            try:
+                self.pid = os.posix_spawn(
+                    sys.executable, command, _ENVIRONMENT, file_actions=actions, setsid=True, setsigmask=()
+                )
+            except OSError as error:
+                ours.close()
+                raise errors.Unavailable(f"cannot start the spawner: {error.strerror}") from None
+        self._channel = Channel(ours)
+        self._pidfd = os.pidfd_open(self.pid)
+        self.generation += 1
+        self._born_at = self._loop.time()
+        self._loop.add_reader(self._pidfd, self._on_death)
+
+    async def send(self, request: Mapping[str, Any], fds: Sequence[int]) -> None:
+        """Hands a launch over; waits while the process is busy or being replaced."""
+        while not self._is_closing:
+            channel = self._channel
+            try:
+                if channel is not None:
+                    channel.send(dict(request), fds)
+                    return
+            except BlockingIOError:
+                pass
+            except OSError:
+                if not await self.has_died(self.generation):
+                    raise errors.Unavailable("the spawner does not answer") from None
+            await asyncio.sleep(0.002)
+        raise errors.Unavailable("the spawner is closed")
+
+    async def has_died(self, generation: int) -> bool:
+        """Whether the process of that generation is dead; waits a moment for the news and for its successor."""
+        async with self._died:
+            try:
+                await asyncio.wait_for(self._died.wait_for(lambda: self.generation > generation), 2 * _RESPAWN_SECONDS)
+            except TimeoutError:
+                return False
+        return True
+
+    async def close(self) -> None:
+        """Ends the process and waits for its end; idempotent."""
+        self._is_closing = True
+        if self._channel is None:
+            return
+        self._channel.close()
+        self._channel = None
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        await asyncio.to_thread(os.waitpid, self.pid, 0)
+
+    def _on_death(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        os.waitpid(self.pid, 0)
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        lived = self._loop.time() - self._born_at
+        self._loop.call_later(max(0.0, _RESPAWN_SECONDS - lived), self._restart)
+
+    def _restart(self) -> None:
+        if self._is_closing:
+            return
+        self.start()
+        self._loop.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        async with self._died:
+            self._died.notify_all()

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The per-container process, from fork to farewell: becomes a shim, starts the container, serves until it may leave.
+
+`spawner` calls `run` in the child it has just forked; nothing is executed, so a shim costs a few hundred kilobytes.
+It needs nothing of the daemon once the launch message is read. Sources: prctl(2) §PR_SET_CHILD_SUBREAPER,
+proc(5) §oom_score_adj.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+from holdfast import errors
+from holdfast.kernel import process
+from holdfast.shim import loop, state
+from holdfast.shim.container import Container
+from holdfast.shim.server import Server, describe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from holdfast.shim.channel import Channel
+    from holdfast.shim.protocol import Message
+
+NAME = "hold-shim"
+
+_OOM_SCORE = b"1"
+_CAUGHT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""Caught and dropped rather than ignored: execve hands ignored signals on to the container, caught ones not."""
+
+
+def run(launch: Message, channel: Channel, fds: list[int]) -> None:
+    """Lives the shim's life; returns when there is nothing left to watch. `fds` are the first clients' sockets."""
+    _become_shim()
+    directory_fd = state.open_directory(launch["directory"])
+    sys.excepthook = _logging_to(directory_fd)
+    poll = loop.Loop()
+    children = _watch_children()
+    server = Server(directory_fd, poll)
+    container = Container(launch, directory_fd, poll, server.notify)
+    clients = [socket.socket(fileno=fd) for fd in fds]
+    try:
+        container.start(clients)
+    except (errors.HoldfastError, OSError) as error:
+        refusal = error if isinstance(error, errors.HoldfastError) else errors.Internal(f"start: {error}")
+        channel.send({"event": "failed", "error": describe(refusal)})
+        return
+    poll.add(children.fileno(), loop.READ, lambda _: _reap(children, container))
+    server.container = container
+    server.adopt(channel)
+    started = container.to_message()
+    server.notify({"event": "started", **started})
+    state.write(directory_fd, state.SHIM, started)
+    _reap(children, container)  # a very short life may have ended before anybody listened
+    poll.run()
+
+
+def _become_shim() -> None:
+    os.setsid()
+    process.set_name(NAME)
+    process.set_child_subreaper()
+    process.set_dumpable(False)
+    with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+        score.write(_OOM_SCORE)
+
+
+def _watch_children() -> socket.socket:
+    """Makes every SIGCHLD readable on the socket that is returned."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    for number in (signal.SIGCHLD, *_CAUGHT):
+        signal.signal(number, _drop)
+    signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    return ours
+
+
+def _drop(number: int, frame: object) -> None:
+    """The signal's byte in the wake-up socket is all that is wanted."""
+
+
+def _reap(children: socket.socket, container: Container) -> None:
+    try:
+        children.recv(4096)
+    except BlockingIOError:
+        pass
+    container.reap()
+
+
+def _logging_to(
+    directory_fd: int,
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    def write(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        import traceback  # only when something is wrong: it costs memory
+
+        state.append_log(directory_fd, "".join(traceback.format_exception(kind, error, trace)))
+
+    return write
