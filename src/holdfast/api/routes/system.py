@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon itself: `_ping`, `version`, `info`, `events`.
+
+Renders facts gathered at start and asks for counts. Called through `daemon.wiring`. Source: Engine API v1.51
+SystemPing, SystemVersion, SystemInfo, SystemEvents; shapes compared with dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from holdfast.api.facts import Host, Program, python_version
+from holdfast.api.http import Json, Raw, Request, Response, Stream
+from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
+from holdfast.api.timestamps import parse_nanos
+from holdfast.engine import event_filters
+from holdfast.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from holdfast.engine.events import Events
+
+_NEVER_CACHE = {
+    "Builder-Version": "1",
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Swarm": "inactive",
+}
+_PLAIN = "text/plain; charset=utf-8"
+_PONG = Raw(b"OK", _PLAIN, headers=_NEVER_CACHE)
+_SILENT_PONG = Raw(b"", _PLAIN, headers=_NEVER_CACHE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many objects there are, for `info`."""
+
+    containers: int
+    running: int
+    paused: int
+    stopped: int
+    images: int
+
+
+Counter = Callable[[], Awaitable[Counts]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What these routes tell: fixed facts, the daemon's options as `info` names them, and who counts."""
+
+    program: Program
+    host: Host
+    daemon_id: str
+    data_root: str
+    storage_driver: str
+    storage_status: tuple[tuple[str, str], ...]
+    log_driver: str
+    log_drivers: tuple[str, ...]
+    network_drivers: tuple[str, ...]
+    default_runtime: str
+    runtimes: Mapping[str, str]
+    seccomp_profile: str
+    insecure_registries: tuple[str, ...]
+    registry_mirrors: tuple[str, ...]
+    labels: tuple[str, ...]
+    is_debugging: Callable[[], bool]
+    warnings: tuple[str, ...]
+    count: Counter
+
+
+def routes(system: System, events: Events) -> list[Route]:
+    """The routes of this noun."""
+
+    async def ping(request: Request) -> Response:
+        return _PONG
+
+    async def ping_head(request: Request) -> Response:
+        return _SILENT_PONG
+
+    async def version(request: Request) -> Response:
+        return Json(render_version(system))
+
+    async def info(request: Request) -> Response:
+        counts = await system.count()
+        return Json(render_info(system, counts, events.statistics()["subscribers"]))
+
+    async def follow(request: Request) -> Response:
+        since, until = (parse_nanos(request.query.text(name)) for name in ("since", "until"))
+        if since is not None and until is not None and since > until:
+            raise InvalidArgument("`since` time cannot be after `until` time")
+        filters = request.query.filters()
+        event_filters.check(filters)
+        return Stream(_follow(events, since, until, filters))
+
+    return [
+        Route("GET", "/_ping", ping),
+        Route("HEAD", "/_ping", ping_head),
+        Route("GET", "/version", version),
+        Route("GET", "/info", info),
+        Route("GET", "/events", follow),
+    ]
+
+
+async def _follow(
+    events: Events, since: int | None, until: int | None, filters: dict[str, list[str]]
+) -> AsyncIterator[bytes]:
+    async for event in events.subscribe(since, until, filters):
+        yield event.encode()
+
+
+def render_version(system: System) -> dict[str, object]:
+    """The answer of `GET /version`."""
+    program, host = system.program, system.host
+    details = {
+        "ApiVersion": dotted(MAXIMUM),
+        "Arch": host.architecture,
+        "BuildTime": program.build_time,
+        "Experimental": "false",
+        "GitCommit": program.commit,
+        "GoVersion": python_version(),
+        "KernelVersion": host.kernel_version,
+        "MinAPIVersion": dotted(MINIMUM),
+        "Os": "linux",
+    }
+    return {
+        "Platform": {"Name": f"{program.name} {program.version}"},
+        "Components": [{"Name": "Engine", "Version": program.version, "Details": details}],
+        "Version": program.version,
+        "ApiVersion": dotted(MAXIMUM),
+        "MinAPIVersion": dotted(MINIMUM),
+        "GitCommit": program.commit,
+        "GoVersion": python_version(),
+        "Os": "linux",
+        "Arch": host.architecture,
+        "KernelVersion": host.kernel_version,
+        "BuildTime": program.build_time,
+    }
+
+
+def render_info(system: System, counts: Counts, listeners: int) -> dict[str, object]:
+    """The answer of `GET /info`."""
+    host = system.host
+    return {
+        "ID": system.daemon_id,
+        "Containers": counts.containers,
+        "ContainersRunning": counts.running,
+        "ContainersPaused": counts.paused,
+        "ContainersStopped": counts.stopped,
+        "Images": counts.images,
+        "Driver": system.storage_driver,
+        "DriverStatus": [list(pair) for pair in system.storage_status],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": list(system.network_drivers),
+            "Authorization": None,
+            "Log": list(system.log_drivers),
+        },
+        **_render_limits(host),
+        "BridgeNfIptables": host.has_bridge_netfilter,
+        "BridgeNfIp6tables": host.has_bridge_netfilter,
+        "Debug": system.is_debugging(),
+        "NFd": len(os.listdir("/proc/self/fd")),
+        "NGoroutines": 1,
+        "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "LoggingDriver": system.log_driver,
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": host.cgroup_version,
+        "NEventsListener": listeners,
+        "KernelVersion": host.kernel_version,
+        "OperatingSystem": host.operating_system,
+        "OSVersion": host.os_version,
+        "OSType": "linux",
+        "Architecture": host.machine,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": _render_registries(system),
+        "NCPU": host.cpus,
+        "MemTotal": host.memory_bytes,
+        "GenericResources": None,
+        "DockerRootDir": system.data_root,
+        "HttpProxy": os.environ.get("HTTP_PROXY", ""),
+        "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
+        "NoProxy": os.environ.get("NO_PROXY", ""),
+        "Name": host.name,
+        "Labels": list(system.labels),
+        "ExperimentalBuild": False,
+        "ServerVersion": system.program.version,
+        "Runtimes": {name: {"path": path} for name, path in system.runtimes.items()},
+        "DefaultRuntime": system.default_runtime,
+        "Swarm": {
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": False,
+            "Error": "",
+            "RemoteManagers": None,
+        },
+        "LiveRestoreEnabled": True,
+        "Isolation": "",
+        "InitBinary": "hold-init",
+        "ContainerdCommit": {"ID": ""},
+        "RuncCommit": {"ID": system.program.commit},
+        "InitCommit": {"ID": ""},
+        "SecurityOptions": _render_security(system),
+        "FirewallBackend": {"Driver": "nftables"},
+        "CDISpecDirs": [],
+        "Warnings": list(system.warnings) or None,
+    }
+
+
+def _render_limits(host: Host) -> dict[str, object]:
+    controllers = host.cgroup_controllers
+    limits: dict[str, object] = {
+        "MemoryLimit": "memory" in controllers,
+        "SwapLimit": "memory" in controllers and host.has_swap_accounting,
+        "CpuCfsPeriod": "cpu" in controllers,
+        "CpuCfsQuota": "cpu" in controllers,
+        "CPUShares": "cpu" in controllers,
+        "CPUSet": "cpuset" in controllers,
+        "PidsLimit": "pids" in controllers,
+        "OomKillDisable": host.cgroup_version == "1" and "memory" in controllers,
+        "IPv4Forwarding": True,
+    }
+    return limits
+
+
+def _render_registries(system: System) -> dict[str, object]:
+    insecure = [name for name in system.insecure_registries if "/" not in name]
+    ranges = [name for name in system.insecure_registries if "/" in name]
+    indexes: dict[str, object] = {
+        "docker.io": {
+            "Mirrors": list(system.registry_mirrors),
+            "Name": "docker.io",
+            "Official": True,
+            "Secure": True,
+        }
+    }
+    indexes |= {name: {"Mirrors": [], "Name": name, "Official": False, "Secure": False} for name in insecure}
+    return {
+        "IndexConfigs": indexes,
+        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8", *ranges],
+        "Mirrors": list(system.registry_mirrors) or None,
+    }
+
+
+def _render_security(system: System) -> list[str]:
+    found = ["name=apparmor"] if system.host.has_apparmor else []
+    if system.seccomp_profile != "unconfined":
+        found.append(f"name=seccomp,profile={system.seccomp_profile}")
+    if system.host.cgroup_version == "2":
+        found.append("name=cgroupns")
+    return found

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's configuration as one typed value: flags over daemon.json over defaults.
+
+An option given in both places, an unknown key or a value of the wrong shape refuses the start, in dockerd's words.
+Reads one file and touches nothing else. Called by `daemon.main`; read by `daemon.wiring`. Source: dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from holdfast.daemon import flags, options
+from holdfast.daemon.options import Option
+from holdfast.errors import InvalidArgument
+from holdfast.transport import listener
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+RUNTIMES = ("holdfast", "runc", "crun")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLSConfig:
+    """Where the certificates are, and whether a client must show one."""
+
+    ca: str
+    certificate: str
+    key: str
+    verify: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the daemon was asked to be; paths are absolute."""
+
+    data_root: str = options.DEFAULT_DATA_ROOT
+    exec_root: str = options.DEFAULT_EXEC_ROOT
+    pidfile: str = options.DEFAULT_EXEC_ROOT + "/holdfastd.pid"
+    hosts: tuple[str, ...] = ("unix://" + listener.DEFAULT_UNIX,)
+    group: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    allow_plain_tcp: bool = False
+    config_file: str = options.DEFAULT_CONFIG_FILE
+    tls: TLSConfig | None = None
+    debug: bool = False
+    log_level: str = "info"
+    log_format: str = "text"
+    storage_driver: str = ""
+    default_runtime: str = "holdfast"
+    runtimes: Mapping[str, str] = field(default_factory=dict[str, str])
+    log_driver: str = "json-file"
+    log_opts: Mapping[str, str] = field(default_factory=dict[str, str])
+    bridge: str = ""
+    bip: str = ""
+    fixed_cidr: str = ""
+    mtu: int = 1500
+    dns: tuple[str, ...] = ()
+    dns_opts: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    icc: bool = True
+    iptables: bool = True
+    ip_forward: bool = True
+    ip_masq: bool = True
+    ip: str = "0.0.0.0"
+    userland_proxy: bool = True
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
+    max_concurrent_downloads: int = 3
+    max_download_attempts: int = 5
+    labels: tuple[str, ...] = ()
+    cgroup_parent: str = ""
+    default_shm_bytes: int = 64 << 20
+    init: bool = False
+    no_new_privileges: bool = False
+    seccomp_profile: str = "builtin"
+    shutdown_seconds: int = 15
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[listener.Address, ...]:
+        """Where to listen."""
+        return tuple(listener.parse(host, default_port=2376 if self.tls else 2375) for host in self.hosts)
+
+
+def load(arguments: Sequence[str]) -> tuple[Config, dict[str, object]]:
+    """The configuration, and the flags as given (for --help, --version, --validate). InvalidArgument refuses."""
+    given = flags.parse(arguments)
+    path = str(given.get("config-file", options.DEFAULT_CONFIG_FILE))
+    try:
+        from_file = read_file(path, must_exist="config-file" in given)
+        _check_conflicts(given, from_file)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error.message}") from None
+    values = {option.name: option.default for option in options.ALL} | from_file | given
+    ignored = tuple(name for name in (*from_file, *given) if not options.BY_NAME[name].is_used)
+    return make(values, ignored), given
+
+
+def read_file(path: str, *, must_exist: bool) -> dict[str, object]:
+    """The options in a daemon.json, by flag name; empty when there is no file and none was asked for."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        if must_exist:
+            raise InvalidArgument(f"open {path}: no such file or directory") from None
+        return {}
+    except OSError as error:
+        raise InvalidArgument(f"open {path}: {(error.strerror or 'error').lower()}") from None
+    try:
+        document: object = json.loads(data) if data.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidArgument("invalid JSON: the file does not hold an object")
+    entries = cast("dict[str, object]", document)
+    unknown = [key for key in entries if key not in options.BY_KEY]
+    if unknown:
+        raise InvalidArgument(f"the following directives don't match any configuration option: {', '.join(unknown)}")
+    return {options.BY_KEY[key].name: _from_json(options.BY_KEY[key], value) for key, value in entries.items()}
+
+
+def _from_json(option: Option, value: object) -> object:
+    kinds = {"text": str, "flag": bool, "number": int, "texts": list, "pairs": dict}
+    names = {"text": "string", "flag": "bool", "number": "int", "texts": "[]string", "pairs": "map[string]string"}
+    wanted = kinds[option.kind]
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise InvalidArgument(
+            f"invalid JSON: cannot unmarshal {json.dumps(value)[:40]} into {option.file_key} of type {names[option.kind]}"
+        )
+    if isinstance(value, list) and option.is_used:
+        return tuple(str(item) for item in cast("list[object]", value))
+    return cast("object", value)
+
+
+def _check_conflicts(given: Mapping[str, object], from_file: Mapping[str, object]) -> None:
+    both = [
+        f"{options.BY_NAME[name].file_key}: (from flag: {_shown(given[name])}, from file: {_shown(from_file[name])})"
+        for name in from_file
+        if name in given
+    ]
+    if both:
+        raise InvalidArgument(
+            "the following directives are specified both as a flag and in the configuration file: " + ", ".join(both)
+        )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{' '.join(cast('tuple[str, ...]', value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
+    """The typed value of options by flag name; InvalidArgument names the option that is wrong."""
+
+    def text(name: str) -> str:
+        return str(values[name])
+
+    def texts(name: str) -> tuple[str, ...]:
+        return tuple(cast("Sequence[str]", values[name]))
+
+    exec_root = os.path.abspath(text("exec-root"))
+    config = Config(
+        data_root=os.path.abspath(text("data-root")),
+        exec_root=exec_root,
+        pidfile=os.path.abspath(text("pidfile") or os.path.join(exec_root, "holdfastd.pid")),
+        hosts=texts("host") or ("unix://" + listener.DEFAULT_UNIX,),
+        group=text("group"),
+        allowed_hosts=texts("allowed-host"),
+        config_file=text("config-file"),
+        allow_plain_tcp=bool(values["i-know-this-gives-root"]),
+        tls=_tls(values),
+        debug=bool(values["debug"]),
+        log_level="debug" if values["debug"] else text("log-level"),
+        log_format=text("log-format"),
+        storage_driver=text("storage-driver"),
+        default_runtime=text("default-runtime"),
+        runtimes=_runtimes(cast("Mapping[str, object]", values["add-runtime"])),
+        log_driver=text("log-driver"),
+        log_opts={key: str(value) for key, value in cast("Mapping[str, object]", values["log-opt"]).items()},
+        bridge=text("bridge"),
+        bip=text("bip"),
+        fixed_cidr=text("fixed-cidr"),
+        mtu=cast("int", values["mtu"]) or 1500,
+        dns=texts("dns"),
+        dns_opts=texts("dns-opt"),
+        dns_search=texts("dns-search"),
+        icc=bool(values["icc"]),
+        iptables=bool(values["iptables"]),
+        ip_forward=bool(values["ip-forward"]),
+        ip_masq=bool(values["ip-masq"]),
+        ip=text("ip"),
+        userland_proxy=bool(values["userland-proxy"]),
+        insecure_registries=texts("insecure-registry"),
+        registry_mirrors=texts("registry-mirror"),
+        max_concurrent_downloads=cast("int", values["max-concurrent-downloads"]),
+        max_download_attempts=cast("int", values["max-download-attempts"]),
+        labels=texts("label"),
+        cgroup_parent=text("cgroup-parent"),
+        default_shm_bytes=parse_bytes(text("default-shm-size")),
+        init=bool(values["init"]),
+        no_new_privileges=bool(values["no-new-privileges"]),
+        seccomp_profile=text("seccomp-profile"),
+        shutdown_seconds=cast("int", values["shutdown-timeout"]),
+        ignored=ignored,
+    )
+    _validate(config)
+    return config
+
+
+def _tls(values: Mapping[str, object]) -> TLSConfig | None:
+    if not (values["tls"] or values["tlsverify"]):
+        return None
+    home = os.environ.get("DOCKER_CERT_PATH") or os.path.join(os.path.expanduser("~"), ".docker")
+    return TLSConfig(
+        ca=str(values["tlscacert"]) or os.path.join(home, "ca.pem"),
+        certificate=str(values["tlscert"]) or os.path.join(home, "cert.pem"),
+        key=str(values["tlskey"]) or os.path.join(home, "key.pem"),
+        verify=bool(values["tlsverify"]),
+    )
+
+
+def _runtimes(given: Mapping[str, object]) -> dict[str, str]:
+    """Name to path; the file's form is `{"name": {"path": "..."}}`, the flag's `name=path`."""
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        path = cast("Mapping[str, object]", value).get("path") if isinstance(value, Mapping) else value
+        if not isinstance(path, str) or not path:
+            raise InvalidArgument(f"runtime {name!r} has no path")
+        found[name] = path
+    return found
+
+
+def parse_bytes(text: str) -> int:
+    """`64MiB`, `64m`, `67108864`: a size with binary units. InvalidArgument `invalid size`."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    shift = {"k": 10, "m": 20, "g": 30, "t": 40}.get(number[-1:], 0)
+    digits = number[:-1] if shift else number
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidArgument(f"invalid size: '{text}'")
+    return int(digits) << shift
+
+
+def _validate(config: Config) -> None:
+    if config.log_level not in LOG_LEVELS:
+        raise InvalidArgument(f"invalid logging level: {config.log_level}")
+    if config.log_format not in ("text", "json"):
+        raise InvalidArgument(f"invalid log format: {config.log_format}")
+    if config.default_runtime not in (*RUNTIMES, *config.runtimes):
+        raise InvalidArgument(f"specified default runtime {config.default_runtime!r} does not exist")
+    for label in config.labels:
+        if label.find("=") < 1:
+            raise InvalidArgument(f"bad attribute format: {label}")
+    for server in config.dns:
+        if not _is_address(server):
+            raise InvalidArgument(f"invalid IP address: {server}")
+    if not 68 <= config.mtu <= 65535:
+        raise InvalidArgument(f"invalid default MTU: {config.mtu}")
+    for address in config.addresses:
+        if address.scheme == "tcp" and not (config.tls or address.is_loopback or config.allow_plain_tcp):
+            raise InvalidArgument(
+                f"{address} without TLS gives everybody who can connect root on this machine: use --tlsverify, "
+                "a loopback address, or --i-know-this-gives-root"
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option of holdfastd, once: its flag, its key in daemon.json, its kind, its default, its help.
+
+dockerd's names, so that unit files and daemon.json move over unchanged. Options that Holdfast has no use for are
+accepted and answered with a warning. Read by `daemon.flags` and `daemon.config`. Source: dockerd(8) 28.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_DATA_ROOT = "/var/lib/holdfast"
+DEFAULT_EXEC_ROOT = "/run/holdfast"
+DEFAULT_CONFIG_FILE = "/etc/holdfast/daemon.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`kind` is text, flag, number, texts (repeatable) or pairs (repeatable `key=value`; an object in the file)."""
+
+    name: str
+    kind: str
+    default: object
+    help: str
+    key: str = ""
+    short: str = ""
+    is_used: bool = True
+
+    @property
+    def file_key(self) -> str:
+        """The key in daemon.json; `-` marks options that only the command line has."""
+        return self.key or self.name
+
+
+USED = (
+    Option("add-runtime", "pairs", {}, "Register an additional OCI runtime (NAME=PATH)", key="runtimes"),
+    Option("allowed-host", "texts", (), "Name that plain tcp clients may use for this daemon", key="allowed-hosts"),
+    Option("bip", "text", "", "Address and prefix of the default bridge"),
+    Option("bridge", "text", "", "Name of the default bridge, 'none' for no bridge", short="b"),
+    Option("cgroup-parent", "text", "", "Parent cgroup for all containers"),
+    Option("config-file", "text", DEFAULT_CONFIG_FILE, "Daemon configuration file", key="-"),
+    Option("data-root", "text", DEFAULT_DATA_ROOT, "Root directory of persistent state"),
+    Option("debug", "flag", False, "Enable debug mode", short="D"),
+    Option("default-runtime", "text", "holdfast", "Default OCI runtime for containers"),
+    Option("default-shm-size", "text", "64MiB", "Default shm size for containers"),
+    Option("dns", "texts", (), "DNS server to use"),
+    Option("dns-opt", "texts", (), "DNS options to use", key="dns-opts"),
+    Option("dns-search", "texts", (), "DNS search domains to use"),
+    Option("exec-root", "text", DEFAULT_EXEC_ROOT, "Root directory of state that may vanish at boot"),
+    Option("fixed-cidr", "text", "", "Subnet of the default bridge that containers get addresses from"),
+    Option("group", "text", "", "Group of the unix socket (default docker, else holdfast)", short="G"),
+    Option("host", "texts", (), "Daemon socket(s) to listen on", key="hosts", short="H"),
+    Option("i-know-this-gives-root", "flag", False, "Allow plain tcp beyond loopback: whoever connects is root"),
+    Option("icc", "flag", True, "Enable communication between containers of the default bridge"),
+    Option("init", "flag", False, "Run an init in the container to forward signals and reap processes"),
+    Option("insecure-registry", "texts", (), "Registry to speak plain http with", key="insecure-registries"),
+    Option("ip", "text", "0.0.0.0", "Host address for published ports"),
+    Option("ip-forward", "flag", True, "Enable IP forwarding in the system"),
+    Option("ip-masq", "flag", True, "Enable IP masquerading for the default bridge"),
+    Option("iptables", "flag", True, "Enable addition of firewall rules (nftables)"),
+    Option("label", "texts", (), "Set key=value labels of the daemon", key="labels"),
+    Option("log-driver", "text", "json-file", "Default driver for container logs"),
+    Option("log-format", "text", "text", "Logging format (text, json)"),
+    Option("log-level", "text", "info", "Logging level (debug, info, warn, error, fatal)", short="l"),
+    Option("log-opt", "pairs", {}, "Default log driver options for containers", key="log-opts"),
+    Option("max-concurrent-downloads", "number", 3, "Concurrent downloads of a pull"),
+    Option("max-download-attempts", "number", 5, "Download attempts of a pull"),
+    Option("mtu", "number", 1500, "MTU of the default bridge"),
+    Option("no-new-privileges", "flag", False, "Set no-new-privileges by default for new containers"),
+    Option("pidfile", "text", "", "File to write the daemon's pid to (default EXEC-ROOT/holdfastd.pid)", short="p"),
+    Option("registry-mirror", "texts", (), "Preferred registry mirror", key="registry-mirrors"),
+    Option("seccomp-profile", "text", "builtin", "Seccomp profile: builtin, unconfined or a path"),
+    Option("shutdown-timeout", "number", 15, "Seconds that requests under way get at shutdown"),
+    Option("storage-driver", "text", "", "Storage driver to use", short="s"),
+    Option("tls", "flag", False, "Use TLS; implied by --tlsverify"),
+    Option("tlscacert", "text", "", "Trust certs signed only by this CA (default ~/.docker/ca.pem)"),
+    Option("tlscert", "text", "", "TLS certificate file (default ~/.docker/cert.pem)"),
+    Option("tlskey", "text", "", "TLS key file (default ~/.docker/key.pem)"),
+    Option("tlsverify", "flag", False, "Use TLS and verify the remote"),
+    Option("userland-proxy", "flag", True, "Forward published ports on loopback addresses"),
+    Option("validate", "flag", False, "Validate the daemon's configuration and exit", key="-"),
+    Option("version", "flag", False, "Print version information and quit", key="-", short="v"),
+    Option("help", "flag", False, "Print usage", key="-", short="h"),
+)
+
+ACCEPTED = (
+    Option("containerd", "text", "", "", is_used=False),
+    Option("default-address-pool", "texts", (), "", key="default-address-pools", is_used=False),
+    Option("default-cgroupns-mode", "text", "", "", is_used=False),
+    Option("default-ipc-mode", "text", "", "", is_used=False),
+    Option("default-ulimit", "pairs", {}, "", key="default-ulimits", is_used=False),
+    Option("exec-opt", "texts", (), "", key="exec-opts", is_used=False),
+    Option("experimental", "flag", False, "", is_used=False),
+    Option("feature", "pairs", {}, "", key="features", is_used=False),
+    Option("ip6tables", "flag", True, "", is_used=False),
+    Option("ipv6", "flag", False, "", is_used=False),
+    Option("live-restore", "flag", True, "", is_used=False),
+    Option("max-concurrent-uploads", "number", 5, "", is_used=False),
+    Option("raw-logs", "flag", False, "", is_used=False),
+    Option("selinux-enabled", "flag", False, "", is_used=False),
+    Option("storage-opt", "texts", (), "", key="storage-opts", is_used=False),
+    Option("userland-proxy-path", "text", "", "", is_used=False),
+)
+
+ALL = USED + ACCEPTED
+BY_NAME = {option.name: option for option in ALL}
+BY_SHORT = {option.short: option for option in ALL if option.short}
+BY_KEY = {option.file_key: option for option in ALL if option.file_key != "-"}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's loop: listen, build the packages, serve, and stop on a signal.
+
+Sockets are bound before anything slow, so that clients queue instead of failing; they are answered once the containers
+of the last daemon are found again. Stopping ends requests, never containers. Called by `daemon.main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass
+
+from holdfast.api.facts import VERSION
+from holdfast.api.policy import HostPolicy
+from holdfast.api.respond import ServerHeaders
+from holdfast.api.router import MAXIMUM, Router, dotted
+from holdfast.api.server import Server
+from holdfast.daemon import config, log, tls, wiring
+from holdfast.errors import HoldfastError, InvalidArgument
+from holdfast.transport import listener
+
+_LOG = logging.getLogger("holdfast.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    address: listener.Address
+    sockets: list[socket.socket]
+
+
+def run(options: config.Config) -> int:
+    """Serves until SIGTERM or SIGINT; the exit status."""
+    log.set_up(options.log_level, options.log_format)
+    try:
+        _warn(options)
+        bound = [_Bound(address, listener.bind(address, group=options.group or None)) for address in options.addresses]
+        asyncio.run(_serve(options, bound))
+    except HoldfastError as error:
+        _LOG.critical("failed to start daemon: %s", error.message)
+        return 1
+    _remove_sockets(options)
+    return 0
+
+
+def _warn(options: config.Config) -> None:
+    for name in options.ignored:
+        _LOG.warning("option %s is accepted for dockerd's sake and has no effect", name)
+    for address in options.addresses:
+        if address.scheme == "tcp" and options.tls is None:
+            _LOG.warning("API on %s WITHOUT TLS: every local user and every program that connects is root", address)
+        elif address.scheme == "tcp" and options.tls and not options.tls.verify:
+            _LOG.warning("API on %s without --tlsverify: clients are not asked who they are", address)
+
+
+async def _serve(options: config.Config, bound: list[_Bound]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    context = tls.make_context(options.tls) if options.tls else None
+    built = await wiring.build(options)
+    loop.add_signal_handler(signal.SIGHUP, _reload, options)
+    names = (*options.allowed_hosts, *(address.host for address in options.addresses if address.host))
+    server = Server(
+        Router(built.routes),
+        ServerHeaders(dotted(MAXIMUM), f"Holdfast/{VERSION} (linux)"),
+        policy=HostPolicy(names),
+    )
+    listeners: list[listener.Listener] = []
+    for each in bound:
+        listening = listener.Listener(server.serve, context if each.address.scheme == "tcp" else None)
+        await listening.start(each.sockets)
+        listeners.append(listening)
+        _LOG.info("API listen on %s", each.address)
+    gc.collect()
+    gc.freeze()
+    _LOG.info("daemon has completed initialization, version %s", VERSION)
+    await stopping.wait()
+    _LOG.info("stopping; containers live on")
+    await asyncio.gather(*(each.close(grace_seconds=0.2) for each in listeners))
+    await built.close()
+
+
+def _reload(options: config.Config) -> None:
+    """SIGHUP: takes the log level from the configuration file; other options need a restart, which is harmless."""
+    try:
+        values = config.read_file(options.config_file, must_exist=False)
+        level = "debug" if values.get("debug", options.debug) else str(values.get("log-level", options.log_level))
+        if level not in config.LOG_LEVELS:
+            raise InvalidArgument(f"invalid logging level: {level}")
+    except InvalidArgument as error:
+        _LOG.error("configuration not reloaded: %s", error.message)
+        return
+    log.set_level(level)
+    _LOG.info("configuration reloaded, log level %s", level)
+
+
+def _remove_sockets(options: config.Config) -> None:
+    for address in options.addresses:
+        if address.scheme == "unix":
+            try:
+                os.unlink(address.path)
+            except OSError as error:
+                _LOG.debug("cannot remove %s: %s", address.path, error)
