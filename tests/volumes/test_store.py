@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of volumes: names, records, use, removal, restart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast import metadata
+from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound, Unsupported
+from holdfast.volumes import ANONYMOUS_LABEL, Store
+
+
+def opened(tmp_path: Path) -> Store:
+    return Store(tmp_path / "volumes", metadata.Store(tmp_path / "metadata.db"), now_nanos=lambda: 7)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return opened(tmp_path)
+
+
+def test_a_named_volume_has_a_directory_and_is_found_after_a_restart(store: Store, tmp_path: Path) -> None:
+    made, is_new = store.create("data", labels={"a": "b"})
+
+    assert is_new
+    assert made.mountpoint == str(tmp_path / "volumes" / "data" / "_data")
+    assert Path(made.mountpoint).stat().st_mode & 0o777 == 0o755
+    assert opened(tmp_path).get("data") == made
+
+
+def test_creating_again_gives_the_old_one_unchanged(store: Store) -> None:
+    first, _ = store.create("data", labels={"a": "b"})
+
+    second, is_new = store.create("data", labels={"c": "d"})
+
+    assert second == first
+    assert not is_new
+
+
+def test_a_volume_without_a_name_is_anonymous(store: Store) -> None:
+    made, _ = store.create()
+
+    assert len(made.name) == 64
+    assert made.labels == {ANONYMOUS_LABEL: ""}
+    assert made.is_anonymous
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("../x", 'create ../x: "../x" includes invalid characters for a local volume name, only'),
+        ("a", "create a: volume name is too short, names should be at least two alphanumeric characters"),
+        ("a/b", "invalid characters"),
+        (".hidden", "invalid characters"),
+        ("x" * 256, "invalid characters"),
+        ("a\0b", "invalid characters"),
+    ],
+)
+def test_bad_names_are_refused_in_dockers_words(store: Store, name: str, text: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        store.create(name)
+
+    assert text in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "text"),
+    [
+        ({"bogus": "x"}, InvalidArgument, 'create dv: invalid option: "bogus"'),
+        ({"type": "tmpfs"}, InvalidArgument, 'create dv: missing required option: "device"'),
+        ({"type": "nfs", "device": ":/x", "o": "addr=1"}, Unsupported, "type nfs"),
+        ({"type": "none", "device": "x", "o": "bind"}, InvalidArgument, "absolute"),
+    ],
+)
+def test_bad_options_are_refused(store: Store, options: dict[str, str], kind: type[HoldfastError], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        store.create("dv", options=options)
+
+    assert text in caught.value.message
+    assert not store.has("dv")
+
+
+def test_an_unknown_driver_is_refused_in_dockers_words(store: Store) -> None:
+    with pytest.raises(NotFound, match='create dv: error looking up volume plugin nosuch: plugin "nosuch" not found'):
+        store.create("dv", driver="nosuch")
+
+
+def test_a_bound_volume_resolves_to_its_device_which_survives_removal(store: Store, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    device.mkdir()
+    (device / "kept").touch()
+    store.create("bound", options={"type": "none", "o": "bind", "device": str(device)})
+
+    assert store.resolve("bound") == str(device)
+    store.remove("bound")
+    assert (device / "kept").exists()
+
+
+def test_a_used_volume_is_not_removed(store: Store) -> None:
+    store.create("data")
+
+    with pytest.raises(Conflict, match=r"remove data: volume is in use - \[abc, def\]"):
+        store.remove("data", ["abc", "def"], force=True)
+
+    assert store.has("data")
+
+
+def test_removal_takes_directory_and_record(store: Store, tmp_path: Path) -> None:
+    made, _ = store.create("data")
+    Path(made.mountpoint, "file").write_text("x")
+
+    assert store.remove("data")
+
+    assert os.listdir(tmp_path / "volumes") == []
+    assert not opened(tmp_path).has("data")
+    with pytest.raises(NotFound, match="get data: no such volume"):
+        store.get("data")
+
+
+def test_an_unknown_volume_is_removed_by_force_only(store: Store) -> None:
+    with pytest.raises(NotFound, match="get nosuch: no such volume"):
+        store.remove("nosuch")
+
+    assert store.remove("nosuch", force=True) is False
+
+
+def test_a_tree_deeper_than_pythons_stack_is_removed(store: Store, tmp_path: Path) -> None:
+    made, _ = store.create("deep")
+    fd = os.open(made.mountpoint, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=fd)
+        following = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = following
+    os.close(fd)
+
+    store.remove("deep")
+
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+def test_removal_does_not_follow_links(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "canary").touch()
+    made, _ = store.create("data")
+    Path(made.mountpoint, "link").symlink_to(outside)
+
+    store.remove("data")
+
+    assert (outside / "canary").exists()
+
+
+def test_a_directory_without_a_record_is_a_volume_and_an_interrupted_removal_is_finished(tmp_path: Path) -> None:
+    (tmp_path / "volumes" / "copied" / "_data").mkdir(parents=True)
+    (tmp_path / "volumes" / ".removed-1" / "_data" / "x").mkdir(parents=True)
+    (tmp_path / "volumes" / "not-a-volume").mkdir()
+
+    store = opened(tmp_path)
+
+    assert [volume.name for volume in store.list()] == ["copied"]
+    assert not (tmp_path / "volumes" / ".removed-1").exists()
+
+
+def test_a_damaged_record_does_not_stop_the_start(tmp_path: Path) -> None:
+    opened(tmp_path).create("good")
+    with metadata.Store(tmp_path / "metadata.db").transaction() as transaction:
+        transaction.put("volumes", "bad", b"{")
+
+    assert [volume.name for volume in opened(tmp_path).list()] == ["good"]
+
+
+def test_size_counts_hard_links_once(store: Store) -> None:
+    made, _ = store.create("data")
+    file = Path(made.mountpoint, "file")
+    file.write_bytes(bytes(1000))
+    Path(made.mountpoint, "sub").mkdir()
+    os.link(file, Path(made.mountpoint, "sub", "again"))
+
+    assert store.size_bytes("data") == 1000
+
+
+def copy_up(store: Store, name: str, root: Path, path: str) -> Any:
+    fd = os.open(root, os.O_RDONLY)
+    try:
+        return store.populate(name, fd, path)
+    finally:
+        os.close(fd)
+
+
+def test_copy_up_brings_content_modes_links_and_times(store: Store, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    (image / "srv" / "sub").mkdir(parents=True)
+    (image / "srv" / "file").write_text("hello")
+    (image / "srv" / "file").chmod(0o640)
+    os.utime(image / "srv" / "file", (1, 2))
+    (image / "srv" / "link").symlink_to("/etc/passwd")
+    os.link(image / "srv" / "file", image / "srv" / "sub" / "hard")
+    os.mkfifo(image / "srv" / "pipe")
+    (image / "srv").chmod(0o1777)
+    made, _ = store.create("data")
+
+    assert copy_up(store, "data", image, "/srv")
+
+    target = Path(made.mountpoint)
+    assert (target / "file").read_text() == "hello"
+    assert (target / "file").stat().st_mode & 0o777 == 0o640
+    assert (target / "file").stat().st_mtime == 2
+    assert (target / "file").samefile(target / "sub" / "hard")
+    assert os.readlink(target / "link") == "/etc/passwd"
+    assert (target / "pipe").is_fifo()
+    assert target.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_copy_up_leaves_a_volume_with_content_alone(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "image" / "srv").mkdir(parents=True)
+    (tmp_path / "image" / "srv" / "new").touch()
+    made, _ = store.create("data")
+    Path(made.mountpoint, "old").touch()
+
+    assert not copy_up(store, "data", tmp_path / "image", "/srv")
+    assert os.listdir(made.mountpoint) == ["old"]
+
+
+@pytest.mark.parametrize("target", ["/../../outside", "../../../../outside", "{outside}"])
+def test_cve_2022_23648_a_linked_or_climbing_path_stays_in_the_image(store: Store, tmp_path: Path, target: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").touch()
+    image = tmp_path / "image"
+    image.mkdir()
+    (image / "srv").symlink_to(target.format(outside=outside))
+    made, _ = store.create("data")
+
+    assert not copy_up(store, "data", image, "/srv")
+    assert not copy_up(store, "data", image, "/../outside")
+    assert os.listdir(made.mountpoint) == []
