@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real dockerd and a holdfastd, each in a network namespace of its own, with the same images."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHARED = REPOSITORY.parent / "shared"
+# folder below shared/images, reference inside it, name to give it
+IMAGES = (("busybox-1.37.0-musl", "busybox:1.37.0-musl", "busybox:1.37.0-musl"), ("alpine-3.20", "3.20", "alpine:3.20"))
+
+
+class Daemon:
+    """One daemon: how to run a shell script against it."""
+
+    def __init__(self, name: str, socket: Path, netns: str) -> None:
+        self.name, self.socket, self.netns = name, socket, netns
+
+    def sh(self, script: str, timeout: float = 60, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs a script in the daemon's namespace with DOCKER_HOST set; never raises for its exit code."""
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "LC_ALL": "C", "SOCKET": str(self.socket)}
+        command = ["nsenter", f"--net=/run/netns/{self.netns}", "bash", "-c", script]
+        return subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def _archives(folder: Path) -> list[Path]:
+    made: list[Path] = []
+    for directory, reference, name in IMAGES:
+        archive = folder / f"{directory}.tar"
+        layout = f"oci:{SHARED / 'images' / directory}:{reference}"
+        subprocess.run(["skopeo", "copy", "-q", layout, f"docker-archive:{archive}:{name}"], check=True)
+        made.append(archive)
+    return made
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The peer, from Debian's packages."""
+    name = f"compat-{os.getpid()}"
+    script = SHARED / "tools" / "peer-dockerd.sh"
+    subprocess.run([script, "start", name], check=True, stdout=subprocess.DEVNULL)
+    daemon = Daemon("dockerd", Path("/var/tmp/peer-dockerd") / name / "docker.sock", name)
+    try:
+        for archive in _archives(tmp_path_factory.mktemp("dockerd-images")):
+            assert daemon.sh(f"docker load -i {archive}").returncode == 0
+        yield daemon
+    finally:
+        subprocess.run([script, "stop", name], check=False)
+
+
+@pytest.fixture(scope="session")
+def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Ours, from this checkout."""
+    name = f"hf-compat-{os.getpid()}"
+    home = Path("/var/tmp") / name
+    home.mkdir()
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    subprocess.run(["nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "lo", "up"], check=True)
+    socket = home / "docker.sock"
+    program = [
+        sys.executable,
+        "-m",
+        "holdfast.daemon.main",
+        "-H",
+        f"unix://{socket}",
+        "--data-root",
+        str(home / "data"),
+    ]
+    with open(home / "log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                "nsenter",
+                f"--net=/run/netns/{name}",
+                *program,
+                "--exec-root",
+                str(home / "exec"),
+                "--pidfile",
+                str(home / "pid"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    daemon = Daemon("holdfast", socket, name)
+    try:
+        deadline = time.monotonic() + 15
+        while daemon.sh("docker version").returncode:
+            assert process.poll() is None, (home / "log").read_text()[-3000:]
+            assert time.monotonic() < deadline, (home / "log").read_text()[-3000:]
+            time.sleep(0.05)
+        for archive in _archives(tmp_path_factory.mktemp("holdfast-images")):
+            loaded = daemon.sh(f"docker load -i {archive}")
+            assert loaded.returncode == 0, loaded.stderr
+        yield daemon
+    finally:
+        daemon.sh("docker ps -aq | xargs -r docker rm -f")
+        process.terminate()
+        process.wait(20)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+        shutil.rmtree(home, ignore_errors=True)
