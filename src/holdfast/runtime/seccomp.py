@@ -12,7 +12,7 @@ import json
 
 from holdfast.errors import InvalidArgument, Unsupported
 from holdfast.kernel import seccomp, syscall_names, syscalls
-from holdfast.runtime import seccomp_profile, seccomp_stub
+from holdfast.runtime import seccomp_profile, seccomp_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +32,14 @@ _ACTIONS = {
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
 _WITH_ERRNO = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
-# with these a new system call works as if there were no filter: no ENOSYS prologue
+# with these a new system call works as if there were no filter: no ENOSYS for what is newer than the profile
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-_OPERATORS = {
-    "SCMP_CMP_NE": 1,
-    "SCMP_CMP_LT": 2,
-    "SCMP_CMP_LE": 3,
-    "SCMP_CMP_EQ": 4,
-    "SCMP_CMP_GE": 5,
-    "SCMP_CMP_GT": 6,
-    "SCMP_CMP_MASKED_EQ": 7,
-}
+_KILL_THREAD = _ACTIONS["SCMP_ACT_KILL_THREAD"]
+_ENOSYS = _ACTIONS["SCMP_ACT_ERRNO"] | 38
+_OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")
+# arguments that the kernel takes as a 32-bit number: it never sees the upper half, so neither may a comparison. With all
+# 64 bits compared, socket(0x1_0000_0026) is above 40 for the filter and AF_ALG for the kernel.
+_LOW_ONLY = {"socket": (0, 1, 2), "socketpair": (0, 1, 2), "personality": (0,)}
 # libseccomp's tokens; the AUDIT_ARCH words but for x32, which shares x86_64's in the kernel
 _ARCHITECTURES = {
     "SCMP_ARCH_X86_64": 0xC000003E,
@@ -62,8 +59,10 @@ _ARCHITECTURES = {
     "SCMP_ARCH_MIPSEL64": 0xC0000008,
     "SCMP_ARCH_MIPSEL64N32": 0xE0000008,
 }
+_X86 = _ARCHITECTURES["SCMP_ARCH_X86"]
 _X32 = _ARCHITECTURES["SCMP_ARCH_X32"]
 _X86_64 = _ARCHITECTURES["SCMP_ARCH_X86_64"]
+_X32_BIT = seccomp_tree.X32_BIT
 _NATIVE = {
     "x86_64": "SCMP_ARCH_X86_64",
     "aarch64": "SCMP_ARCH_AARCH64",
@@ -82,7 +81,7 @@ class _Rule:
 
     __slots__ = ("action", "comparisons", "names")
 
-    def __init__(self, names: list[str], action: int, comparisons: list[tuple[int, int, int, int]]) -> None:
+    def __init__(self, names: list[str], action: int, comparisons: list[tuple[int, str, int, int]]) -> None:
         self.names = names
         self.action = action
         self.comparisons = comparisons
@@ -134,63 +133,92 @@ def _compile(profile: Mapping[str, Any]) -> bytes:
         raise Unsupported("seccomp user notification (listenerPath) is not supported")
     default = str(profile.get("defaultAction", ""))
     default_action = _action(default, profile.get("defaultErrnoRet"))
+    newer_action = default_action if default in _PERMISSIVE else _ENOSYS
     rules = [_parse(entry) for entry in profile.get("syscalls") or ()]
     tokens = [_architecture(str(name)) for name in profile.get("architectures") or ()]
-    native = _ARCHITECTURES[_NATIVE[syscalls.MACHINE]]
-    with seccomp.Compiler(default_action) as compiler:
-        for token in tokens:
-            compiler.add_architecture(token)
-        for rule in rules:
-            _add(compiler, rule)
-        program = compiler.export()
-        if default not in _PERMISSIVE:
-            calls = _plan_prologue(compiler, rules, list(dict.fromkeys([native, *tokens])), default_action)
-            program = seccomp_stub.assemble(calls) + program
+    tokens = list(dict.fromkeys([_ARCHITECTURES[_NATIVE[syscalls.MACHINE]], *tokens]))
+    names = seccomp.SyscallNames()
+    judged: dict[int, seccomp_tree.Architecture] = {}
+    for token in tokens:
+        found = _judge(names, rules, token, default_action, newer_action)
+        if token == _X32 and _X86_64 in judged:
+            judged[_X86_64] = _with_x32(judged[_X86_64], found)
+        else:
+            judged[token] = found
+    program = seccomp_tree.assemble(list(judged.values()), _KILL_THREAD)
     if len(program) > seccomp.MOST_INSTRUCTIONS * seccomp.INSTRUCTION_BYTES:
         raise InvalidArgument("the seccomp profile is too large: the kernel takes 4096 instructions")
     return program
 
 
-def _add(compiler: seccomp.Compiler, rule: _Rule) -> None:
-    for name in rule.names:
-        number = compiler.number(name)
-        if number == seccomp.UNKNOWN:
-            continue
-        indexes = [each[0] for each in rule.comparisons]
-        if len(set(indexes)) == len(indexes):
-            compiler.add_rule(rule.action, number, rule.comparisons)
-            continue
-        for each in rule.comparisons:  # libseccomp takes one test per argument; runc makes alternatives of them
-            compiler.add_rule(rule.action, number, [each])
+def _judge(
+    names: seccomp.SyscallNames, rules: Iterable[_Rule], token: int, default_action: int, newer_action: int
+) -> seccomp_tree.Architecture:
+    """The rules in the numbers of one architecture; past the newest number that they name, `newer_action` holds."""
+    otherwise: tuple[tuple[seccomp_tree.Comparison, ...], int] = ((), default_action)
+    alternatives: dict[int, list[tuple[tuple[seccomp_tree.Comparison, ...], int]]] = {}
+    for rule in rules:
+        for name in rule.names:
+            for number, comparisons in _calls(names, token, name, rule.comparisons):
+                held = alternatives.setdefault(number, [])
+                if not held or held[-1][0]:  # nothing comes after a rule without a condition
+                    held.append((comparisons, rule.action))
+    answers = {number: (*held, otherwise) if held[-1][0] else tuple(held) for number, held in alternatives.items()}
+    answers = {number: held[-1:] if _is_settled(held) else held for number, held in answers.items()}
+    newest = max(answers, default=-1)
+    ceilings = [(0, default_action), (newest + 1, newer_action)] if answers else [(0, default_action)]
+    if token == _X86_64:
+        ceilings.append((_X32_BIT, _KILL_THREAD))
+    return seccomp_tree.Architecture(token, answers, ceilings)
 
 
-def _plan_prologue(
-    compiler: seccomp.Compiler, rules: Iterable[_Rule], tokens: list[int], default_action: int
-) -> list[seccomp_stub.Calls]:
-    by_token: dict[int, seccomp_stub.Calls] = {}
-    for token in tokens:
-        newest, actions = 0, dict[int, int]()
-        for rule in rules:
-            for name in rule.names:
-                number = compiler.number_on(token, name)
-                if number == seccomp.UNKNOWN:
-                    number = _newer_number(name, token)
-                    if number >= 0 and not rule.comparisons and rule.action != default_action:
-                        actions[number] = rule.action
-                newest = max(newest, number & ~seccomp_stub.X32_BIT if number >= 0 else number)
-        if newest:
-            by_token[token] = seccomp_stub.Calls(token, newest, actions)
-    x32 = by_token.pop(_X32, None)
-    if x32 is not None and _X86_64 in by_token:
-        by_token[_X86_64].x32 = x32
-    return list(by_token.values())
+def _with_x32(native: seccomp_tree.Architecture, x32: seccomp_tree.Architecture) -> seccomp_tree.Architecture:
+    """x32 calls come under x86_64's AUDIT_ARCH with bit 30 set in their numbers; nearly all have the same answers.
+
+    A number that x32 does not have gets x86_64's answer, which is as good as any: the kernel has nothing there.
+    """
+    ceilings = [each for each in native.ceilings if each[0] < _X32_BIT]
+    stripped = {number & ~_X32_BIT: answer for number, answer in x32.answers.items()}
+    twin = {number: answer for number, answer in stripped.items() if native.answers.get(number) != answer}
+    return seccomp_tree.Architecture(native.audit, native.answers, ceilings, twin)
 
 
-def _newer_number(name: str, token: int) -> int:
+def _calls(
+    names: seccomp.SyscallNames, token: int, name: str, comparisons: list[tuple[int, str, int, int]]
+) -> list[tuple[int, tuple[seccomp_tree.Comparison, ...]]]:
+    """What a rule for `name` means on one architecture: (number, comparisons) of each way to make the call."""
+    number = _number(names, token, name)
+    if token == _X86 and name in syscall_names.X86_MULTIPLEXED:
+        number, door, first = syscall_names.X86_MULTIPLEXED[name]
+        if not comparisons:  # the door takes the arguments by address, where no filter sees them
+            by_door = (door, ((0, "EQ", first, 0, True),))
+            return [by_door, (number, ())] if number >= 0 else [by_door]
+    return [(number, each) for each in _alternatives(name, comparisons)] if number >= 0 else []
+
+
+def _alternatives(name: str, comparisons: list[tuple[int, str, int, int]]) -> list[tuple[seccomp_tree.Comparison, ...]]:
+    """All comparisons together; several of one argument are alternatives, as runc makes of them."""
+    low = _LOW_ONLY.get(name, ())
+    full = [(*each, each[0] in low) for each in comparisons]
+    indexes = [each[0] for each in comparisons]
+    if len(set(indexes)) == len(indexes):
+        return [tuple(full)]
+    return [(each,) for each in full]
+
+
+def _is_settled(held: tuple[tuple[tuple[seccomp_tree.Comparison, ...], int], ...]) -> bool:
+    """Whether an unconditional rule says what every conditional one before it says."""
+    return all(action == held[-1][1] for _, action in held)
+
+
+def _number(names: seccomp.SyscallNames, token: int, name: str) -> int:
+    number = names.number(token, name)
+    if number != seccomp.UNKNOWN:
+        return number
     number = syscall_names.EVERYWHERE.get(name, seccomp.UNKNOWN)
-    if number == seccomp.UNKNOWN and token == _X86_64:
+    if number == seccomp.UNKNOWN and token in (_X86_64, _X32):
         number = syscall_names.X86_64_ONLY.get(name, seccomp.UNKNOWN)
-    return number
+    return number | _X32_BIT if number >= 0 and token == _X32 else number
 
 
 def _parse(entry: Mapping[str, Any]) -> _Rule:
@@ -201,14 +229,14 @@ def _parse(entry: Mapping[str, Any]) -> _Rule:
     return _Rule(names, _action(str(entry.get("action", "")), entry.get("errnoRet")), comparisons)
 
 
-def _comparison(argument: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    index, operator = argument.get("index", 0), str(argument.get("op", ""))
+def _comparison(argument: Mapping[str, Any]) -> tuple[int, str, int, int]:
+    index, operator = argument.get("index", 0), str(argument.get("op", "")).removeprefix("SCMP_CMP_")
     value, value_two = argument.get("value", 0), argument.get("valueTwo", 0)
     if operator not in _OPERATORS:
-        raise InvalidArgument(f"invalid seccomp operator {operator!r}")
+        raise InvalidArgument(f"invalid seccomp operator {argument.get('op')!r}")
     if index not in range(6) or any(not isinstance(each, int) or not 0 <= each < 2**64 for each in (value, value_two)):
         raise InvalidArgument(f"invalid seccomp argument {dict(argument)!r}")
-    return index, _OPERATORS[operator], value, value_two
+    return index, operator, value, value_two
 
 
 def _action(name: str, errno: int | None) -> int:
