@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges what a user asked for before anything exists: wrong values are InvalidArgument in Docker's words.
+
+Pure: what depends on the machine comes in as a `Machine`. It returns warnings and changes nothing but what Docker
+itself discards (options that this machine cannot honour). Called by the jobs create and update.
+Source: moby 28 `daemon/container.go`, `daemon/daemon_unix.go`, `runconfig`; texts seen from dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from holdfast.containers import namespace_modes, ports, signals
+from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
+from holdfast.errors import InvalidArgument
+from holdfast.kernel import capabilities
+
+MINIMUM_MEMORY = 6 << 20
+_RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
+_MILLISECOND = 1_000_000
+_OPTIONS_OF_LOGS = frozenset(("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
+_EXTRA_OPTIONS_OF_LOGS = frozenset(("mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file"))
+_LOG_DRIVERS = ("json-file", "local", "none")
+_DEVICE_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the checks must know of the host and the daemon."""
+
+    cpus: int
+    cpu_list: str
+    runtimes: Collection[str]
+    bounding_capabilities: Collection[str]
+
+
+def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
+    """Raises for the first thing that is wrong; returns the warnings that Docker's client prints."""
+    _check_config(config)
+    _check_restart(host)
+    if host.runtime and host.runtime not in machine.runtimes:
+        raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
+    ports.check(config.exposed_ports, host.port_bindings)
+    _check_capabilities(host)
+    namespace_modes.check(config, host)
+    _check_logs(host)
+    _check_lists(host)
+    if not -1000 <= host.oom_score_adj <= 1000:
+        raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    if host.shm_size < 0:
+        raise InvalidArgument("SHM size can not be less than 0")
+    warnings = check_resources(host, machine)
+    if host.network_mode == "host" and host.port_bindings:
+        warnings.append("Published ports are discarded when using host network mode")
+    return warnings + _capability_warnings(host, machine)
+
+
+def check_resources(host: HostConfig, machine: Machine) -> list[str]:
+    """The limits alone: also for update."""
+    _check_memory(host)
+    _check_cpu(host, machine)
+    warnings: list[str] = []
+    if host.kernel_memory > 0:
+        warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
+    if host.pids_limit is not None and host.pids_limit < -1:
+        host.pids_limit = -1
+    return warnings
+
+
+def _check_config(config: Config) -> None:
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    for entry in config.env or ():
+        if not entry.partition("=")[0]:
+            raise InvalidArgument(f"invalid environment variable: {entry}")
+        if "\0" in entry:
+            raise InvalidArgument("invalid environment variable: it contains a null byte")
+    if config.stop_signal:
+        signals.parse(config.stop_signal)
+    if len(config.hostname) > 64:
+        raise InvalidArgument(f"invalid hostname: {config.hostname} is longer than 64 characters")
+    if config.healthcheck is not None:
+        _check_health(config.healthcheck)
+
+
+def _check_health(health: HealthConfig) -> None:
+    for name, value in (
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+        ("StartInterval", health.start_interval),
+    ):
+        if value != 0 and value < _MILLISECOND:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    if health.retries < 0:
+        raise InvalidArgument("Retries in Healthcheck cannot be negative")
+    if health.test and health.test[0] not in ("", "NONE", "CMD", "CMD-SHELL"):
+        raise InvalidArgument(f"Unknown healthcheck type '{health.test[0]}' (expected 'CMD')")
+
+
+def _check_restart(host: HostConfig) -> None:
+    policy = host.restart_policy
+    if policy.name and policy.name not in _RESTART_POLICIES:
+        raise InvalidArgument(
+            f"invalid restart policy: unknown policy '{policy.name}'; use one of 'no', 'always', 'on-failure', "
+            "or 'unless-stopped'"
+        )
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if policy.maximum_retry_count < 0:
+        raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
+    if host.auto_remove and policy.name not in ("", "no"):
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+
+
+def _check_capabilities(host: HostConfig) -> None:
+    for member, names in (("CapAdd", strings(host.cap_add)), ("CapDrop", strings(host.cap_drop))):
+        for name in names or ():
+            if capability_name(name) not in ("ALL", *capabilities.NAMES):
+                raise InvalidArgument(f'invalid {member}: unknown capability: "{capability_name(name)}"')
+
+
+def capability_name(name: str) -> str:
+    """`net_admin` as `CAP_NET_ADMIN`; ALL stays ALL."""
+    upper = name.upper()
+    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
+
+
+def _capability_warnings(host: HostConfig, machine: Machine) -> list[str]:
+    wanted = {capability_name(name) for name in strings(host.cap_add) or ()}
+    if host.privileged or "ALL" in wanted:
+        wanted = set(capabilities.NAMES)
+    missing = sorted(wanted.difference(machine.bounding_capabilities))
+    if not missing:
+        return []
+    return [f"This daemon does not have {', '.join(missing)} itself, so the container does not get it either."]
+
+
+def _check_logs(host: HostConfig) -> None:
+    driver = host.log_config.type
+    if driver and driver not in _LOG_DRIVERS:
+        raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
+    if driver == "json-file" or not driver:
+        for option in host.log_config.config or {}:
+            if option not in _OPTIONS_OF_LOGS | _EXTRA_OPTIONS_OF_LOGS:
+                raise InvalidArgument(f"unknown log opt '{option}' for json-file log driver")
+
+
+def _check_lists(host: HostConfig) -> None:
+    for entry in host.extra_hosts or ():
+        if not all(entry.partition(":" if ":" in entry else "=")[::2]):
+            raise InvalidArgument(f'bad format for add-host: "{entry}"')
+    for rule in host.device_cgroup_rules or ():
+        if _DEVICE_RULE.fullmatch(rule) is None:
+            raise InvalidArgument(f"invalid device cgroup rule format: '{rule}'")
+    for link in host.links or ():
+        if not link or link.count(":") > 1:
+            raise InvalidArgument(f"bad format for links: {link}")
+
+
+def _check_memory(host: HostConfig) -> None:
+    memory, swap = host.memory, host.memory_swap
+    if 0 < memory < MINIMUM_MEMORY or memory < 0:
+        raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if memory > 0 and 0 < swap < memory:
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if memory == 0 and swap > 0:
+        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
+    swappiness = host.memory_swappiness
+    if swappiness is not None and not -1 <= swappiness <= 100:
+        raise InvalidArgument(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
+    if 0 < host.memory_reservation < MINIMUM_MEMORY:
+        raise InvalidArgument("Minimum memory reservation allowed is 6MB")
+    if 0 < memory < host.memory_reservation:
+        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def _check_cpu(host: HostConfig, machine: Machine) -> None:
+    if host.nano_cpus:
+        if host.cpu_period:
+            raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+        if host.cpu_quota:
+            raise InvalidArgument("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
+        if not 0 < host.nano_cpus <= machine.cpus * 1_000_000_000:
+            raise InvalidArgument(
+                f"range of CPUs is from 0.01 to {machine.cpus}.00, as there are only {machine.cpus} CPUs available"
+            )
+    if host.cpu_shares < 0:
+        raise InvalidArgument(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
+    if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
+        raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if 0 < host.cpu_quota < 1000:
+        raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    if host.cpuset_cpus:
+        wanted = parse_cpu_list(host.cpuset_cpus, "CPU")
+        if not wanted <= parse_cpu_list(machine.cpu_list, "CPU"):
+            raise InvalidArgument(
+                f"Requested CPUs are not available - requested {host.cpuset_cpus}, available: {machine.cpu_list}"
+            )
+    if host.cpuset_mems:
+        parse_cpu_list(host.cpuset_mems, "memory node")
+    if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
+        raise InvalidArgument("Range of blkio weight is from 10 to 1000")
+
+
+def parse_cpu_list(text: str, what: str) -> set[int]:
+    """`0-2,7` as numbers; InvalidArgument for anything else."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        low, dash, high = part.partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()) or len(low) > 4 or len(high) > 4:
+            raise InvalidArgument(f"Invalid value {text} for {what} list")
+        found.update(range(int(low), int(high or low) + 1))
+    return found
