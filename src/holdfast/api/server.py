@@ -89,7 +89,6 @@ class _Session:
                 return
             if head is None or not await self._answer(head):
                 return
-            self._reader.next_request()
             self._is_first = False
 
     async def _next_head(self) -> http1.Head | None:
