@@ -32,7 +32,7 @@ def bar(current: int, total: int, unit_bytes: bool = True) -> str:
     if total <= 0:
         return f"{now:>8}"
     percent = min(100, current * 100 // total) // 2
-    arrow = "=" * percent + ">" + " " * (50 - percent - 1) if percent < 50 else "=" * 50 + ">"
+    arrow = "=" * percent + ">" + " " * (50 - percent)
     end = human_size(total) if unit_bytes else str(total)
     numbers = f"{now:>8}/{end}" if current <= total else f"{now:>8}"
     return f"[{arrow}] {numbers}"
