@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from holdfast import content
 from holdfast.distribution import blobs, retry
@@ -26,7 +26,7 @@ from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints
 from holdfast.distribution.flights import Flights, settle
-from holdfast.distribution.progress import Meter, Progress, silent
+from holdfast.distribution.progress import Message, Meter, Progress, silent
 from holdfast.distribution.remote import RegistryDown, Remote
 from holdfast.distribution.resolve import Resolved, resolve, translated
 from holdfast.distribution.transport import HTTP, Transport, Unreachable
@@ -40,7 +40,10 @@ from holdfast.oci.digest import Digest
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
+PULL_THREADS = 16
 UNPACK_THREADS = 2
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class Puller:
             certs_dir=self._config.certs_dir, connections=self._config.max_concurrent_downloads + 1
         )
         self._policy = policy or retry.Policy()
+        self._pull_pool = ThreadPoolExecutor(PULL_THREADS, "pull")
         self._download_pool = ThreadPoolExecutor(self._config.max_concurrent_downloads, "download")
         self._unpack_pool = ThreadPoolExecutor(UNPACK_THREADS, "unpack")
         self._downloads: Flights[None] = Flights(self._download_pool, self._config.max_concurrent_downloads)
@@ -112,6 +116,7 @@ class Puller:
 
     def close(self) -> None:
         """Ends the pools; pulls under way must have been cancelled."""
+        self._pull_pool.shutdown(wait=False, cancel_futures=True)
         self._download_pool.shutdown(wait=False, cancel_futures=True)
         self._unpack_pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(self._http, Transport):
@@ -131,24 +136,32 @@ class Puller:
         `progress` is called from several threads. Raises NotFound, Unauthenticated, Unavailable, Corrupt, Exhausted,
         InvalidArgument or Cancelled; whoever gets an error before the first message can still choose an HTTP status.
         """
-        cancellation = cancellation or Cancellation()
         reference = reference.with_default_tag()
-        wanted = platform or platforms.of_machine(os.uname().machine)
-        resolved = resolve(self._remotes(reference, credentials), reference, wanted, cancellation)
-        label = reference.tag if reference.tag and not reference.digest else reference.familiar
-        progress(messages.status(f"Pulling from {reference.path}", label))
-        with self._store.lease() as lease:
-            for descriptor in (resolved.manifest.config, *resolved.manifest.layers):
-                lease.add(descriptor.digest)
-            config = self._config_of(resolved, reference, cancellation)
-            layers = plan_layers(resolved.manifest, config)
-            if not self._images.has(resolved.manifest.config.digest):
-                self._land(resolved.remote, layers, progress, cancellation)
-            is_newer = self._register(resolved, reference)
-        progress(messages.status(f"Digest: {resolved.top.digest}"))
-        outcome = "Downloaded newer image for" if is_newer else "Image is up to date for"
-        progress(messages.status(f"Status: {outcome} {reference.familiar}"))
-        return PullResult(digest=resolved.top.digest, image_id=resolved.manifest.config.digest, is_newer=is_newer)
+        result = self._pull_one(reference, platform, credentials, progress, cancellation or Cancellation())
+        progress(_outcome(reference, is_newer=result.is_newer))
+        return result
+
+    def pull_all(
+        self,
+        reference: Reference,
+        *,
+        platform: Platform | None = None,
+        credentials: Credentials = ANONYMOUS,
+        progress: Progress = silent,
+        cancellation: Cancellation | None = None,
+    ) -> list[PullResult]:
+        """Every tag of the repository, one after the other; otherwise as `pull`."""
+        cancellation = cancellation or Cancellation()
+        results = [
+            self._pull_one(reference.with_tag(tag), platform, credentials, progress, cancellation)
+            for tag in self.tags(reference, credentials=credentials, cancellation=cancellation)
+        ]
+        progress(_outcome(reference, is_newer=any(result.is_newer for result in results)))
+        return results
+
+    def start(self, work: Callable[[], R]) -> Future[R]:
+        """Runs a `pull` or `pull_all` in a thread kept for pulls, so that long ones keep nobody else waiting."""
+        return self._pull_pool.submit(work)
 
     def tags(
         self, reference: Reference, *, credentials: Credentials = ANONYMOUS, cancellation: Cancellation | None = None
@@ -164,6 +177,30 @@ class Puller:
             except Refused as refusal:
                 raise translated(refusal, reference) from refusal
         raise failure or Internal(f"no endpoint for {reference.familiar}")
+
+    def _pull_one(
+        self,
+        reference: Reference,
+        platform: Platform | None,
+        credentials: Credentials,
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> PullResult:
+        wanted = platform or platforms.of_machine(os.uname().machine)
+        resolved = resolve(self._remotes(reference, credentials), reference, wanted, cancellation)
+        label = reference.tag if reference.tag and not reference.digest else reference.familiar
+        progress(messages.status(f"Pulling from {reference.path}", label))
+        image_id = resolved.manifest.config.digest
+        with self._store.lease() as lease:
+            for descriptor in (resolved.manifest.config, *resolved.manifest.layers):
+                lease.add(descriptor.digest)
+            config = self._config_of(resolved, reference, cancellation)
+            layers = plan_layers(resolved.manifest, config)
+            if not self._images.has(image_id):
+                self._land(resolved.remote, layers, progress, cancellation)
+            is_newer = self._register(resolved, reference)
+        progress(messages.status(f"Digest: {resolved.top.digest}"))
+        return PullResult(digest=resolved.top.digest, image_id=image_id, is_newer=is_newer)
 
     def _remotes(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
         for endpoint in plan_endpoints(reference.domain, self._config):
@@ -263,6 +300,11 @@ def plan_layers(manifest: documents.Manifest, config: documents.ImageConfig) -> 
             manifest.layers, diff_ids, chain_ids, [None, *chain_ids[:-1]], strict=True
         )
     ]
+
+
+def _outcome(reference: Reference, *, is_newer: bool) -> Message:
+    did = "Downloaded newer image" if is_newer else "Image is up to date"
+    return messages.status(f"Status: {did} for {reference.familiar}")
 
 
 def _wait(seat: Future[None], cancellation: Cancellation) -> None:
