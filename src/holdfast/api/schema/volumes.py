@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON shapes of volumes. Read and made by `api.routes.volumes`. Source: Engine API v1.51; dockerd 28.5."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from holdfast.volumes import Volume as Record
+
+
+class VolumeCreate(msgspec.Struct):
+    """The body of `POST /volumes/create`."""
+
+    Name: str = ""
+    Driver: str = ""
+    DriverOpts: dict[str, str] = {}
+    Labels: dict[str, str] = {}
+
+
+class Volume(msgspec.Struct):
+    """One volume; Docker writes the members in the order of the alphabet."""
+
+    CreatedAt: str
+    Driver: str
+    Labels: dict[str, str] | None
+    Mountpoint: str
+    Name: str
+    Options: dict[str, str] | None
+    Scope: str = "local"
+
+
+class VolumeList(msgspec.Struct):
+    """The answer of `GET /volumes`."""
+
+    Volumes: list[Volume]
+    Warnings: list[str] | None = None
+
+
+class VolumePrune(msgspec.Struct):
+    """The answer of `POST /volumes/prune`."""
+
+    VolumesDeleted: list[str] | None
+    SpaceReclaimed: int
+
+
+def render(record: Record) -> Volume:
+    """A record as clients see it; times in whole seconds."""
+    return Volume(
+        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created_nanos // 1_000_000_000)),
+        Driver=record.driver,
+        Labels=record.labels,
+        Mountpoint=record.mountpoint,
+        Name=record.name,
+        Options=record.options,
+    )

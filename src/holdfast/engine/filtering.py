@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Docker's filters of lists (`--filter key=value`): which keys a list knows, and how values match.
+
+Pure. Values of one key are alternatives, keys are all required, labels are all required.
+Called by the list and prune jobs. Source: moby `api/types/filters`; error texts of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from holdfast.errors import InvalidArgument
+
+Filters = Mapping[str, Sequence[str]]
+
+_TRUE = frozenset(("1", "true", "t", "True", "TRUE", "T"))
+_FALSE = frozenset(("0", "false", "f", "False", "FALSE", "F"))
+
+
+def check(filters: Filters, known: frozenset[str]) -> None:
+    """Raises InvalidArgument for a key that the list does not know."""
+    for key in sorted(filters):
+        if key not in known:
+            raise InvalidArgument(f"invalid filter '{key}'")
+
+
+def boolean(filters: Filters, key: str, default: bool | None) -> bool | None:
+    """The one truth value of a key; InvalidArgument for anything else, or for both at once."""
+    values = filters.get(key)
+    if not values:
+        return default
+    is_true, is_false = any(v in _TRUE for v in values), any(v in _FALSE for v in values)
+    if is_true == is_false or any(v not in _TRUE and v not in _FALSE for v in values):
+        raise InvalidArgument(f"invalid filter '{key}=[{' '.join(values)}]'")
+    return is_true
+
+
+def has_labels(labels: Mapping[str, str] | None, wanted: Sequence[str]) -> bool:
+    """True when every `key` or `key=value` is among the labels."""
+    for item in wanted:
+        key, equals, value = item.partition("=")
+        if labels is None or key not in labels or (equals and labels[key] != value):
+            return False
+    return True
+
+
+def has_no_label(labels: Mapping[str, str] | None, unwanted: Sequence[str]) -> bool:
+    """True when none of them is among the labels (the filter `label!`)."""
+    return not any(has_labels(labels, [item]) for item in unwanted)
+
+
+def is_match(text: str, patterns: Sequence[str]) -> bool:
+    """True when the text is, or contains a match of, one of the patterns; a pattern that is no regex matches itself."""
+    return not patterns or any(pattern == text or _searches(pattern, text) for pattern in patterns)
+
+
+def _searches(pattern: str, text: str) -> bool:
+    if len(pattern) > 256 or not re.fullmatch(r"[\w.^$ /:@-]*", pattern, re.ASCII):
+        return pattern in text
+    return re.search(pattern, text) is not None
