@@ -166,6 +166,10 @@ class Store:
         with self._lock:
             self._leases.discard(lease)
 
+    def is_leased(self) -> bool:
+        """Tells whether any lease is open."""
+        return bool(self._leases)
+
     def collect(self, roots: Iterable[Digest]) -> list[Digest]:
         """Deletes every blob that is neither a root nor leased; returns what went."""
         kept = set(roots)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker load`: every image of an archive that `docker save`, `skopeo`, `buildx` or `podman` has written.
+
+Understands docker-archive (`manifest.json`), OCI image layout (`index.json`) and both in one tar, where the layout
+gives the manifests (so digests survive a round trip) and `manifest.json` the names. Layers may be plain, gzip or
+zstd. The stream is read once, in order; images appear after it has been read to its end.
+Source: OCI image-spec v1.1 §image-layout; the archives that docker 28.2 writes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast.content import compression
+from holdfast.errors import Corrupt, InvalidArgument, NotFound
+from holdfast.images.archive_members import Members
+from holdfast.images.progress import Meter, Progress
+from holdfast.images.progress import stream as output
+from holdfast.oci import digest as digests
+from holdfast.oci import image as documents
+from holdfast.oci import media, strict
+from holdfast.oci import platform as platforms
+from holdfast.oci import reference as references
+from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from holdfast.images.store import Store
+    from holdfast.oci.reference import Reference
+
+_NAME_ANNOTATION = "io.containerd.image.name"
+_REF_ANNOTATION = "org.opencontainers.image.ref.name"
+_ENCODING_MEDIA = {"": media.OCI_LAYER, "gzip": media.OCI_LAYER_GZIP, "zstd": media.OCI_LAYER_ZSTD}
+_INDEX_DEPTH = 4
+
+
+class ArchiveImage(msgspec.Struct, frozen=True):
+    """One element of a docker-archive's `manifest.json`."""
+
+    config: str = msgspec.field(name="Config")
+    repo_tags: tuple[str, ...] = msgspec.field(default=(), name="RepoTags")
+    layers: tuple[str, ...] = msgspec.field(default=(), name="Layers")
+
+
+class _Found(msgspec.Struct):
+    """An image of the archive: its manifest, in content, and its names."""
+
+    manifest: Digest
+    names: list[Reference]
+
+
+def load(store: Store, source: compression.Readable, progress: Progress) -> list[str]:
+    """Loads all images; returns what each is called (`name:tag` or the id). Errors leave no image behind."""
+    loaded: list[str] = []
+    with store.content.lease():
+        members = Members(store.content)
+        members.take_in(source, store.limits)
+        for found in _find(store, members):
+            loaded += _bring_in(store, found, progress)
+    store.collect()
+    return loaded
+
+
+def _find(store: Store, members: Members) -> list[_Found]:
+    index, manifest = members.document("index.json"), members.document("manifest.json")
+    if index is None and manifest is None:
+        raise InvalidArgument("unrecognized image format: the archive has neither a manifest.json nor an index.json")
+    laid_out = _of_layout(store, members, index) if index is not None else []
+    if manifest is None:
+        return laid_out
+    archived = strict.decode(manifest, list[ArchiveImage], "manifest.json")
+    by_config = {_config_of(store, found.manifest): found for found in laid_out}
+    result: list[_Found] = []
+    for item in archived:
+        config = members.blob(item.config)
+        names = [_tag_name(text) for text in item.repo_tags]
+        same = by_config.get(config.digest)
+        found = _Found(same.manifest if same else _compose(store, members, item), names)
+        result.append(found)
+    return result
+
+
+def _of_layout(store: Store, members: Members, index: bytes) -> list[_Found]:
+    """The images of an OCI layout; several entries of one manifest are one image with several names."""
+    found: dict[Digest, _Found] = {}
+    for descriptor in _entries(members, index):
+        manifest = _manifest_for_here(store, members, descriptor, _INDEX_DEPTH)
+        if manifest is None:
+            continue
+        image = found.setdefault(manifest, _Found(manifest, []))
+        name = _annotated_name(descriptor)
+        if name is not None and name not in image.names:
+            image.names.append(name)
+    return list(found.values())
+
+
+def _entries(members: Members, index: bytes) -> tuple[Descriptor, ...]:
+    del members
+    parsed = documents.decode(index, media.OCI_INDEX)
+    if not isinstance(parsed, documents.Index):
+        raise InvalidArgument("index.json in the archive is not an index")
+    return parsed.manifests
+
+
+def _manifest_for_here(store: Store, members: Members, descriptor: Descriptor, depth: int) -> Digest | None:
+    """The image manifest that an entry leads to on this platform; None for what is no image (attestations)."""
+    if depth == 0:
+        raise InvalidArgument("index.json in the archive is nested too deeply")
+    if descriptor.platform is not None and descriptor.platform.os == "unknown":
+        return None
+    member = members.blob_of(descriptor.digest)
+    if member.size != descriptor.size:
+        raise Corrupt(f"manifest {descriptor.digest} has {member.size} bytes, {descriptor.size} were declared")
+    data = store.content.read(member.digest, strict.MANIFEST_MAX_BYTES)
+    parsed = documents.decode(data, descriptor.media_type)
+    if isinstance(parsed, documents.Manifest):
+        return descriptor.digest if parsed.config.media_type in media.CONFIGS else None
+    chosen = documents.choose(parsed, platforms.of_machine(os.uname().machine))
+    if chosen is None:
+        raise NotFound(f"image {descriptor.digest} was found but does not match the specified platform")
+    return _manifest_for_here(store, members, chosen, depth - 1)
+
+
+def _config_of(store: Store, manifest: Digest) -> Digest:
+    parsed = documents.decode(store.content.read(manifest, strict.MANIFEST_MAX_BYTES))
+    if not isinstance(parsed, documents.Manifest):
+        raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
+    return parsed.config.digest
+
+
+def _annotated_name(descriptor: Descriptor) -> Reference | None:
+    """The name that an entry of index.json carries; a bare tag without a repository is none."""
+    text = descriptor.annotations.get(_NAME_ANNOTATION)
+    if text is None:
+        text = descriptor.annotations.get(_REF_ANNOTATION, "")
+        if ":" not in text:
+            return None
+    return _tag_name(text)
+
+
+def _tag_name(text: str) -> Reference:
+    try:
+        return references.parse_tagged(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f'invalid tag "{text[:200]}" in the archive: {error.message}') from error
+
+
+def _compose(store: Store, members: Members, item: ArchiveImage) -> Digest:
+    """An OCI manifest for an image that the archive describes in Docker's older way."""
+    config = members.blob(item.config)
+    parsed = documents.decode_config(store.content.read(config.digest, strict.CONFIG_MAX_BYTES))
+    expected, got = len(parsed.rootfs.diff_ids), len(item.layers)
+    if expected != got:
+        raise InvalidArgument(f"invalid manifest, layers length mismatch: expected {expected}, got {got}")
+    layers: list[Descriptor] = []
+    for path in item.layers:
+        layer = members.blob(path)
+        with store.content.open(layer.digest) as blob:
+            kind = compression.detect(blob.read(16))
+        layers.append(Descriptor(_ENCODING_MEDIA[kind], layer.digest, layer.size))
+    return compose_manifest(store, Descriptor(media.OCI_CONFIG, config.digest, config.size), layers)
+
+
+def compose_manifest(store: Store, config: Descriptor, layers: list[Descriptor]) -> Digest:
+    """Stores the OCI manifest of a config and its layers and returns its digest."""
+    manifest = documents.Manifest(schema_version=2, media_type=media.OCI_MANIFEST, config=config, layers=tuple(layers))
+    return store.content.put(msgspec.json.encode(manifest))
+
+
+def _bring_in(store: Store, found: _Found, progress: Progress) -> list[str]:
+    """Unpacks one image and names it; tells Docker's lines."""
+    manifest = documents.decode(store.content.read(found.manifest, strict.MANIFEST_MAX_BYTES))
+    if not isinstance(manifest, documents.Manifest):
+        raise InvalidArgument(f"{found.manifest} is an index, not the manifest of one image")
+    if not store.content.has(manifest.config.digest):
+        raise NotFound(f"invalid archive: blob {manifest.config.digest} is named in it but not there")
+    config = documents.decode_config(store.content.read(manifest.config.digest, strict.CONFIG_MAX_BYTES))
+    diff_ids = config.rootfs.diff_ids
+    if len(diff_ids) != len(manifest.layers):
+        raise InvalidArgument(
+            f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(manifest.layers)}"
+        )
+    parent: Digest | None = None
+    for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
+        parent = _unpack(store, layer, parent, digests.parse(diff_id), progress)
+    image = store.add(found.manifest)
+    return _name(store, image, found.names, progress)
+
+
+def _unpack(store: Store, layer: Descriptor, parent: Digest | None, diff_id: Digest, progress: Progress) -> Digest:
+    chain = digests.chain(parent, diff_id)
+    if store.has_chain(chain):
+        return chain
+    if not store.content.has(layer.digest):
+        raise NotFound(f"invalid archive: blob {layer.digest} is named in it but not there")
+    meter = Meter(progress, "Loading layer", digests.short(diff_id), layer.size)
+    return store.unpack_layer(layer, parent, diff_id, meter)
+
+
+def _name(store: Store, image: Digest, names: list[Reference], progress: Progress) -> list[str]:
+    if not names:
+        progress(output(f"Loaded image ID: {image}"))
+        return [image]
+    for name in names:
+        previous = store.owner_of(name)
+        if previous is not None and previous != image:
+            progress(
+                output(
+                    f"The image {name.familiar} already exists, renaming the old one with ID {previous} to empty string"
+                )
+            )
+        store.tag(image, str(name))
+        progress(output(f"Loaded image: {name.familiar}"))
+    return [name.familiar for name in names]

@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image store: which images there are, what they are called, and what they are made of.
+
+Records live in `metadata` (one transaction per change) and in memory; documents and layers' blobs in `content`; what
+they unpack to in `snapshots`, under the chain ids. Bringing an image in is always the same: blobs first, then layers
+(`unpack_layer`), then the record (`add`), then names (`tag`, `register`): whoever dies in between leaves nothing but
+unreferenced blobs and layers, which `collect` removes.
+Thread-safe; blocking on disk. Called by engine (all image jobs), distribution (pull), containers (config of an image).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from holdfast.content import compression
+from holdfast.errors import AlreadyExists, Corrupt, HoldfastError, InvalidArgument, NotFound
+from holdfast.images import archive_load, deletion, filters, naming
+from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, seconds_of
+from holdfast.images.progress import Progress, silent
+from holdfast.images.records import IMAGES, TAGS, ImageRecord, TagRecord
+from holdfast.oci import digest as digests
+from holdfast.oci import image as documents
+from holdfast.oci import media, strict
+from holdfast.oci import reference as references
+from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.content import Store as ContentStore
+    from holdfast.metadata import Store as MetadataStore
+    from holdfast.oci.reference import Reference
+    from holdfast.snapshots import Driver
+
+
+class Readable(Protocol):
+    """Whatever bytes come from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Documents(msgspec.Struct, frozen=True):
+    """An image's parsed blobs; they never change, so they are read once."""
+
+    manifest: documents.Manifest
+    config: documents.ImageConfig
+    raw_config: bytes
+
+
+class Store:
+    """All images of one data root; see the module."""
+
+    def __init__(
+        self,
+        metadata: MetadataStore,
+        content: ContentStore,
+        snapshots: Driver,
+        *,
+        limits: compression.Limits | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.content = content
+        self.snapshots = snapshots
+        self.metadata = metadata
+        self.limits = limits if limits is not None else compression.Limits()
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._images: dict[Digest, ImageRecord] = {}
+        self._tags: dict[str, TagRecord] = {}
+        self._names: dict[Digest, dict[str, Reference]] = {}
+        self._documents: dict[Digest, _Documents] = {}
+        self._fresh: set[str] = set()
+        self._serial = 0
+        self.damaged: list[str] = []
+        self._restore()
+
+    def _restore(self) -> None:
+        """Reads the records; one that cannot be read is listed in `damaged` and hides no other."""
+        for key, data in self.metadata.items(IMAGES):
+            try:
+                self._images[digests.parse(key)] = msgspec.json.decode(data, type=ImageRecord)
+            except (msgspec.MsgspecError, HoldfastError):
+                self.damaged.append(f"{IMAGES}/{key}")
+        for key, data in self.metadata.items(TAGS):
+            try:
+                record = msgspec.json.decode(data, type=TagRecord)
+                naming.reference_of(key)
+            except (msgspec.MsgspecError, HoldfastError):
+                self.damaged.append(f"{TAGS}/{key}")
+                continue
+            if record.image in self._images:
+                self._remember(key, record)
+
+    # looking
+
+    def has(self, image: Digest) -> bool:
+        """Tells whether there is an image of that whole id."""
+        return image in self._images
+
+    def has_chain(self, chain_id: Digest) -> bool:
+        """Tells whether the layers up to this one are unpacked; if so they stay until the caller's lease ends."""
+        with self._lock:
+            self._fresh.add(chain_id)
+        return self.snapshots.exists(chain_id)
+
+    def resolve(self, name: str) -> Digest:
+        """The id that a name, an id or a unique prefix stands for; NotFound `No such image: …`."""
+        with self._lock:
+            return naming.find(name, self._tags, self._images)
+
+    def get(self, name: str) -> Image:
+        """The image; NotFound, InvalidArgument for what is no reference, Corrupt when its blobs are damaged."""
+        with self._lock:
+            return self._image(self._images[self.resolve(name)])
+
+    def list(self, wanted: filters.Filters | None = None) -> list[Image]:
+        """The images that pass the filters, the newest first; damaged ones are listed with an empty config."""
+        with self._lock:
+            images = [self._image_or_damage(record) for record in self._images.values()]
+        images.sort(key=lambda image: image.created_seconds, reverse=True)
+        return filters.select(images, wanted) if wanted is not None else images
+
+    def children(self, image: Digest) -> list[Digest]:
+        """The images that were made from this one here."""
+        return [record.id for record in self._images.values() if record.parent == image]
+
+    def history(self, name: str) -> list[HistoryItem]:
+        """How the image came to be, the newest step first."""
+        image = self.get(name)
+        chains = iter(digests.chains(image.layers))
+        items: list[HistoryItem] = []
+        for step in image.config.history:
+            chain = None if step.empty_layer else next(chains, None)
+            size = self.snapshots.usage(chain).size_bytes if chain and self.snapshots.exists(chain) else 0
+            items.append(HistoryItem("<missing>", seconds_of(step.created), step.created_by, (), size, step.comment))
+        items.reverse()
+        if items:
+            items[0] = items[0]._replace(id=image.id, tags=image.repo_tags)
+        return items
+
+    # bringing in
+
+    def unpack_layer(
+        self,
+        descriptor: Descriptor,
+        parent: Digest | None,
+        diff_id: Digest,
+        on_read: Callable[[int], None] | None = None,
+    ) -> Digest:
+        """Unpacks a blob of the content store on its parent chain and returns the new chain id; a no-op if it is there.
+
+        `on_read` gets the number of the blob's bytes read so far. Corrupt when it unpacks to another diff id.
+        """
+        chain = digests.chain(parent, diff_id)
+        if self.has_chain(chain):
+            return chain
+        with self.content.open(descriptor.digest) as blob:
+            stream = compression.Reader(_Counted(blob, on_read), limits=self.limits)
+            self.unpack(stream, parent, expected=diff_id)
+        return chain
+
+    def unpack(self, stream: Readable, parent: Digest | None, expected: Digest | None = None) -> Digest:
+        """Unpacks an uncompressed layer tar on its parent chain; returns its diff id, Corrupt when another is due."""
+        with self._lock:
+            self._serial += 1
+            key = f"unpack-{self._clock():x}-{self._serial}"
+        self.snapshots.prepare(key, parent)
+        try:
+            applied = self.snapshots.apply(key, stream)
+            if expected is not None and applied.diff_id != expected:
+                raise Corrupt(f"layer verification failed: expected {expected}, its content is {applied.diff_id}")
+            self._commit(digests.chain(parent, applied.diff_id), key)
+        except BaseException:
+            self.snapshots.remove(key)
+            raise
+        return applied.diff_id
+
+    def _commit(self, chain: Digest, key: str) -> None:
+        """Names an unpacked layer; if somebody else was quicker, theirs stays and this one goes."""
+        with self._lock:
+            self._fresh.add(chain)
+        try:
+            self.snapshots.commit(chain, key)
+        except AlreadyExists:
+            self.snapshots.remove(key)
+
+    def add(self, manifest: Digest, *, parent: str = "") -> Digest:
+        """Makes the image of a manifest known, without a name; its blobs and layers must be there. Returns its id."""
+        found = self._read(manifest)
+        image = found.manifest.config.digest
+        chains = digests.chains(found.config.rootfs.diff_ids)
+        with self._lock:
+            known = self._images.get(image)
+            if known is not None and self._is_whole(known):
+                return image
+            for chain in chains:
+                if not self.snapshots.exists(chain):
+                    raise NotFound(f"layer {chain} of image {image} is not unpacked")
+            size = sum(self.snapshots.usage(chain).size_bytes for chain in chains)
+            record = ImageRecord(image, manifest, size, parent)
+            with self.metadata.transaction() as transaction:
+                transaction.put(IMAGES, image, msgspec.json.encode(record))
+            self._images[image] = record
+        return image
+
+    def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
+        """Names a pulled image: its tag (if the reference has one) and its digest; false when both were so before.
+
+        `top` is the digest that the reference resolved to (an index's or the manifest's own).
+        """
+        with self._lock:
+            image = self.add(manifest)
+            keys = [naming.key_of(reference.without_suffix().with_digest(top))]
+            if reference.tag is not None and reference.digest is None:
+                keys.append(naming.key_of(reference))
+            changed = [key for key in keys if (record := self._tags.get(key)) is None or record.image != image]
+            self._name(image, keys)
+        return bool(changed)
+
+    def tag(self, name: str, target: str) -> Image:
+        """Gives an image another name (`latest` where there is no tag); takes it from whoever had it."""
+        reference = references.parse_tagged(target)
+        with self._lock:
+            image = self.resolve(name)
+            self._name(image, [naming.key_of(reference)])
+            return self.get(image)
+
+    def owner_of(self, reference: Reference) -> Digest | None:
+        """The image that has the name now."""
+        record = self._tags.get(naming.key_of(reference))
+        return record.image if record else None
+
+    def load(self, stream: Readable, progress: Progress = silent) -> list[str]:
+        """Brings in every image of a docker-archive or OCI-layout tar; see `archive_load`. Returns names or ids."""
+        return archive_load.load(self, stream, progress)
+
+    # taking away
+
+    def delete(
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        prune_parents: bool = True,
+        containers: Sequence[ContainerUse] = (),
+    ) -> list[Removed]:
+        """Removes a name, or the image with its last name; Conflict in Docker's words while it is in use."""
+        with self._lock:
+            image = self.resolve(name)
+            plan = deletion.plan_delete(
+                name,
+                image,
+                list(self._names.get(image, {}).values()),
+                force=force,
+                containers=containers,
+                has_children=bool(self.children(image)),
+            )
+            removed = [Removed(untagged=naming.reference_of(key).familiar) for key in plan.untag]
+            if not plan.deletes_image:
+                self._drop(plan.untag, [])
+                return removed
+            doomed = [image, *(self._prunable_parents(image, containers) if prune_parents else ())]
+            chains = [chain for dead in doomed for chain in reversed(self._chains(dead))]
+            self._drop(plan.untag, doomed)
+            gone = set(self.collect())
+        removed += [Removed(deleted=dead) for dead in doomed]
+        return removed + [Removed(deleted=chain) for chain in dict.fromkeys(chains) if chain in gone]
+
+    def collect(self) -> list[str]:
+        """Deletes layers and blobs that no image, container or open lease needs; returns the chain ids that went.
+
+        Nothing is deleted while a damaged image hides which layers are its own.
+        """
+        with self._lock:
+            if not self.content.is_leased():
+                self._fresh.clear()
+            try:
+                found = [self._read(record.manifest) for record in self._images.values()]
+            except HoldfastError:
+                return []
+            wanted = self._needed_chains(found)
+            gone = [chain for chain in self.snapshots.iter_names() if chain not in wanted]
+            for chain in gone:
+                self.snapshots.remove(chain)
+            roots = {record.manifest for record in self._images.values()}
+            for each in found:
+                roots.add(each.manifest.config.digest)
+                roots.update(layer.digest for layer in each.manifest.layers)
+            self.content.collect(roots)
+        return gone
+
+    # inside; all with the lock held
+
+    def _image_or_damage(self, record: ImageRecord) -> Image:
+        try:
+            return self._image(record)
+        except HoldfastError as error:
+            empty = _Documents(
+                documents.Manifest(schema_version=2, config=_no_config(record)), documents.ImageConfig(), b""
+            )
+            return self._image(record, empty, error.message)
+
+    def _image(self, record: ImageRecord, found: _Documents | None = None, damage: str = "") -> Image:
+        found = found or self._read(record.manifest)
+        chains = digests.chains(found.config.rootfs.diff_ids)
+        names = self._names.get(record.id, {}).values()
+        return Image(
+            id=record.id,
+            manifest=record.manifest,
+            config=found.config,
+            raw_config=found.raw_config,
+            blobs=found.manifest.layers,
+            chain_id=chains[-1] if chains else None,
+            repo_tags=tuple(sorted(name.familiar for name in names if name.digest is None)),
+            repo_digests=tuple(sorted(name.familiar for name in names if name.digest is not None)),
+            size=record.size,
+            parent=record.parent,
+            tagged_nanos=max((self._tags[naming.key_of(name)].tagged_nanos for name in names), default=0),
+            damage=damage,
+        )
+
+    def _read(self, manifest: Digest) -> _Documents:
+        """An image's documents from content, once; Corrupt when they are damaged or do not fit each other."""
+        known = self._documents.get(manifest)
+        if known is not None:
+            return known
+        parsed = documents.decode(self.content.read(manifest, strict.MANIFEST_MAX_BYTES))
+        if not isinstance(parsed, documents.Manifest):
+            raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
+        raw_config = self.content.read(parsed.config.digest, strict.CONFIG_MAX_BYTES)
+        config = documents.decode_config(raw_config)
+        if len(config.rootfs.diff_ids) != len(parsed.layers):
+            raise InvalidArgument(
+                f"invalid image {parsed.config.digest}: its manifest has {len(parsed.layers)} layers, "
+                f"its config {len(config.rootfs.diff_ids)}"
+            )
+        for diff_id in config.rootfs.diff_ids:
+            digests.parse(diff_id)
+        found = _Documents(parsed, config, raw_config)
+        self._documents[manifest] = found
+        return found
+
+    def _is_whole(self, record: ImageRecord) -> bool:
+        try:
+            return all(self.snapshots.exists(chain) for chain in self._chains(record.id))
+        except HoldfastError:
+            return False
+
+    def _chains(self, image: Digest) -> list[Digest]:
+        """The chain ids of a known image, base first; none when it is damaged."""
+        try:
+            return digests.chains(self._read(self._images[image].manifest).config.rootfs.diff_ids)
+        except HoldfastError:
+            return []
+
+    def _needed_chains(self, found: Sequence[_Documents]) -> set[str]:
+        """All chains of images, of containers' snapshots and of what is being brought in, with those below them."""
+        wanted: set[str] = set(self._fresh)
+        for each in found:
+            wanted.update(digests.chains(each.config.rootfs.diff_ids))
+        for key in self.snapshots.iter_keys():
+            below = self.snapshots.parent(key)
+            while below is not None and below not in wanted:
+                wanted.add(below)
+                below = self.snapshots.parent(below)
+        return wanted
+
+    def _prunable_parents(self, image: Digest, containers: Sequence[ContainerUse]) -> list[Digest]:
+        """The nameless, unused parents that only this image kept."""
+        doomed: list[Digest] = []
+        parent = self._images[image].parent
+        used = {use.image_id for use in containers}
+        while parent:
+            record = self._images.get(Digest(parent))
+            if record is None or self._names.get(record.id) or record.id in used:
+                break
+            if set(self.children(record.id)) - {image, *doomed}:
+                break
+            doomed.append(record.id)
+            parent = record.parent
+        return doomed
+
+    def _name(self, image: Digest, keys: Sequence[str]) -> None:
+        now = self._clock()
+        record = TagRecord(image, now)
+        with self.metadata.transaction() as transaction:
+            for key in keys:
+                transaction.put(TAGS, key, msgspec.json.encode(record))
+        for key in keys:
+            self._remember(key, record)
+
+    def _remember(self, key: str, record: TagRecord) -> None:
+        previous = self._tags.get(key)
+        if previous is not None:
+            self._names.get(previous.image, {}).pop(key, None)
+        self._tags[key] = record
+        self._names.setdefault(record.image, {})[key] = naming.reference_of(key)
+
+    def _drop(self, keys: Sequence[str], images: Sequence[Digest]) -> None:
+        with self.metadata.transaction() as transaction:
+            for key in keys:
+                transaction.delete(TAGS, key)
+            for image in images:
+                transaction.delete(IMAGES, image)
+        for key in keys:
+            record = self._tags.pop(key, None)
+            if record is not None:
+                self._names.get(record.image, {}).pop(key, None)
+        for image in images:
+            record = self._images.pop(image, None)
+            self._names.pop(image, None)
+            if record is not None:
+                self._documents.pop(record.manifest, None)
+
+
+class _Counted:
+    """A reader that tells how far it has come."""
+
+    def __init__(self, source: Readable, on_read: Callable[[int], None] | None) -> None:
+        self._source = source
+        self._on_read = on_read
+        self._count = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        if self._on_read is not None and data:
+            self._count += len(data)
+            self._on_read(self._count)
+        return data
+
+
+def _no_config(record: ImageRecord) -> Descriptor:
+    return Descriptor(media.OCI_CONFIG, record.id, 0)
