@@ -78,15 +78,6 @@ def names_of(bits: int) -> tuple[str, ...]:
     return tuple(name for number, name in enumerate(NAMES) if bits >> number & 1)
 
 
-def read_bounding() -> int:
-    """This process's bounding set: nothing below it can ever get more."""
-    with open("/proc/self/status", "rb") as status:
-        for line in status:
-            if line.startswith(b"CapBnd:"):
-                return int(line.split()[1], 16)
-    return 0
-
-
 def drop_bounding(bits: int) -> None:
     """Removes these capabilities from the bounding set, one call each; needs CAP_SETPCAP."""
     number = 0

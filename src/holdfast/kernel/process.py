@@ -11,7 +11,7 @@ import ctypes
 import os
 import signal
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from holdfast.kernel import syscalls
 
@@ -113,16 +113,33 @@ def close_from(first: int) -> None:
     syscalls.call(syscalls.CLOSE_RANGE, first, _LAST_FD, 0)
 
 
-def ignored_signals() -> tuple[int, ...]:
-    """The signals that this process ignores, which execve would hand on."""
-    return tuple(number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+def read_status() -> tuple[int, int]:
+    """This process's (ignored signals, capability bounding set) as masks, by one read of /proc/self/status."""
+    fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.read(fd, 8192)
+    finally:
+        os.close(fd)
+    return _status_mask(status, b"\nSigIgn:\t"), _status_mask(status, b"\nCapBnd:\t")
 
 
-def reset_signals(ignored: Iterable[int]) -> None:
-    """Gives `ignored` signals their default action and blocks none, as a new program expects."""
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+def _status_mask(status: bytes, label: bytes) -> int:
+    start = status.index(label) + len(label)
+    return int(status[start : status.index(b"\n", start)], 16)
+
+
+def reset_signals(ignored: int) -> None:
+    """Gives the signals of the mask `ignored` (which execve would hand on) their default action and blocks none.
+
+    Raw calls on a struct sigaction of zeros: the signal module's enums cost a forked child 0.15 ms of page faults.
+    """
+    number = 1
+    while ignored:
+        if ignored & 1:
+            syscalls.call(syscalls.RT_SIGACTION, number, bytes(32), None, 8)
+        ignored >>= 1
+        number += 1
+    syscalls.call(syscalls.RT_SIGPROCMASK, signal.SIG_SETMASK, bytes(8), None, 8)
 
 
 def get_limit(resource: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from holdfast.runtime.errors import StartError
 
 READY = b"R"
 GO = b"G"
+PAUSED = b"P"
 _ERROR = b"E"
 _LIMIT = 8192
 _FD_SPACE = socket.CMSG_SPACE(4)
@@ -62,6 +63,13 @@ class Channel:
         if ancillary:
             return message, int.from_bytes(ancillary[0][2][:4], "little")
         return message, None
+
+    def move_to(self, listener: socket.socket) -> None:
+        """Waits for a new peer at `listener` and talks to that one from here on."""
+        accepted, _ = listener.accept()
+        self._socket.close()
+        listener.close()
+        self._socket = accepted
 
     def detach(self) -> int:
         """Gives the descriptor of this end away."""

@@ -18,10 +18,12 @@ from holdfast.runtime.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from socket import socket
     from typing import Any
 
     from holdfast.oci.mount import Mount
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
+    from holdfast.runtime.hooks import Hooks
     from holdfast.runtime.plan import Plan
 
 
@@ -96,20 +98,25 @@ def create(
     bundle: str,
     hierarchy: Hierarchy | None = None,
     preserved_fds: int = 0,
+    gate: socket | None = None,
+    hooks: Hooks | None = None,
 ) -> Created:
     """Makes a container's init and returns when it waits at execve; raises StartError and leaves nothing behind.
 
     The cgroup exists already and stays the caller's. `hierarchy` is asked what to mount at /sys/fs/cgroup; without it
-    a cgroup mount of the spec is left out on v1.
+    a cgroup mount of the spec is left out on v1. With `gate` (a listener) the init waits there for its start instead of
+    for `Created.start`, and outlives the caller; `hooks` are those that the init and its maker run before execve.
     """
     planned = plan.plan_create(container_id, spec, rootfs_mounts, bundle)
-    own = capabilities.read_bounding()
+    ignored, own = process.read_status()
     handed = init.Handed()
     handed.own_bounding = own
     handed.sets = planned.process.capabilities.limited_to(own) if planned.process.capabilities else None
-    handed.ignored_signals = process.ignored_signals()
+    handed.ignored_signals = ignored
     handed.program = seccomp
     handed.preserved_fds = preserved_fds
+    handed.gate = gate
+    handed.hooks = hooks if hooks is not None and hooks.concern_init else None
     handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
     handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
     handed.cgroup_mounts, handed.cgroup_links = _plan_cgroup_mounts(hierarchy, cgroup)
@@ -136,7 +143,7 @@ def create(
             os.close(fd)
     if handed.waits_for_maps:
         _write_maps(planned, pid, pidfd, mine)
-    return await_ready(pid, pidfd, mine, missing(planned.process, own))
+    return await_ready(pid, pidfd, mine, missing(planned.process, own), handed.hooks)
 
 
 def missing(planned: plan.ProcessPlan, own: int) -> tuple[str, ...]:
@@ -144,16 +151,23 @@ def missing(planned: plan.ProcessPlan, own: int) -> tuple[str, ...]:
     return capabilities.names_of(planned.capabilities.bounding & ~own) if planned.capabilities else ()
 
 
-def await_ready(pid: int, pidfd: int, mine: channel.Channel, missing_capabilities: tuple[str, ...]) -> Created:
+def await_ready(
+    pid: int, pidfd: int, mine: channel.Channel, missing_capabilities: tuple[str, ...], hooks: Hooks | None = None
+) -> Created:
     """Waits until a child stands at execve; raises its StartError after reaping it."""
     try:
         message, console_fd = mine.receive()
+        if message == channel.PAUSED and hooks is not None:
+            hooks.answer_pause(mine, pid)
+            message, console_fd = mine.receive()
         if message != channel.READY:
             raise StartError("unable to start container process: its init was killed", step="init")
-    except StartError:
+    except (StartError, channel.Refusal) as failure:
         mine.close()
         kill(pidfd)
         reap(pidfd)
+        if isinstance(failure, channel.Refusal):
+            raise StartError(failure.text, step=failure.step, errno=failure.errno) from None
         raise
     return Created(pid, pidfd, console_fd, mine, missing_capabilities)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 
-from holdfast.kernel import capabilities, namespaces
+from holdfast.kernel import namespaces
 from holdfast.kernel import process as processes
 from holdfast.runtime import channel, container, init, plan
 from holdfast.runtime.channel import reason
@@ -57,13 +57,14 @@ def exec_process(
 ) -> ExecProcess:
     """Runs a command beside the init `pid` (held by `pidfd`); returns when execve has succeeded, raises StartError."""
     planned = plan.plan_process(process)
-    own = capabilities.read_bounding()
+    ignored, own = processes.read_status()
     handed = init.Handed()
     handed.own_bounding = own
     handed.sets = planned.capabilities.limited_to(own) if planned.capabilities else None
-    handed.ignored_signals = processes.ignored_signals()
+    handed.ignored_signals = ignored
     handed.program = seccomp
     handed.preserved_fds = preserved_fds
+    handed.gate = handed.hooks = None
     handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
     kinds, foreign_pid = _kinds(pid, pidfd)
     held: list[int] = []

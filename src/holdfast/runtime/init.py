@@ -19,8 +19,10 @@ from holdfast.runtime.channel import Channel, Refusal, reason
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from socket import socket
     from typing import NoReturn, ParamSpec, TypeVar
 
+    from holdfast.runtime.hooks import Hooks
     from holdfast.runtime.mounts import PlannedMount
     from holdfast.runtime.plan import Capabilities, Plan, ProcessPlan
 
@@ -38,6 +40,8 @@ class Handed:
         "cgroup_links",
         "cgroup_mounts",
         "detached",
+        "gate",
+        "hooks",
         "ignored_signals",
         "join_fds",
         "own_bounding",
@@ -52,7 +56,9 @@ class Handed:
     cgroup_links: Sequence[tuple[str, str]]
     cgroup_mounts: Sequence[PlannedMount]
     detached: Sequence[int]
-    ignored_signals: tuple[int, ...]
+    gate: socket | None
+    hooks: Hooks | None
+    ignored_signals: int
     join_fds: Sequence[tuple[int, int]]
     own_bounding: int
     preserved_fds: int
@@ -72,8 +78,8 @@ class _RefuseImports:
 def freeze() -> None:
     """From here on this process imports nothing and collects nothing (security.md R1)."""
     gc.disable()
-    sys.path.clear()
-    sys.meta_path[:] = [_RefuseImports()]
+    sys.path = []
+    sys.meta_path = [_RefuseImports()]
 
 
 def run(body: Callable[[Channel], None], end: Channel) -> NoReturn:
@@ -113,6 +119,8 @@ def init_container(plan: Plan, handed: Handed, end: Channel) -> None:
         master, slave = _step("console", devices.open_console, root.fd, root.devpts_fd)
         _size_console(plan.process, master)
         _step("console", devices.bind_console, root, slave)
+    if handed.hooks is not None:
+        handed.hooks.before_switch(end, root.fd)
     _step("rootfs", rootfs.switch, root, readonly=plan.root_is_readonly, propagation=plan.root_propagation)
     if plan.hostname:
         namespaces.set_hostname(plan.hostname)
@@ -191,8 +199,12 @@ def _finish(
     end.send(channel.READY, master if master >= 0 else None)
     if master >= 0:
         os.close(master)
+    if handed.gate is not None:
+        end.move_to(handed.gate)
     if end.receive()[0] != channel.GO:
         os._exit(_FAILED)
+    if handed.hooks is not None:
+        handed.hooks.before_execve()
     try:
         os.execve(command, plan.argv, plan.environment)
     except OSError as error:
