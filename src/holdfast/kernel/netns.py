@@ -103,7 +103,7 @@ def _name_current(path: str, sysctls: Sequence[tuple[str, str]]) -> Netns:
     links = netlink.Socket()
     try:
         for name, value in sysctls:
-            _write_sysctl(name, value)
+            write_sysctl(name, value)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
             call(MOUNT, _HERE, os.fsencode(path), None, _MS_BIND, None)
@@ -116,7 +116,8 @@ def _name_current(path: str, sysctls: Sequence[tuple[str, str]]) -> Netns:
         raise
 
 
-def _write_sysctl(name: str, value: str) -> None:
+def write_sysctl(name: str, value: str) -> None:
+    """Writes /proc/sys/net/`name` of the calling thread's namespace."""
     fd = os.open(f"/proc/sys/net/{name}", os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, value.encode())

@@ -41,7 +41,7 @@ IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_IFALIAS = 18, 28, 20
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 4, 5
 _VETH_INFO_PEER = 1
-_BRPORT_STATE, _BRPORT_FLUSH = 1, 26
+_BRPORT_STATE, _BRPORT_MODE, _BRPORT_FLUSH = 1, 4, 26
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 7, 15
 NDA_DST, NDA_LLADDR = 1, 2
@@ -150,14 +150,19 @@ def set_link(index: int, *, is_up: bool | None = None, master: int | None = None
     return NEWLINK, 0, payload
 
 
+def _set_bridge_port(name: str, *settings: bytes) -> Request:
+    port = nested(IFLA_LINKINFO, text_attribute(_INFO_SLAVE_KIND, "bridge"), nested(_INFO_SLAVE_DATA, *settings))
+    return NEWLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + port
+
+
 def disable_bridge_port(name: str) -> Request:
     """Cuts a bridge port off and forgets what was learnt on it; unlike a delete it waits for no grace period."""
-    port = nested(
-        IFLA_LINKINFO,
-        text_attribute(_INFO_SLAVE_KIND, "bridge"),
-        nested(_INFO_SLAVE_DATA, attribute(_BRPORT_STATE, b"\0"), attribute(_BRPORT_FLUSH, b"")),
-    )
-    return NEWLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + port
+    return _set_bridge_port(name, attribute(_BRPORT_STATE, b"\0"), attribute(_BRPORT_FLUSH, b""))
+
+
+def reflect_on_bridge_port(name: str) -> Request:
+    """Lets a bridge port send a frame back to where it came from ("hairpin mode")."""
+    return _set_bridge_port(name, attribute(_BRPORT_MODE, b"\1"))
 
 
 def delete_link(name: str) -> Request:

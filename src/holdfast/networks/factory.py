@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which network drivers there are; the only module that names them."""
+
+from __future__ import annotations
+
+from holdfast.kernel import netlink
+from holdfast.networks.driver import Driver
+from holdfast.networks.drivers.bridge import Bridge
+from holdfast.networks.drivers.host import Host
+from holdfast.networks.drivers.none import Null
+
+
+def open_drivers(links: netlink.Socket) -> dict[str, Driver]:
+    """Every driver by its name; `links` is a socket in the host's namespace and stays the caller's."""
+    drivers: tuple[Driver, ...] = (Bridge(links), Host(), Null())
+    return {driver.name: driver for driver in drivers}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container's /etc/hosts and hostname. Pure: text in, text out; `networks.sandbox` writes the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from holdfast import errors
+
+_LOCAL = (
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::\tip6-localnet\n"
+    "ff00::\tip6-mcastprefix\n"
+    "ff02::1\tip6-allnodes\n"
+    "ff02::2\tip6-allrouters\n"
+)
+_HOST_GATEWAY = "host-gateway"
+
+
+def host_names(hostname: str, domainname: str) -> str:
+    """The names of the container's own line: the full one first, then the short one."""
+    if domainname:
+        return f"{hostname}.{domainname} {hostname}"
+    short, _, rest = hostname.partition(".")
+    return f"{hostname} {short}" if rest else hostname
+
+
+def parse_extra_hosts(entries: Iterable[str], host_gateway: str) -> list[tuple[str, str]]:
+    """Reads `NAME:ADDRESS` and `NAME=ADDRESS` into (address, name); `host-gateway` becomes the host's address."""
+    found: list[tuple[str, str]] = []
+    for entry in entries:
+        separator = "=" if "=" in entry and entry.find("=") < (entry.find(":") if ":" in entry else len(entry)) else ":"
+        name, given, address = entry.partition(separator)
+        if not given or not name or not address:
+            raise errors.InvalidArgument(f'bad format for add-host: "{entry}"')
+        if address == _HOST_GATEWAY:
+            if not host_gateway:
+                raise errors.InvalidArgument("unable to derive the IP value for host-gateway")
+            address = host_gateway
+        found.append((address.removeprefix("[").removesuffix("]"), name))
+    return found
+
+
+def render_hosts(own: Sequence[tuple[str, str]], extra: Sequence[tuple[str, str]]) -> str:
+    """The file: localhost, the extra hosts, then the container's own (address, names) lines."""
+    return _LOCAL + "".join([f"{address}\t{names}\n" for address, names in (*extra, *own)])
+
+
+def extend_host_file(text: str, extra: Sequence[tuple[str, str]]) -> str:
+    """The host's own file with the extra hosts behind: what a container in the host's network sees."""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text + "".join([f"{address}\t{names}\n" for address, names in extra])

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which host port a published port gets, and the socket that keeps others from taking it.
+
+A reservation is a bound socket that never listens: the firewall forwards the traffic before a socket would see it, the
+socket makes a second `bind`, ours or a foreign program's, fail while the port is ours. When the daemon dies the socket
+closes and the forwarding lives on; `adopt` takes the port again after a restart. Called by the controller.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from holdfast import errors
+from holdfast.networks.values import BoundPort, PortBinding
+
+_SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
+_EPHEMERAL_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
+_EPHEMERAL_FALLBACK = range(49153, 65536)
+_ANY = "0.0.0.0"
+
+Bind = Callable[[str, str, int], socket.socket]
+# (protocol, port) -> address -> the socket that holds it; None when a foreign program has it since a restart
+_Held = dict[tuple[str, int], dict[str, socket.socket | None]]
+
+
+def bind_socket(protocol: str, host_ip: str, port: int) -> socket.socket:
+    """Binds without listening. OSError EADDRINUSE when a listener, or another reservation, has the port."""
+    held = _new_socket(protocol, host_ip)
+    try:
+        held.bind((host_ip, port))
+    except OSError as error:
+        held.close()
+        if error.errno != errno.EADDRINUSE or protocol != "tcp":
+            raise
+        return _bind_beside_closing_connections(protocol, host_ip, port)
+    return held
+
+
+def _bind_beside_closing_connections(protocol: str, host_ip: str, port: int) -> socket.socket:
+    """SO_REUSEADDR gets past connections in TIME_WAIT, and still fails for a listener."""
+    held = _new_socket(protocol, host_ip)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host_ip, port))
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def _new_socket(protocol: str, host_ip: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    number = socket.IPPROTO_SCTP if protocol == "sctp" else 0
+    return socket.socket(family, _SOCKET_TYPES[protocol] | socket.SOCK_CLOEXEC, number)
+
+
+def read_ephemeral_range(path: str = _EPHEMERAL_FILE) -> range:
+    """The kernel's range for ports that nobody chose."""
+    try:
+        with open(path, encoding="ascii") as file:
+            first, last = file.read().split()
+    except OSError:
+        return _EPHEMERAL_FALLBACK
+    return range(int(first), int(last) + 1)
+
+
+class PortAllocator:
+    """All ports published by one daemon. Not for two threads at once."""
+
+    __slots__ = ("_bind", "_ephemeral", "_held", "_next")
+
+    def __init__(self, *, ephemeral: range, bind: Bind = bind_socket) -> None:
+        self._ephemeral = ephemeral
+        self._next = ephemeral.start
+        self._bind = bind
+        self._held: _Held = {}
+
+    def reserve(
+        self, bindings: Sequence[PortBinding], *, default_ip: str, container_ip: str, endpoint: str
+    ) -> tuple[BoundPort, ...]:
+        """Takes a host port for every wish, or none; `endpoint` (`NAME (ID)`) is for the message.
+
+        Raises Internal in Docker's words when a port is taken, InvalidArgument for an impossible wish.
+        """
+        bound: list[BoundPort] = []
+        try:
+            bound.extend(self._reserve_one(binding, default_ip, container_ip, endpoint) for binding in bindings)
+        except BaseException:
+            self.release(bound)
+            raise
+        return tuple(bound)
+
+    def adopt(self, bound: Iterable[BoundPort]) -> list[BoundPort]:
+        """Takes ports again that a record names; returns those whose socket a foreign program holds now."""
+        lost: list[BoundPort] = []
+        for port in bound:
+            held = None
+            try:
+                held = self._bind(port.protocol, port.host_ip, port.host_port)
+            except OSError:
+                lost.append(port)
+            self._keep(port, held)
+        return lost
+
+    def release(self, bound: Iterable[BoundPort]) -> None:
+        """Gives ports back; idempotent."""
+        for port in bound:
+            holders = self._held.get((port.protocol, port.host_port), {})
+            held = holders.pop(port.host_ip, None)
+            if not holders:
+                self._held.pop((port.protocol, port.host_port), None)
+            if held is not None:
+                held.close()
+
+    def close(self) -> None:
+        for holders in self._held.values():
+            for held in holders.values():
+                if held is not None:
+                    held.close()
+        self._held.clear()
+
+    def _keep(self, port: BoundPort, held: socket.socket | None) -> None:
+        self._held.setdefault((port.protocol, port.host_port), {})[port.host_ip] = held
+
+    def _reserve_one(self, binding: PortBinding, default_ip: str, container_ip: str, endpoint: str) -> BoundPort:
+        if binding.protocol not in _SOCKET_TYPES:
+            raise errors.InvalidArgument(f"invalid transport protocol: {binding.protocol}")
+        host_ip = binding.host_ip or default_ip
+        refusal = ""
+        for port in self._candidates(binding):
+            if self._is_ours(binding.protocol, host_ip, port):
+                refusal = f"Bind for {host_ip}:{port} failed: port is already allocated"
+                continue
+            try:
+                held = self._bind(binding.protocol, host_ip, port)
+            except OSError as error:
+                target = f"{container_ip}:{binding.container_port}/{binding.protocol}"
+                reason = os.strerror(error.errno or 0).lower()
+                refusal = f"failed to bind host port for {host_ip}:{port}:{target}: {reason}"
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                break
+            bound = BoundPort(
+                container_port=binding.container_port, protocol=binding.protocol, host_ip=host_ip, host_port=port
+            )
+            self._keep(bound, held)
+            return bound
+        refusal = refusal or "all ports are allocated"
+        raise errors.Internal(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
+
+    def _candidates(self, binding: PortBinding) -> Iterator[int]:
+        if binding.host_port_start:
+            yield from range(binding.host_port_start, max(binding.host_port_end, binding.host_port_start) + 1)
+            return
+        for _ in self._ephemeral:
+            port = self._next
+            self._next = port + 1 if port + 1 in self._ephemeral else self._ephemeral.start
+            yield port
+
+    def _is_ours(self, protocol: str, host_ip: str, port: int) -> bool:
+        holders = self._held.get((protocol, port), {})
+        return host_ip in holders or _ANY in holders or (host_ip == _ANY and bool(holders))

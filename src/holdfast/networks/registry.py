@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks this daemon knows, kept in `metadata`: found by name, id or id prefix. Touches no interface."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from holdfast import errors
+from holdfast.networks.network import BUCKET, PREDEFINED, Network, format_time, new_id
+
+_DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
+_DECODER = msgspec.json.Decoder(Network)
+
+
+class Transaction(Protocol):
+    def put(self, bucket: str, key: str, doc: bytes) -> None: ...
+
+    def delete(self, bucket: str, key: str) -> None: ...
+
+
+class Store(Protocol):
+    """What the registry needs of `metadata.Store`."""
+
+    def items(self, bucket: str) -> list[tuple[str, bytes]]: ...
+
+    def transaction(self, durable: bool = True) -> AbstractContextManager[Transaction]: ...
+
+
+class Registry:
+    """Not for two threads at once. A record that cannot be read is left alone and listed in `damaged`."""
+
+    __slots__ = ("_networks", "_store", "damaged")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._networks: dict[str, Network] = {}
+        self.damaged: list[str] = []
+        for key, document in store.items(BUCKET):
+            try:
+                self._networks[key] = _DECODER.decode(document)
+            except msgspec.MsgspecError:
+                self.damaged.append(key)
+
+    def ensure_predefined(self, now_nanos: int) -> None:
+        """Makes bridge, host and none on the first start."""
+        names = {network.name for network in self._networks.values()}
+        for name in PREDEFINED:
+            if name not in names:
+                created = format_time(now_nanos)
+                self.put(Network(network_id=new_id(), name=name, driver=_DRIVERS[name], created_at=created))
+
+    def put(self, network: Network) -> None:
+        with self._store.transaction(durable=True) as transaction:
+            transaction.put(BUCKET, network.network_id, msgspec.json.encode(network))
+        self._networks[network.network_id] = network
+
+    def remove(self, network: Network) -> None:
+        with self._store.transaction(durable=True) as transaction:
+            transaction.delete(BUCKET, network.network_id)
+        self._networks.pop(network.network_id, None)
+
+    def all(self) -> list[Network]:
+        return list(self._networks.values())
+
+    def get(self, network_id: str) -> Network | None:
+        """By the whole id."""
+        return self._networks.get(network_id)
+
+    def find(self, name_or_id: str) -> Network:
+        """By name, whole id, or a prefix that only one id has; raises NotFound or InvalidArgument."""
+        wanted = "bridge" if name_or_id in ("", "default") else name_or_id
+        for network in self._networks.values():
+            if wanted in (network.name, network.network_id):
+                return network
+        matches = [network for key, network in self._networks.items() if key.startswith(wanted)]
+        if len(matches) > 1:
+            raise errors.InvalidArgument(f"network {wanted} is ambiguous ({len(matches)} matches found on ID prefix)")
+        if not matches:
+            raise errors.NotFound(f"network {wanted} not found")
+        return matches[0]
