@@ -18,7 +18,7 @@ import msgspec
 
 from holdfast.content import compression
 from holdfast.errors import AlreadyExists, Corrupt, HoldfastError, InvalidArgument, NotFound
-from holdfast.images import archive_load, deletion, filters, naming
+from holdfast.images import archive_load, archive_save, deletion, filters, importing, naming
 from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, seconds_of
 from holdfast.images.progress import Progress, silent
 from holdfast.images.records import IMAGES, TAGS, ImageRecord, TagRecord
@@ -30,10 +30,11 @@ from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from holdfast.content import Store as ContentStore
     from holdfast.metadata import Store as MetadataStore
+    from holdfast.oci.platform import Platform
     from holdfast.oci.reference import Reference
     from holdfast.snapshots import Driver
 
@@ -124,6 +125,17 @@ class Store:
             images = [self._image_or_damage(record) for record in self._images.values()]
         images.sort(key=lambda image: image.created_seconds, reverse=True)
         return filters.select(images, wanted) if wanted is not None else images
+
+    def tags_of(self, repository: Reference) -> list[Reference]:
+        """All tags of a repository, sorted."""
+        with self._lock:
+            names = [name for each in self._names.values() for name in each.values()]
+        return sorted((n for n in names if n.name == repository.name and n.digest is None), key=str)
+
+    def manifest_type(self, image: Digest) -> str:
+        """The media type of an image's manifest."""
+        with self._lock:
+            return self._read(self._images[image].manifest).manifest.media_type or media.OCI_MANIFEST
 
     def children(self, image: Digest) -> list[Digest]:
         """The images that were made from this one here."""
@@ -238,6 +250,25 @@ class Store:
     def load(self, stream: Readable, progress: Progress = silent) -> list[str]:
         """Brings in every image of a docker-archive or OCI-layout tar; see `archive_load`. Returns names or ids."""
         return archive_load.load(self, stream, progress)
+
+    def import_(
+        self,
+        stream: Readable,
+        *,
+        platform: Platform,
+        target: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+    ) -> Digest:
+        """Makes an image of a file system's tar and names it if `target` is given; returns its id."""
+        now = self._clock() / 1e9
+        return importing.import_(
+            self, stream, platform=platform, now=now, target=target, message=message, changes=changes
+        )
+
+    def save(self, names: Sequence[str]) -> Iterator[bytes]:
+        """The images' archive in pieces; NotFound before the first. See `archive_save`."""
+        return archive_save.save(self, list(names))
 
     # taking away
 
