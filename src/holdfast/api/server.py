@@ -38,6 +38,7 @@ class Limits:
     idle_seconds: float = 600.0
     unread_body_bytes: int = 256 * 1024
     unread_body_seconds: float = 2.0
+    lingering_bytes: int = 16 << 20
 
 
 class BrokenBody(HoldfastError):
@@ -165,8 +166,9 @@ class _Session:
         closes = not head.keeps_alive or (unread and not body.is_short(self._limits.unread_body_bytes))
         respond.write_whole(connection, headers, response, is_head=head.method == "HEAD", closes=closes)
         await connection.drain()
-        if unread:
-            return await self._finish_body(body) and not closes
+        if unread and (closes or not await self._finish_body(body)):
+            await self._discard_input()
+            return False
         return not closes
 
     async def _finish_body(self, body: _Body) -> bool:
@@ -189,7 +191,7 @@ class _Session:
     async def _discard_input(self) -> None:
         """Closes our side and reads on for a moment, so that the peer sees the answer and not a reset."""
         await self._connection.write_eof()
-        left = self._limits.unread_body_bytes
+        left = self._limits.lingering_bytes
         try:
             async with asyncio.timeout(self._limits.unread_body_seconds):
                 while left > 0 and (data := await self._connection.read()):
