@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flags over daemon.json over defaults."""
+
+import json
+
+import pytest
+
+from holdfast.daemon import config
+from holdfast.errors import InvalidArgument
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(document):
+        path = tmp_path / "daemon.json"
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return ["--config-file", str(path)]
+
+    return write_file
+
+
+def load(*words):
+    return config.load([*words] if "--config-file" in words else ["--config-file=/dev/null", *words])[0]
+
+
+def refusal(*words):
+    with pytest.raises(InvalidArgument) as caught:
+        load(*words)
+    return caught.value.message
+
+
+def test_defaults():
+    found = load()
+
+    assert (found.data_root, found.exec_root) == ("/var/lib/holdfast", "/run/holdfast")
+    assert found.pidfile == "/run/holdfast/holdfastd.pid"
+    assert [str(address) for address in found.addresses] == ["unix:///var/run/docker.sock"]
+    assert (found.log_driver, found.mtu, found.icc, found.tls) == ("json-file", 1500, True, None)
+
+
+def test_flags_and_file_join(write):
+    found = load(*write({"log-driver": "none", "dns": ["1.1.1.1"], "log-opts": {"max-size": "1m"}}), "--mtu=1400")
+
+    assert (found.log_driver, found.dns, found.mtu, found.log_opts) == ("none", ("1.1.1.1",), 1400, {"max-size": "1m"})
+
+
+def test_an_option_in_both_places_refuses_the_start(write):
+    text = refusal(*write({"debug": True, "hosts": ["unix:///x"], "mtu": 1400}), "--debug", "-H", "unix:///y")
+
+    assert text.endswith(
+        "the following directives are specified both as a flag and in the configuration file: "
+        "debug: (from flag: true, from file: true), hosts: (from flag: [unix:///y], from file: [unix:///x])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"foo": 1}, "the following directives don't match any configuration option: foo"),
+        ({"config-file": "/x"}, "the following directives don't match any configuration option: config-file"),
+        ({"debug": 3}, "cannot unmarshal 3 into debug of type bool"),
+        ({"mtu": True}, "cannot unmarshal true into mtu of type int"),
+        ({"hosts": "x"}, 'cannot unmarshal "x" into hosts of type []string'),
+        ("[]", "does not hold an object"),
+        ("{", "invalid JSON"),
+        ("[" * 100000, "invalid JSON"),
+    ],
+)
+def test_a_wrong_file_refuses_the_start(write, document, text):
+    assert text in refusal(*write(document))
+
+
+def test_a_missing_file_matters_only_when_it_was_named(tmp_path):
+    assert "no such file or directory" in refusal("--config-file", str(tmp_path / "none.json"))
+
+
+def test_dockerds_other_keys_are_accepted_and_named(write):
+    found = load(*write({"features": {"buildkit": True}, "live-restore": False, "storage-opts": ["x=y"]}))
+
+    assert found.ignored == ("feature", "live-restore", "storage-opt")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--log-level=loud"], "invalid logging level: loud"),
+        (["--label=x"], "bad attribute format: x"),
+        (["--dns=x"], "invalid IP address: x"),
+        (["--mtu=1"], "invalid default MTU: 1"),
+        (["--default-runtime=x"], "specified default runtime 'x' does not exist"),
+        (["--default-shm-size=big"], "invalid size: 'big'"),
+        (["-H", "npipe://x"], "invalid bind address (npipe://x): unsupported proto 'npipe'"),
+    ],
+)
+def test_wrong_values_name_themselves(words, text):
+    assert refusal(*words) == text
+
+
+def test_plain_tcp_needs_loopback_or_consent():
+    assert "gives everybody who can connect root" in refusal("-H", "tcp://0.0.0.0:2375")
+    assert load("-H", "tcp://127.0.0.1:2375").addresses[0].port == 2375
+    assert load("-H", "tcp://0.0.0.0:2375", "--i-know-this-gives-root").addresses[0].host == "0.0.0.0"
+
+
+def test_tls_changes_the_default_port_and_finds_the_usual_files(monkeypatch):
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/certs")
+
+    found = load("-H", "tcp://0.0.0.0", "--tlsverify", "--tlskey=/k.pem")
+
+    assert found.addresses[0].port == 2376
+    assert found.tls == config.TLSConfig(ca="/certs/ca.pem", certificate="/certs/cert.pem", key="/k.pem", verify=True)
+
+
+def test_runtimes_come_in_two_forms(write):
+    found = load(*write({"runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": []}}}))
+
+    assert found.runtimes == {"crun": "/usr/bin/crun"}
+    assert load("--add-runtime", "mine=/m", "--default-runtime", "mine").runtimes == {"mine": "/m"}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64MiB", 64 << 20), ("64m", 64 << 20), ("1gb", 1 << 30), ("5", 5), ("1k", 1024)]
+)
+def test_sizes_have_binary_units(text, size):
+    assert config.parse_bytes(text) == size
