@@ -251,19 +251,26 @@ def _quoted(url: str) -> str:
     return f'"{parts.scheme}://{parts.netloc.rpartition("@")[2]}{parts.path}"'
 
 
+def _base(url: str) -> str:
+    """The address up to `/v2/`: what is named when no connection came about, as dockerd does after its first ping."""
+    head, mark, _ = url.partition("/v2/")
+    return head + mark
+
+
 def _translated(failure: Exception, method: str, url: str) -> Unreachable:
     """The failure in Go's words, which scripts look for; queries (signatures, tokens) are left out."""
     prefix = f"{_verb(method)} {_quoted(url)}: "
+    dialling = f"{_verb(method)} {_quoted(_base(url))}: dial tcp"
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     if isinstance(failure, failures.NameResolutionError):
-        return Unreachable(f"{prefix}dial tcp: lookup {parts.hostname}: no such host", never_connected=True)
+        return Unreachable(f"{dialling}: lookup {parts.hostname}: no such host", never_connected=True)
     if isinstance(failure, failures.NewConnectionError):
         cause = failure.__cause__
         text = os.strerror(cause.errno).lower() if isinstance(cause, OSError) and cause.errno else str(cause)
-        return Unreachable(f"{prefix}dial tcp {address}: connect: {text}", never_connected=True)
+        return Unreachable(f"{dialling} {address}: connect: {text}", never_connected=True)
     if isinstance(failure, failures.ConnectTimeoutError):
-        return Unreachable(f"{prefix}dial tcp {address}: i/o timeout", never_connected=True)
+        return Unreachable(f"{dialling} {address}: i/o timeout", never_connected=True)
     if isinstance(failure, failures.SSLError | ssl.SSLError):
         return _tls_failure(failure, prefix)
     if isinstance(failure, failures.ReadTimeoutError | socket.timeout):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from holdfast.errors import InvalidArgument
 
@@ -16,6 +17,8 @@ Filters = Mapping[str, Sequence[str]]
 
 _TRUE = frozenset(("1", "true", "t", "True", "TRUE", "T"))
 _FALSE = frozenset(("0", "false", "f", "False", "FALSE", "F"))
+_DURATION = re.compile(r"(\d+(?:\.\d+)?h)?(\d+(?:\.\d+)?m)?(\d+(?:\.\d+)?s)?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 
 
 def check(filters: Filters, known: frozenset[str]) -> None:
@@ -59,3 +62,18 @@ def _searches(pattern: str, text: str) -> bool:
     if len(pattern) > 256 or not re.fullmatch(r"[\w.^$ /:@-]*", pattern, re.ASCII):
         return pattern in text
     return re.search(pattern, text) is not None
+
+
+def moment_seconds(text: str, now: float) -> float:
+    """A point in time: seconds of the epoch, RFC 3339, or a Go duration (`1h30m`) before `now`."""
+    if found := _DURATION.fullmatch(text):
+        hours, minutes, seconds = (float(part[:-1]) if part else 0.0 for part in found.groups())
+        if found[0]:
+            return now - (hours * 3600 + minutes * 60 + seconds)
+    try:
+        if _SECONDS.fullmatch(text):
+            return float(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{text[:64]}"') from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: list, inspect, history, pull, import, load, save, tag, remove, prune; push and search say what they lack.
+
+Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and statuses of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+from holdfast.api.http import Empty, Json, Request, Response
+from holdfast.api.router import Route
+from holdfast.api.schema import images as schema
+from holdfast.api.schema import messages
+from holdfast.distribution import credentials
+from holdfast.engine import usage
+from holdfast.engine.filtering import Filters
+from holdfast.engine.jobs.list_images import list_images, shared_sizes
+from holdfast.engine.jobs.load import load
+from holdfast.engine.jobs.prune_images import prune_images
+from holdfast.engine.jobs.pull import pull
+from holdfast.engine.jobs.remove_image import remove_image
+from holdfast.engine.jobs.tag import tag
+from holdfast.engine.packages import Packages
+from holdfast.errors import InvalidArgument, Unsupported
+from holdfast.oci import digest as digests
+from holdfast.oci import platform as platforms
+from holdfast.oci import reference as references
+from holdfast.oci.digest import Digest
+from holdfast.oci.platform import Platform
+from holdfast.oci.reference import Reference
+
+_FILTER_PARAMETER_UNTIL = (1, 40)
+_AUTH_HEADER = "x-registry-auth"
+
+
+def routes(packages: Packages) -> list[Route]:
+    """The routes of this noun."""
+    store, events = packages.images, packages.events
+
+    async def index(request: Request) -> Response:
+        found = list_images(store=store, filters=_filters(request), show_all=request.query.boolean("all"))
+        sizes = shared_sizes(store, found) if request.query.boolean("shared-size") else {}
+        records = packages.containers.list()
+        return Json(
+            [
+                schema.render_summary(
+                    image, request.version, len(usage.image_users(records, image.id)), sizes.get(image.id, -1)
+                )
+                for image in found
+            ]
+        )
+
+    async def inspect(request: Request) -> Response:
+        image = store.get(request.params["name"])
+        layers = packages.snapshots.layers(image.chain_id) if image.chain_id else []
+        return Json(schema.render_image(image, request.version, packages.snapshots.name, layers))
+
+    async def history(request: Request) -> Response:
+        return Json([schema.render_history(item) for item in store.history(request.params["name"])])
+
+    async def create(request: Request) -> Response:
+        if not request.query.text("fromImage"):
+            raise Unsupported("import is not implemented by Holdfast yet")
+        reference = parse_reference(request.query.text("fromImage"), request.query.text("tag"))
+        platform = _platform(request.query.text("platform"))
+        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
+        return await messages.stream(
+            lambda progress: pull(
+                puller=packages.distribution,
+                store=store,
+                events=events,
+                reference=reference,
+                platform=platform,
+                credentials=who,
+                progress=progress,
+            )
+        )
+
+    async def load_archive(request: Request) -> Response:
+        is_quiet = request.query.boolean("quiet")
+        return await messages.stream(
+            lambda progress: load(
+                store=store, events=events, archive=request.body(), progress=progress, is_quiet=is_quiet
+            ),
+            may_fail_with_status=False,
+        )
+
+    async def add_tag(request: Request) -> Response:
+        target = parse_reference(request.query.text("repo"), request.query.text("tag"))
+        if target.digest is not None:
+            raise InvalidArgument("cannot import digest reference")
+        await tag(store=store, events=events, name=request.params["name"], target=target.with_default_tag())
+        return Empty(201)
+
+    async def remove(request: Request) -> Response:
+        removed = await remove_image(
+            store=store,
+            events=events,
+            records=packages.containers.list(),
+            name=request.params["name"],
+            force=request.query.boolean("force"),
+            keep_parents=request.query.boolean("noprune"),
+        )
+        return Json([schema.render_removed(item) for item in removed])
+
+    async def prune(request: Request) -> Response:
+        pruned = await prune_images(
+            store=store, events=events, records=packages.containers.list(), filters=request.query.filters()
+        )
+        removed = [schema.render_removed(item) for item in pruned.removed]
+        return Json(schema.ImagePrune(removed or None, pruned.freed_bytes))
+
+    return [
+        Route("GET", "/images/json", index),
+        Route("POST", "/images/create", create),
+        Route("POST", "/images/load", load_archive),
+        Route("POST", "/images/prune", prune),
+        Route("GET", "/images/{name...}/json", inspect),
+        Route("GET", "/images/{name...}/history", history),
+        Route("POST", "/images/{name...}/tag", add_tag),
+        Route("DELETE", "/images/{name...}", remove),
+    ]
+
+
+def parse_reference(name: str, tag: str) -> Reference:
+    """A repository with its tag (or digest) in a parameter of its own, which wins over one in the name."""
+    reference = references.parse(name)
+    if not tag:
+        return reference
+    if digests.is_digest(tag):
+        return reference.without_suffix().with_digest(Digest(tag))
+    return reference.without_suffix().with_tag(tag)
+
+
+def _filters(request: Request) -> Filters:
+    """The filters, with the `filter` parameter that Docker had until 1.40."""
+    filters = request.query.filters()
+    name = request.query.text("filter")
+    if name and request.version <= _FILTER_PARAMETER_UNTIL:
+        filters.setdefault("reference", []).append(name)
+    return filters
+
+
+def _platform(text: str) -> Platform | None:
+    if not text:
+        return None
+    try:
+        return platforms.parse(text)
+    except InvalidArgument:
+        raise InvalidArgument(f'"{text[:160]}": cannot parse platform specifier: invalid argument') from None

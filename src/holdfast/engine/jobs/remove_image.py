@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker rmi`: a name, or with its last name the image. Called by `api.routes.images`.
+
+Source: Engine API v1.51 ImageDelete; events of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from holdfast import images
+from holdfast.engine.events import Events
+
+if TYPE_CHECKING:
+    from holdfast.containers.record import Record
+
+
+async def remove_image(
+    *,
+    store: images.Store,
+    events: Events,
+    records: Iterable[Record],
+    name: str,
+    force: bool,
+    keep_parents: bool,
+) -> list[images.Removed]:
+    """What went, in order; NotFound, Conflict in Docker's words. `records` are all containers."""
+    image = store.get(name)
+    removed = await asyncio.to_thread(
+        store.delete, name, force=force, prune_parents=not keep_parents, containers=container_uses(records)
+    )
+    attributes = {**image.config.config.labels, "name": image.id}
+    for item in removed:
+        if item.untagged:
+            events.publish("image", "untag", image.id, attributes)
+        elif item.deleted == image.id:
+            events.publish("image", "delete", image.id, attributes)
+    return removed
+
+
+def container_uses(records: Iterable[Record]) -> list[images.ContainerUse]:
+    """The containers as the image store wants them told."""
+    return [images.ContainerUse(record.id, record.image_id, record.state.is_running) for record in records]

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins between the loop and blocking code that reads or writes a stream in a thread.
+
+Bounded both ways: a slow disk holds the client back, a slow client holds the thread back. Called by the jobs load,
+import and save. Source: docs.python.org asyncio-dev "Concurrency and Multithreading".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import TypeVar
+
+from holdfast.errors import InvalidArgument, Unavailable
+
+R = TypeVar("R")
+
+LIMIT_BYTES = 4 << 20
+
+
+class Abandoned(Unavailable):
+    """The other end of the stream is gone."""
+
+
+class Pipe:
+    """Bytes from one side to the other; `read` and `write` are for threads, `put` and `take` for the loop."""
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit = limit_bytes
+        self._condition = threading.Condition()
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._is_closed = False
+        self._failure: BaseException | None = None
+        self._changed = asyncio.Event()
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes, waiting for the first; empty at the end. For a thread."""
+        with self._condition:
+            while not self._chunks and not self._is_closed:
+                self._condition.wait()
+            if self._failure is not None:
+                raise Abandoned("the stream was cut off") from self._failure
+            if not self._chunks:
+                return b""
+            chunk = self._chunks.popleft()
+            if len(chunk) > size:
+                self._chunks.appendleft(chunk[size:])
+                chunk = chunk[:size]
+            self._size -= len(chunk)
+        self._wake_loop()
+        return chunk
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Takes the bytes, waiting while the other side is slow; Abandoned when it is gone. For a thread."""
+        with self._condition:
+            while self._size >= self._limit and not self._is_closed:
+                self._condition.wait()
+            if self._is_closed:
+                raise Abandoned("nobody reads the stream any more")
+            self._chunks.append(bytes(data))
+            self._size += len(data)
+        self._wake_loop()
+        return len(data)
+
+    def close(self, failure: BaseException | None = None) -> None:
+        """Ends the stream; with a failure the reading side gets an error instead of the end. From anywhere."""
+        with self._condition:
+            if not self._is_closed:
+                self._is_closed, self._failure = True, failure
+            self._condition.notify_all()
+        self._wake_loop()
+
+    async def put(self, data: bytes) -> None:
+        """Hands bytes to the thread, waiting while it is slow."""
+        while self._size >= self._limit and not self._is_closed:
+            await self._wait()
+        with self._condition:
+            self._chunks.append(data)
+            self._size += len(data)
+            self._condition.notify_all()
+
+    async def take(self) -> bytes:
+        """What the thread has written, waiting for some; empty at the end."""
+        while not self._chunks and not self._is_closed:
+            await self._wait()
+        with self._condition:
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            self._size = 0
+            self._condition.notify_all()
+        return data
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        if (not self._chunks or self._size >= self._limit) and not self._is_closed:
+            await self._changed.wait()
+
+    def _wake_loop(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+
+async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R]) -> R:
+    """Runs `work` in a thread that reads the chunks as they come; when it ends early the rest is read and dropped.
+
+    A cancelled job, or a body that breaks off, is an error to the reader.
+    """
+    pipe = Pipe()
+    task = asyncio.ensure_future(asyncio.to_thread(work, pipe))
+    task.add_done_callback(lambda _: pipe.close())
+    try:
+        async for chunk in chunks:
+            if not task.done():
+                await pipe.put(chunk)
+        pipe.close()
+        return await asyncio.shield(task)
+    except Abandoned as error:
+        raise InvalidArgument("unexpected EOF") from error
+    except BaseException as error:
+        pipe.close(error)
+        with suppress(Exception):
+            await asyncio.shield(task)
+        raise
+
+
+async def drain(work: Callable[[Pipe], None]) -> AsyncIterator[bytes]:
+    """Runs `work` in a thread and yields what it writes; its error is raised where the stream ends."""
+    pipe = Pipe()
+
+    def run() -> None:
+        try:
+            work(pipe)
+        except (Abandoned, CancelledError):
+            return
+        finally:
+            pipe.close()
+
+    task = asyncio.ensure_future(asyncio.to_thread(run))
+    try:
+        while data := await pipe.take():
+            yield data
+        await asyncio.shield(task)
+    finally:
+        pipe.close()
