@@ -147,19 +147,25 @@ class Socket:
         header = HEADER.pack(length, kind, own_flags | flags | REQUEST, self._sequence, 0)
         return header + payload + b"\0" * (-length % 4)
 
-    def execute(self, *requests: Request) -> None:
-        """Sends all requests as one batch and waits for every answer; raises the first refusal as NetlinkError."""
-        first = self._sequence + 1
-        self._socket.send(b"".join([self._pack(request, ACK) for request in requests]))
+    def execute(self, *requests: Request, around: tuple[Request, Request] | None = None) -> None:
+        """Sends all requests as one batch and waits for every answer; raises the first refusal as NetlinkError.
+
+        `around`: the messages that open and close a transaction of nfnetlink; a refusal ends such a batch.
+        """
+        first = self._sequence + 1 + (around is not None)
+        opening = [self._pack(around[0], 0)] if around else []
+        packed = [self._pack(request, ACK) for request in requests]
         last = self._sequence
+        closing = [self._pack(around[1], 0)] if around else []
+        self._socket.send(b"".join(opening + packed + closing))
         refusal: NetlinkError | None = None
         answered = first - 1
-        while answered != last:
+        while answered < last:
             for kind, flags, sequence, payload in iter_messages(self._socket.recv(_RECEIVE_BYTES)):
-                if kind != _NLMSG_ERROR or not first <= sequence <= last:
+                if kind != _NLMSG_ERROR or not first - len(opening) <= sequence <= last + len(closing):
                     continue
-                answered = sequence
                 refusal = refusal or _refusal(payload, flags, sequence - first)
+                answered = last if sequence < first else sequence
         if refusal is not None:
             raise refusal
 

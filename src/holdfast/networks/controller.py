@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from holdfast import errors
-from holdfast.kernel import netlink, netns, nftables, rtnetlink
+from holdfast.kernel import netlink, netns, nfelement, nftables, rtnetlink
 from holdfast.networks import factory, ipam, sandbox
-from holdfast.networks.firewall import BridgeRules, Firewall, NoFirewall, PortRule
+from holdfast.networks.firewall import BridgeRules, Firewall, NoFirewall, OutOfStep, PortRule
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, default_bridge_options, new_id
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
@@ -52,7 +52,9 @@ class Controller:
         self._registry.ensure_predefined(now_nanos)
         self._links = netlink.Socket()
         self._drivers = factory.open_drivers(self._links)
-        self._firewall = Firewall(nftables.open_nftables()) if config.firewall else NoFirewall()
+        self._firewall = (
+            Firewall(nftables.open_nftables(), nfelement.open_socket()) if config.firewall else NoFirewall()
+        )
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
         self._pools: dict[str, ipam.AddressPool] = {}
         self._sandboxes: dict[str, Sandbox] = {}
@@ -70,7 +72,7 @@ class Controller:
         notes += [f"network state of container {container_id} is damaged" for container_id in damaged]
         for found in sandboxes:
             notes += self._restore(found)
-        self._firewall.synchronise(self._all_bridge_rules(), self._all_port_rules(), is_router=self._is_router())
+        self._synchronise_firewall()
         return notes
 
     def close(self) -> None:
@@ -225,11 +227,10 @@ class Controller:
             for port in self._ports.adopt(found.ports)
         ]
 
-    def _all_bridge_rules(self) -> list[BridgeRules]:
-        return [_bridge_rules(network) for network in self._registry.all() if network.driver == "bridge"]
-
-    def _all_port_rules(self) -> list[PortRule]:
-        return [rule for found in self._sandboxes.values() for rule in _port_rules(found)]
+    def _synchronise_firewall(self) -> list[str]:
+        bridges = [_bridge_rules(network) for network in self._registry.all() if network.driver == "bridge"]
+        ports = [rule for found in self._sandboxes.values() for rule in _port_rules(found)]
+        return self._firewall.synchronise(bridges, ports, is_router=self._is_router())
 
     # connect
 
@@ -296,8 +297,7 @@ class Controller:
                 for index, endpoint in enumerate(planned.endpoints):
                     network = self._registry.find(endpoint.network_id)
                     self._drivers[endpoint.driver].join(network, endpoint, space, is_default_route=index == 0)
-        if planned.ports:
-            self._firewall.publish(_port_rules(planned))
+        self._publish(planned)
         sandbox.write_files(
             request,
             planned.endpoints,
@@ -306,6 +306,14 @@ class Controller:
             gateway=self._registry.find("bridge").gateway,
         )
         return planned
+
+    def _publish(self, planned: Sandbox) -> None:
+        rules = _port_rules(planned)
+        if rules:
+            try:
+                self._firewall.publish(rules)
+            except OutOfStep:
+                self._synchronise_firewall()
 
     def _share(self, request: ConnectRequest, joined_pid: int | None) -> Attachment:
         joined = self._sandboxes.get(request.mode.removeprefix(_CONTAINER_MODE))

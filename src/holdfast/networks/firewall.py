@@ -2,8 +2,8 @@
 """The packet rules: one nftables table of our own, in which only sets and maps change.
 
 Rules of this file: what the table says is rendered from values by pure functions (`render_*`, `plan_*`); `Firewall`
-sends the text as one transaction. A network is a few set elements, a published port one map element, so the static
-chains never change while the daemon lives.
+sends the text as one transaction, and single port elements raw. A network is a few set elements, a published port one
+map element, so the static chains never change while the daemon lives.
 
 How a packet travels:
 * `guard` (raw): nothing that comes in through a bridge may speak to 127.0.0.0/8; the bridges have route_localnet, which
@@ -18,15 +18,18 @@ How a packet travels:
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from holdfast import errors
+from holdfast.kernel import netlink, nfelement
 from holdfast.kernel.nftables import Nftables, NftablesError
 
 Elements = dict[str, set[str]]
-_PROTOCOL_NAMES = {"6": "tcp", "17": "udp", "132": "sctp"}
+_PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
+_PROTOCOL_NAMES = {str(number): name for name, number in _PROTOCOL_NUMBERS.items()}
 _ANY = "0.0.0.0"
 
 _SETS = {
@@ -186,13 +189,32 @@ def _text(name: str, value: Any) -> str:
     return " . ".join(parts)
 
 
+def _raw_port(port: PortRule) -> tuple[str, bytes, bytes]:
+    """The map, key and value of a published port as the kernel has them."""
+    service = (bytes([_PROTOCOL_NUMBERS[port.protocol]]), nfelement.port(port.host_port))
+    value = nfelement.concatenate(nfelement.ipv4(port.container_ip), nfelement.port(port.container_port))
+    if port.host_ip == _ANY:
+        return "ports_any", nfelement.concatenate(*service), value
+    return "ports", nfelement.concatenate(nfelement.ipv4(port.host_ip), *service), value
+
+
+def _raw_element(table: str, port: PortRule) -> netlink.Request:
+    name, key, value = _raw_port(port)
+    return nfelement.add(table, name, [(key, value)])
+
+
+class OutOfStep(errors.Internal):
+    """The table in the kernel is not the one that we made: somebody changed or flushed it."""
+
+
 class Firewall:
     """The table in the kernel. Every method is one transaction; raises Internal with nothing changed."""
 
-    __slots__ = ("_nftables", "_table")
+    __slots__ = ("_elements", "_nftables", "_table")
 
-    def __init__(self, nftables: Nftables, table: str = "holdfast") -> None:
+    def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
         self._nftables = nftables
+        self._elements = elements
         self._table = table
 
     def synchronise(self, bridges: Sequence[BridgeRules], ports: Sequence[PortRule], *, is_router: bool) -> list[str]:
@@ -210,12 +232,23 @@ class Firewall:
         return changes
 
     def publish(self, ports: Sequence[PortRule]) -> None:
-        """Opens ports."""
-        self._change({}, plan_elements((), ports))
+        """Opens ports, all or none; raises OutOfStep when the table is not what it should be: synchronise then."""
+        try:
+            nfelement.change(self._elements, *[_raw_element(self._table, port) for port in ports])
+        except OSError as error:
+            raise OutOfStep(f"failed to publish ports in nftables table {self._table}: {error.strerror}") from error
 
     def withdraw(self, ports: Sequence[PortRule]) -> None:
         """Closes ports; those that are not there any more do not matter."""
-        self._remove(plan_elements((), ports))
+        for port in ports:
+            name, key, _value = _raw_port(port)
+            try:
+                nfelement.change(self._elements, nfelement.delete(self._table, name, [key]))
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise errors.Internal(
+                        f"failed to withdraw port {port.host_port} in nftables table {self._table}: {error.strerror}"
+                    ) from error
 
     def add_bridge(self, bridge: BridgeRules) -> None:
         self._change({}, plan_elements((bridge,), ()))
@@ -225,6 +258,7 @@ class Firewall:
 
     def close(self) -> None:
         self._nftables.close()
+        self._elements.close()
 
     def _remove(self, unwanted: Elements) -> None:
         try:

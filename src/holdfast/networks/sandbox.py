@@ -80,8 +80,12 @@ def _read(path: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    """Replaces the content in place. Never through length 0: ext4 answers that with a flush at close, 0.4 ms."""
+    data = text.encode()
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        os.write(fd, text.encode())
+        os.write(fd, data)
+        if os.fstat(fd).st_size > len(data):
+            os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
