@@ -92,9 +92,19 @@ def make_directories(root_fd: int, path: str, mode: int = 0o755) -> int:
     try:
         return openat2(root_fd, path or ".", DIRECTORY)
     except FileNotFoundError:
-        directory_fd, created = _walk(root_fd, path, mode)
-        del created
-        return directory_fd
+        pass
+    parent, _, name = path.rstrip("/").rpartition("/")
+    if name not in ("", ".", ".."):
+        parent_fd = make_directories(root_fd, parent or "/", mode)
+        try:
+            os.mkdir(name, mode, dir_fd=parent_fd)
+            return openat2(parent_fd, name, DIRECTORY | os.O_NOFOLLOW, resolve=PLAIN)
+        except FileExistsError:
+            pass  # a dangling link, or somebody was quicker
+        finally:
+            os.close(parent_fd)
+    directory_fd, _ = _walk(root_fd, path, mode)
+    return directory_fd
 
 
 def make_directories_owned(root_fd: int, path: str, mode: int, uid: int, gid: int) -> int:
