@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON shapes of networks. Made by `api.routes.networks`. Source: Engine API v1.51; dockerd 28.5.
+
+`EnableIPv4` is there from API 1.48 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from holdfast.networks import Member, Network
+
+_IPV4_SINCE = (1, 48)
+
+
+class NetworkCreate(msgspec.Struct):
+    """The body of `POST /networks/create`, as far as it is read."""
+
+    Name: str = ""
+    Driver: str = ""
+
+
+class NetworkPrune(msgspec.Struct):
+    """The answer of `POST /networks/prune`."""
+
+    NetworksDeleted: list[str] | None
+
+
+def render(network: Network, members: Sequence[Member], version: tuple[int, int]) -> dict[str, object]:
+    """A network as clients see it; a list shows no members."""
+    configured: list[dict[str, str]] | None = None
+    if network.subnet:
+        configured = [{"Subnet": network.subnet, "Gateway": network.gateway}]
+        if network.ip_range:
+            configured[0]["IPRange"] = network.ip_range
+    shown: dict[str, object] = {
+        "Name": network.name,
+        "Id": network.network_id,
+        "Created": network.created_at,
+        "Scope": "local",
+        "Driver": network.driver,
+        "EnableIPv4": True,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Options": None, "Config": configured},
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {member.container_id: _render_member(member) for member in members},
+        "Options": network.options,
+        "Labels": network.labels,
+    }
+    if version < _IPV4_SINCE:
+        del shown["EnableIPv4"]
+    return shown
+
+
+def _render_member(member: Member) -> dict[str, str]:
+    endpoint = member.endpoint
+    return {
+        "Name": member.name,
+        "EndpointID": endpoint.endpoint_id,
+        "MacAddress": endpoint.mac,
+        "IPv4Address": f"{endpoint.ip_address}/{endpoint.prefix_length}" if endpoint.ip_address else "",
+        "IPv6Address": "",
+    }
