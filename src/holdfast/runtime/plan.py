@@ -250,9 +250,11 @@ def _plan_capabilities(document: dict[str, list[str]] | None) -> Capabilities | 
     """None leaves the sets as they are (runc does so for a process without `capabilities`)."""
     if document is None:
         return None
-    return Capabilities(
-        *(_mask(document.get(name) or ()) for name in ("bounding", "effective", "permitted", "inheritable", "ambient"))
+    bounding, effective, permitted, inheritable, ambient = (
+        _mask(document.get(name) or ()) for name in ("bounding", "effective", "permitted", "inheritable", "ambient")
     )
+    # the kernel raises an ambient capability only when it is permitted and inheritable; runc lets the others go, too
+    return Capabilities(bounding, effective, permitted, inheritable, ambient & permitted & inheritable)
 
 
 def _mask(names: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _EPERM = 1
 _RETURN_DATA = 0xFFFF
-_ACTIONS = {
+ACTIONS = {
     "SCMP_ACT_KILL": 0x00000000,
     "SCMP_ACT_KILL_THREAD": 0x00000000,
     "SCMP_ACT_KILL_PROCESS": 0x80000000,
@@ -34,14 +34,14 @@ _ACTIONS = {
 _WITH_ERRNO = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 # with these a new system call works as if there were no filter: no ENOSYS for what is newer than the profile
 _PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
-_KILL_THREAD = _ACTIONS["SCMP_ACT_KILL_THREAD"]
-_ENOSYS = _ACTIONS["SCMP_ACT_ERRNO"] | 38
-_OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")
+_KILL_THREAD = ACTIONS["SCMP_ACT_KILL_THREAD"]
+_ENOSYS = ACTIONS["SCMP_ACT_ERRNO"] | 38
+OPERATORS = ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")
 # arguments that the kernel takes as a 32-bit number: it never sees the upper half, so neither may a comparison. With all
 # 64 bits compared, socket(0x1_0000_0026) is above 40 for the filter and AF_ALG for the kernel.
 _LOW_ONLY = {"socket": (0, 1, 2), "socketpair": (0, 1, 2), "personality": (0,)}
 # libseccomp's tokens; the AUDIT_ARCH words but for x32, which shares x86_64's in the kernel
-_ARCHITECTURES = {
+ARCHITECTURES = {
     "SCMP_ARCH_X86_64": 0xC000003E,
     "SCMP_ARCH_X86": 0x40000003,
     "SCMP_ARCH_X32": 0x4000003E,
@@ -59,9 +59,9 @@ _ARCHITECTURES = {
     "SCMP_ARCH_MIPSEL64": 0xC0000008,
     "SCMP_ARCH_MIPSEL64N32": 0xE0000008,
 }
-_X86 = _ARCHITECTURES["SCMP_ARCH_X86"]
-_X32 = _ARCHITECTURES["SCMP_ARCH_X32"]
-_X86_64 = _ARCHITECTURES["SCMP_ARCH_X86_64"]
+_X86 = ARCHITECTURES["SCMP_ARCH_X86"]
+_X32 = ARCHITECTURES["SCMP_ARCH_X32"]
+_X86_64 = ARCHITECTURES["SCMP_ARCH_X86_64"]
 _X32_BIT = seccomp_tree.X32_BIT
 _NATIVE = {
     "x86_64": "SCMP_ARCH_X86_64",
@@ -136,7 +136,7 @@ def _compile(profile: Mapping[str, Any]) -> bytes:
     newer_action = default_action if default in _PERMISSIVE else _ENOSYS
     rules = [_parse(entry) for entry in profile.get("syscalls") or ()]
     tokens = [_architecture(str(name)) for name in profile.get("architectures") or ()]
-    tokens = list(dict.fromkeys([_ARCHITECTURES[_NATIVE[syscalls.MACHINE]], *tokens]))
+    tokens = list(dict.fromkeys([ARCHITECTURES[_NATIVE[syscalls.MACHINE]], *tokens]))
     names = seccomp.SyscallNames()
     judged: dict[int, seccomp_tree.Architecture] = {}
     for token in tokens:
@@ -232,7 +232,7 @@ def _parse(entry: Mapping[str, Any]) -> _Rule:
 def _comparison(argument: Mapping[str, Any]) -> tuple[int, str, int, int]:
     index, operator = argument.get("index", 0), str(argument.get("op", "")).removeprefix("SCMP_CMP_")
     value, value_two = argument.get("value", 0), argument.get("valueTwo", 0)
-    if operator not in _OPERATORS:
+    if operator not in OPERATORS:
         raise InvalidArgument(f"invalid seccomp operator {argument.get('op')!r}")
     if index not in range(6) or any(not isinstance(each, int) or not 0 <= each < 2**64 for each in (value, value_two)):
         raise InvalidArgument(f"invalid seccomp argument {dict(argument)!r}")
@@ -242,17 +242,17 @@ def _comparison(argument: Mapping[str, Any]) -> tuple[int, str, int, int]:
 def _action(name: str, errno: int | None) -> int:
     if name == "SCMP_ACT_NOTIFY":
         raise Unsupported("seccomp action SCMP_ACT_NOTIFY is not supported")
-    if name not in _ACTIONS:
+    if name not in ACTIONS:
         raise InvalidArgument(f"invalid seccomp action {name!r}")
     if name not in _WITH_ERRNO:
-        return _ACTIONS[name]
-    return _ACTIONS[name] | ((_EPERM if errno is None else errno) & _RETURN_DATA)
+        return ACTIONS[name]
+    return ACTIONS[name] | ((_EPERM if errno is None else errno) & _RETURN_DATA)
 
 
 def _architecture(name: str) -> int:
-    if name not in _ARCHITECTURES:
+    if name not in ARCHITECTURES:
         raise InvalidArgument(f"invalid seccomp architecture {name!r}")
-    return _ARCHITECTURES[name]
+    return ARCHITECTURES[name]
 
 
 def _allow(names: str, *arguments: tuple[int, int, int, str]) -> dict[str, Any]:

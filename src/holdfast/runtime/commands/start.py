@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hold-runc start`: lets a created container execute its command."""
+
+from __future__ import annotations
+
+from holdfast.errors import HoldfastError
+from holdfast.runtime.commands import create, destroy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.runtime.commands.context import Context
+    from holdfast.runtime.commands.flags import Flags, Table
+
+USAGE = "start <container-id>"
+FLAGS: Table = {}
+
+
+def run(given: Context, options: Flags) -> int:
+    """Starts; 0 once execve has succeeded. A failing poststart hook stops the container."""
+    record = given.load(options.arguments, "start")
+    try:
+        create.start(record)
+    except HoldfastError:
+        if record.status() == "running":
+            destroy.kill_and_wait(record)
+        raise
+    return 0
