@@ -11,7 +11,7 @@ import os
 import signal
 
 from holdfast.kernel import capabilities, namespaces, process
-from holdfast.runtime import channel, init, mounts, plan, rootfs
+from holdfast.runtime import cgroups, channel, init, mounts, plan, rootfs
 from holdfast.runtime.channel import reason
 from holdfast.runtime.errors import StartError
 
@@ -119,7 +119,7 @@ def create(
     handed.hooks = hooks if hooks is not None and hooks.concern_init else None
     handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
     handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
-    handed.cgroup_mounts, handed.cgroup_links = _plan_cgroup_mounts(hierarchy, cgroup)
+    handed.cgroup_mounts, handed.cgroup_links = _plan_cgroup_mounts(planned, hierarchy, cgroup)
     held: list[int] = []
     try:
         into, handed.cgroup_fds = open_cgroup(cgroup, held)
@@ -255,14 +255,14 @@ def open_cgroup(cgroup: Cgroup | None, held: list[int]) -> tuple[int | None, lis
 
 
 def _plan_cgroup_mounts(
-    hierarchy: Hierarchy | None, cgroup: Cgroup | None
+    planned: Plan, hierarchy: Hierarchy | None, cgroup: Cgroup | None
 ) -> tuple[Sequence[mounts.PlannedMount], Sequence[tuple[str, str]]]:
-    if hierarchy is None or cgroup is None:
+    """What a spec's `cgroup` mount means here: (mounts, links beside them); nothing without a cgroup."""
+    if cgroup is None or not any(each.fstype == "cgroup" for each in planned.mounts):
         return (), ()
-    owner: Any = hierarchy  # a union of two classes, each of which takes its own kind of cgroup
+    owner: Any = hierarchy or cgroups.detect()  # a union of two classes, each of which takes its own kind of cgroup
     wanted: Sequence[Mount] = owner.container_mounts(cgroup)
-    planned = [mounts.plan_mount(each.type, each.source, each.target, each.options) for each in wanted]
-    return planned, hierarchy.aliases()
+    return [mounts.plan_mount(each.type, each.source, each.target, each.options) for each in wanted], owner.aliases()
 
 
 def _write(path: str, text: str) -> None:

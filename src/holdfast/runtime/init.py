@@ -159,7 +159,7 @@ def _build_tree(plan: Plan, handed: Handed) -> rootfs.Root:
     _step("rootfs", rootfs.isolate, plan.root_propagation)
     root = _step("rootfs", rootfs.attach_root, handed.detached, plan.rootfs_mounts or (), plan.root_path)
     for planned in plan.mounts:
-        if planned.fstype == "cgroup" and handed.cgroup_mounts:
+        if planned.fstype == "cgroup":
             rootfs.apply_mounts(root, handed.cgroup_mounts)
             devices.make_links(root, planned.target, handed.cgroup_links)
         else:
