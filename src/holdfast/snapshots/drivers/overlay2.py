@@ -212,7 +212,7 @@ class Overlay2:
         lowers, mode = (), 0o755
         if parent is not None:
             below = names.directory(parent)
-            if not self.exists(parent):
+            if not os.path.exists(f"{self.root}/{below}/committed"):
                 raise NotFound(f"parent snapshot {parent} not found")
             lowers = (f"{_LINKS}/{_short(below)}", *self._lowers(below))
             mode = stat.S_IMODE(os.stat(f"{self.root}/{below}/diff").st_mode)
