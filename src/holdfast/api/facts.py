@@ -85,6 +85,18 @@ def read_text(path: str) -> str:
         return ""
 
 
+def file_system_of(path: str) -> str:
+    """The kind of file system below a path, in Docker's words: extfs, xfs, btrfs, tmpfs; empty when unknown."""
+    best, kind = "", ""
+    for line in read_text("/proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        mount_point = before.split(" ")[4]
+        inside = path == mount_point or path.startswith(mount_point.rstrip("/") + "/")
+        if inside and len(mount_point) >= len(best):
+            best, kind = mount_point, after.split(" ")[0]
+    return {"ext4": "extfs", "ext3": "extfs", "ext2": "extfs", "overlay": "overlayfs"}.get(kind, kind)
+
+
 def python_version() -> str:
     """The interpreter, where Docker names its Go."""
     return f"{platform.python_implementation()} {platform.python_version()}"

@@ -54,7 +54,7 @@ class Config:
     runtimes: Mapping[str, str] = field(default_factory=dict[str, str])
     log_driver: str = "json-file"
     log_opts: Mapping[str, str] = field(default_factory=dict[str, str])
-    bridge: str = ""
+    bridge: str = "holdfast0"
     bip: str = ""
     fixed_cidr: str = ""
     mtu: int = 1500
@@ -72,7 +72,7 @@ class Config:
     max_concurrent_downloads: int = 3
     max_download_attempts: int = 5
     labels: tuple[str, ...] = ()
-    cgroup_parent: str = ""
+    cgroup_parent: str = "/docker"
     default_shm_bytes: int = 64 << 20
     init: bool = False
     no_new_privileges: bool = False

@@ -83,7 +83,7 @@ async def _serve(options: config.Config, bound: list[_Bound]) -> None:
     await stopping.wait()
     _LOG.info("stopping; containers live on")
     await asyncio.gather(*(each.close(grace_seconds=0.2) for each in listeners))
-    await built.close()
+    await wiring.close(built.packages)
 
 
 def _reload(options: config.Config) -> None:

@@ -6,61 +6,176 @@ The one place that knows everybody; it has no features. Called by `daemon.servic
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
+from holdfast import content, images, metadata, networks, snapshots, volumes
 from holdfast.api import facts
 from holdfast.api.router import Route
-from holdfast.api.routes import system
+from holdfast.api.routes import images as image_routes
+from holdfast.api.routes import networks as network_routes
+from holdfast.api.routes import system as system_routes
+from holdfast.api.routes import volumes as volume_routes
+from holdfast.containers import Containers, Supervisor
+from holdfast.daemon import machine
 from holdfast.daemon.config import Config
+from holdfast.distribution import Puller, RegistryConfig
+from holdfast.engine.background import Background
 from holdfast.engine.events import Events
+from holdfast.engine.networking import NetworkWorker
+from holdfast.engine.packages import Packages, Settings
+from holdfast.logs import factory as log_factory
 from holdfast.runtime import cgroups
+from holdfast.shim.client import Spawner
+from holdfast.snapshots import factory as snapshot_factory
+
+_LOG = logging.getLogger("holdfast.daemon")
+NETWORK_DRIVERS = ("bridge", "host", "null")
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The running house: its routes, and how to leave it."""
+    """The running house: its packages and routes."""
 
+    packages: Packages
     routes: list[Route]
-
-    async def close(self) -> None:
-        """Closes what holds files and processes; containers go on."""
 
 
 async def build(options: Config) -> Built:
-    """Everything ready to serve."""
-    events = Events()
-
-    async def count() -> system.Counts:
-        return system.Counts(containers=0, running=0, paused=0, stopped=0, images=0)
-
-    return Built(system.routes(describe(options, count), events))
-
-
-def describe(options: Config, count: system.Counter) -> system.System:
-    """What `info` and `version` tell."""
+    """Everything ready to serve: the spawner first, as it needs the longest."""
+    spawner = await Spawner.start()
     hierarchy = cgroups.detect()
-    return system.System(
+    cgroup_version = 2 if hierarchy.mode == "v2" else 1
+    packages = _open(options, spawner, cgroup_version)
+    host = facts.gather(str(cgroup_version), hierarchy.controllers())
+    described = describe(options, host, packages)
+    return Built(
+        packages,
+        [
+            *system_routes.routes(described, packages.events),
+            *image_routes.routes(packages),
+            *network_routes.routes(packages),
+            *volume_routes.routes(packages),
+        ],
+    )
+
+
+async def close(packages: Packages) -> None:
+    """Lets go of files, threads and the spawner; containers go on without us."""
+    await packages.background.drain(1.0)
+    await packages.supervisor.close()
+    await packages.networks.close()
+    packages.distribution.close()
+    await packages.spawner.close()
+    packages.metadata.close()
+
+
+def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
+    root = Path(options.data_root)
+    records = metadata.Store(root / "metadata.db")
+    blobs = content.Store(str(root / "content"))
+    layers = snapshots.open_driver(options.storage_driver or snapshot_factory.DEFAULT, options.data_root)
+    pictures = images.Store(records, blobs, layers)
+    return Packages(
+        config=_settings(options, cgroup_version),
+        metadata=records,
+        content=blobs,
+        snapshots=layers,
+        images=pictures,
+        containers=Containers(records),
+        networks=NetworkWorker(
+            networks.Controller(records, Path(options.exec_root), _network_config(options), now_nanos=time.time_ns())
+        ),
+        volumes=volumes.Store(root / "volumes", records),
+        distribution=Puller(store=blobs, images=pictures, config=_registry_config(options)),
+        spawner=spawner,
+        supervisor=Supervisor(spawner),
+        events=Events(),
+        background=Background(),
+        machine=machine.read(options),
+    )
+
+
+def _settings(options: Config, cgroup_version: int) -> Settings:
+    return Settings(
+        data_root=Path(options.data_root),
+        exec_root=Path(options.exec_root),
+        cgroup_parent=options.cgroup_parent,
+        default_runtime=options.default_runtime,
+        runtimes=machine.runtimes(options),
+        log_driver=options.log_driver,
+        log_options=options.log_opts,
+        default_shm_bytes=options.default_shm_bytes,
+        labels=options.labels,
+        cgroup_version=cgroup_version,
+    )
+
+
+def _network_config(options: Config) -> networks.NetworkConfig:
+    return networks.NetworkConfig(
+        bridge=options.bridge,
+        bip=options.bip,
+        mtu=options.mtu,
+        icc=options.icc,
+        ip_forward=options.ip_forward,
+        ip_masquerade=options.ip_masq,
+        firewall=options.iptables,
+        host_binding_ip=options.ip,
+        dns=options.dns,
+        dns_search=options.dns_search,
+        dns_options=options.dns_opts,
+    )
+
+
+def _registry_config(options: Config) -> RegistryConfig:
+    return RegistryConfig(
+        mirrors=options.registry_mirrors,
+        insecure=options.insecure_registries,
+        max_concurrent_downloads=options.max_concurrent_downloads,
+    )
+
+
+def describe(options: Config, host: facts.Host, packages: Packages) -> system_routes.System:
+    """What `info` and `version` tell."""
+    return system_routes.System(
         program=facts.Program(),
-        host=facts.gather("2" if hierarchy.mode == "v2" else "1", hierarchy.controllers()),
+        host=host,
         daemon_id=daemon_id(options.data_root),
         data_root=options.data_root,
-        storage_driver=options.storage_driver or "overlay2",
-        storage_status=(),
+        storage_driver=packages.snapshots.name,
+        storage_status=(("Backing Filesystem", facts.file_system_of(options.data_root)), ("Supports d_type", "true")),
         log_driver=options.log_driver,
-        log_drivers=("json-file", "none"),
-        network_drivers=("bridge", "host", "null"),
+        log_drivers=log_factory.NAMES,
+        network_drivers=NETWORK_DRIVERS,
         default_runtime=options.default_runtime,
-        runtimes={},
+        runtimes={machine.NATIVE: "", **machine.runtimes(options)},
         seccomp_profile=options.seccomp_profile,
         insecure_registries=options.insecure_registries,
         registry_mirrors=options.registry_mirrors,
         labels=options.labels,
-        is_debugging=lambda: options.debug,
-        warnings=(),
-        count=count,
+        is_debugging=lambda: logging.getLogger("holdfast").isEnabledFor(logging.DEBUG),
+        warnings=machine.warnings(host, options),
+        count=_counter(packages),
     )
+
+
+def _counter(packages: Packages) -> system_routes.Counter:
+    async def count() -> system_routes.Counts:
+        states = [record.state.status for record in packages.containers.list()]
+        running, paused = states.count("running") + states.count("restarting"), states.count("paused")
+        return system_routes.Counts(
+            containers=len(states),
+            running=running,
+            paused=paused,
+            stopped=len(states) - running - paused,
+            images=len(packages.images.list()),
+        )
+
+    return count
 
 
 def daemon_id(data_root: str) -> str:

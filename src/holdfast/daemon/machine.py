@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts of the machine that checks and `info` need, read once at start. Called by `daemon.wiring`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from holdfast.api import facts
+from holdfast.containers.validation import Machine
+from holdfast.daemon.config import RUNTIMES, Config
+from holdfast.kernel import capabilities
+
+NATIVE = "holdfast"
+
+
+def runtimes(options: Config) -> dict[str, str]:
+    """The runc-like programs by name: those of the configuration, and those that are installed. Ours is not among them."""
+    found = {name: shutil.which(name) for name in RUNTIMES if name != NATIVE}
+    return {**{name: path for name, path in found.items() if path}, **options.runtimes}
+
+
+def read(options: Config) -> Machine:
+    """What a container can be given here."""
+    return Machine(
+        cpus=len(os.sched_getaffinity(0)),
+        cpu_list=facts.read_text("/sys/devices/system/cpu/online").strip(),
+        runtimes=frozenset((NATIVE, *runtimes(options))),
+        bounding_capabilities=frozenset(capabilities.names_of(bounding_bits())),
+    )
+
+
+def bounding_bits() -> int:
+    """The daemon's own capability bounding set: nothing outside it can be given away."""
+    for line in facts.read_text("/proc/self/status").splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def warnings(host: facts.Host, options: Config) -> tuple[str, ...]:
+    """What `info` prints below its list, in Docker's words where it has them."""
+    found: list[str] = []
+    if any(address.scheme == "tcp" for address in options.addresses) and options.tls is None:
+        found.append(
+            "WARNING: API is accessible on a tcp address without encryption.\n"
+            "         Access to the remote API is equivalent to root access on the host."
+        )
+    for controller, text in (("memory", "memory limit"), ("cpu", "cpu cfs quota"), ("pids", "pids limit")):
+        if controller not in host.cgroup_controllers:
+            found.append(f"WARNING: No {text} support")
+    if not host.has_swap_accounting:
+        found.append("WARNING: No swap limit support")
+    return tuple(found)
