@@ -17,6 +17,7 @@ import time
 from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.runtime import state
 from holdfast.runtime.commands import context, flags
+from holdfast.runtime.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _VERBS = (
     *("create", "delete", "events", "exec", "features", "kill", "list", "pause"),
     *("ps", "resume", "run", "spec", "start", "state", "update"),
 )
+# podman and containerd look for the texts behind these
+_PREFIXES = {"create": "create failed: ", "run": "run failed: ", "exec": "exec failed: "}
 _NOT_BUILT = ("checkpoint", "restore")
 _GLOBAL = {
     "debug": flags.SWITCH,
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb, *rest = given.arguments
         return _run(verb, rest, given)
     except HoldfastError as failure:
-        log.error(failure.message)
+        log.error(_explain(verb, failure))
     except OSError as failure:
         log.error(f"{failure.filename or verb}: {os.strerror(failure.errno or 0).lower()}")
     except KeyboardInterrupt:
@@ -84,6 +87,12 @@ def _run(verb: str, words: Sequence[str], given: flags.Flags) -> int:
     )
     code: int = command.run(made, options)
     return code
+
+
+def _explain(verb: str, failure: HoldfastError) -> str:
+    started = "unable to start container process: "
+    is_bare = isinstance(failure, StartError) and not failure.message.startswith(started)
+    return f"{_PREFIXES.get(verb, '')}{started if is_bare else ''}{failure.message}"
 
 
 def _is_rootless(word: str) -> bool:

@@ -172,7 +172,10 @@ def owner_name(uid: int) -> str:
 
 
 def start(record: state.Record) -> None:
-    """Opens the gate; returns when execve has succeeded, raises StartError or InvalidArgument when it has not."""
+    """Opens the gate; returns when execve has succeeded, raises StartError or InvalidArgument when it has not.
+
+    A poststart hook that fails stops the container.
+    """
     status = record.status()
     if status == "stopped":
         raise InvalidArgument("cannot start a container that has stopped")
@@ -189,7 +192,11 @@ def start(record: state.Record) -> None:
         end.close()
     if message or (not record.is_alive() and not _has_run(record)):
         raise StartError("the container's init died before it could execute", step="exec")
-    destroy.run_hooks(record, "poststart", "running")
+    try:
+        destroy.run_hooks(record, "poststart", "running")
+    except HoldfastError:
+        destroy.kill_and_wait(record)
+        raise
 
 
 def _has_run(record: state.Record) -> bool:

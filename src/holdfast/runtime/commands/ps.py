@@ -26,7 +26,7 @@ def run(given: Context, options: Flags) -> int:
         raise InvalidArgument("invalid format option")
     pids = pause.cgroup_of(given.store.load(options.arguments[0])).pids()
     if wanted == "json":
-        print(json.dumps(pids))  # noqa: T201  (a command's output)
+        print(json.dumps(pids, separators=(",", ":")))  # noqa: T201  (a command's output)
         return 0
     for line in select_lines(_host_ps(options.arguments[1:] or ["-ef"]), set(pids)):
         print(line)  # noqa: T201  (a command's output)

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from holdfast.errors import HoldfastError
-from holdfast.runtime.commands import create, destroy
+from holdfast.runtime.commands import create
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +16,5 @@ FLAGS: Table = {}
 
 def run(given: Context, options: Flags) -> int:
     """Starts; 0 once execve has succeeded. A failing poststart hook stops the container."""
-    record = given.load(options.arguments, "start")
-    try:
-        create.start(record)
-    except HoldfastError:
-        if record.status() == "running":
-            destroy.kill_and_wait(record)
-        raise
+    create.start(given.load(options.arguments, "start"))
     return 0
