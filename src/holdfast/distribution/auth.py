@@ -91,7 +91,7 @@ class Authenticator:
         parts = urlsplit(realm)
         if not asked.realm or parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unauthenticated(f"{self._endpoint.host} names no usable token server: {answers.printable(realm)!r}")
-        scopes = [*asked.scopes, *([scope] if scope not in asked.scopes else [])]
+        scopes = [*asked.scopes, *([scope] if scope and scope not in asked.scopes else [])]
         is_trusted = may_send(self._endpoint.url, realm)
         if self._credentials.identity_token and is_trusted:
             token = self._refresh(realm, asked.service, scopes)

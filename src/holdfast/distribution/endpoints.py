@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from holdfast.errors import InvalidArgument
-from holdfast.oci.reference import DEFAULT_DOMAIN
+from holdfast.oci.reference import DEFAULT_DOMAIN, LEGACY_DOMAIN
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 
@@ -60,6 +60,13 @@ def plan_endpoints(domain: str, config: RegistryConfig) -> list[Endpoint]:
     else:
         endpoints.append(Endpoint(scheme="https", host=domain))
     return endpoints
+
+
+def server_domain(address: str) -> str:
+    """The domain in what clients call a server address: `https://index.docker.io/v1/`, `registry:5000`, or nothing."""
+    host = address.partition("://")[2] or address
+    host = host.partition("/")[0]
+    return DEFAULT_DOMAIN if host in ("", LEGACY_DOMAIN, DOCKER_HUB_HOST) else host
 
 
 def is_insecure(host: str, insecure: tuple[str, ...]) -> bool:

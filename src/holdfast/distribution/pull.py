@@ -24,13 +24,13 @@ from holdfast.distribution.answers import Refused
 from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
-from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints
+from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints, server_domain
 from holdfast.distribution.flights import Flights, settle
 from holdfast.distribution.progress import Message, Meter, Progress, silent
 from holdfast.distribution.remote import RegistryDown, Remote
-from holdfast.distribution.resolve import Resolved, resolve, translated
+from holdfast.distribution.resolve import Resolved, look_up, resolve, translated
 from holdfast.distribution.transport import HTTP, Transport, Unreachable
-from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument
+from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, Unauthenticated
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import platform as platforms
@@ -158,6 +158,37 @@ class Puller:
         ]
         progress(_outcome(reference, is_newer=any(result.is_newer for result in results)))
         return results
+
+    def describe(
+        self, reference: Reference, *, credentials: Credentials = ANONYMOUS
+    ) -> tuple[Descriptor, list[Platform]]:
+        """What the registry has under the reference, and for which platforms, without pulling it."""
+        cancellation = Cancellation()
+        remotes = self._remotes(reference, credentials)
+        remote, top = look_up(remotes, reference.with_default_tag(), cancellation)
+        parsed = documents.decode(top.data, top.media_type)
+        descriptor = Descriptor(top.media_type or parsed.media_type, top.digest, len(top.data))
+        if isinstance(parsed, documents.Index):
+            return descriptor, [entry.platform for entry in parsed.manifests if entry.platform is not None]
+        data = remote.small_blob(parsed.config.digest, strict.CONFIG_MAX_BYTES, cancellation)
+        return descriptor, [documents.decode_config(data).platform]
+
+    def log_in(self, credentials: Credentials) -> None:
+        """Asks the registry of `server_address` whether it knows the user; Unauthenticated when not."""
+        domain = server_domain(credentials.server_address)
+        failure: HoldfastError | None = None
+        for endpoint in plan_endpoints(domain, self._config):
+            if endpoint.is_mirror:
+                continue
+            try:
+                self._remote(endpoint, Reference(domain, ""), credentials).ping(Cancellation())
+            except Unreachable as error:
+                failure = error
+            except Refused as refusal:
+                raise Unauthenticated(refusal.message) from refusal
+            else:
+                return
+        raise failure or Internal(f"no endpoint for {domain}")
 
     def start(self, work: Callable[[], R]) -> Future[R]:
         """Runs a `pull` or `pull_all` in a thread kept for pulls, so that long ones keep nobody else waiting."""

@@ -133,6 +133,15 @@ class Remote:
             answer.close()
             raise
 
+    def ping(self, cancellation: Cancellation) -> None:
+        """Returns when the registry accepts the user, or wants none; Unauthenticated, Refused, RegistryDown."""
+
+        def attempt() -> None:
+            with self._authorised("GET", f"{self.endpoint.url}/v2/", {}) as answer:
+                _raise_for_status(answer, (200,))
+
+        self.persist("log-in", attempt, cancellation)
+
     def tags(self, cancellation: Cancellation) -> list[str]:
         """Every tag of the repository; bounded."""
         url = f"{self.endpoint.url}/v2/{self._path}/tags/list"
@@ -192,7 +201,7 @@ class Remote:
 
     @property
     def _scope(self) -> str:
-        return f"repository:{self._path}:pull"
+        return f"repository:{self._path}:pull" if self._path else ""
 
     def _send(self, method: str, url: str, headers: dict[str, str], authorization: str) -> Answer:
         if authorization:

@@ -34,21 +34,28 @@ class Resolved:
 def resolve(
     remotes: Iterable[Remote], reference: Reference, platform: Platform, cancellation: Cancellation
 ) -> Resolved:
-    """Asks one endpoint after the other; the last one's failure is raised when none can be reached."""
+    """The reference's manifest for the platform; NotFound, Unauthenticated, InvalidArgument, or nobody answers."""
+    remote, top = look_up(remotes, reference, cancellation)
+    document, manifest = _descend(remote, top, reference, platform, cancellation)
+    return Resolved(remote=remote, top=top, document=document, manifest=manifest)
+
+
+def look_up(remotes: Iterable[Remote], reference: Reference, cancellation: Cancellation) -> tuple[Remote, Document]:
+    """What the tag or digest names, and who said so.
+
+    Asks one endpoint after the other; the last one's failure is raised when none can be reached. A mirror that has not
+    got it is no answer.
+    """
     failure: HoldfastError | None = None
     for remote in remotes:
         try:
-            top = remote.manifest(reference.digest or reference.tag or "latest", cancellation)
+            return remote, remote.manifest(reference.digest or reference.tag or "latest", cancellation)
         except (Unreachable, RegistryDown) as error:
             failure = error
-            continue
         except (Refused, Unauthenticated) as error:
             failure = translated(error, reference)
             if not remote.endpoint.is_mirror:
                 raise failure from error
-            continue
-        document, manifest = _descend(remote, top, reference, platform, cancellation)
-        return Resolved(remote=remote, top=top, document=document, manifest=manifest)
     raise failure or Internal(f"no endpoint for {reference.familiar}")
 
 

@@ -6,18 +6,20 @@ Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and stat
 
 from __future__ import annotations
 
-from holdfast.api.http import Empty, Json, Request, Response
+from holdfast.api.http import Empty, Json, Request, Response, Stream
 from holdfast.api.router import Route
 from holdfast.api.schema import images as schema
 from holdfast.api.schema import messages
 from holdfast.distribution import credentials
 from holdfast.engine import usage
 from holdfast.engine.filtering import Filters
+from holdfast.engine.jobs.import_image import import_image
 from holdfast.engine.jobs.list_images import list_images, shared_sizes
 from holdfast.engine.jobs.load import load
 from holdfast.engine.jobs.prune_images import prune_images
 from holdfast.engine.jobs.pull import pull
 from holdfast.engine.jobs.remove_image import remove_image
+from holdfast.engine.jobs.save import save
 from holdfast.engine.jobs.tag import tag
 from holdfast.engine.packages import Packages
 from holdfast.errors import InvalidArgument, Unsupported
@@ -29,11 +31,17 @@ from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
 _FILTER_PARAMETER_UNTIL = (1, 40)
+_TAR = "application/x-tar"
 _AUTH_HEADER = "x-registry-auth"
 
 
 def routes(packages: Packages) -> list[Route]:
     """The routes of this noun."""
+    return [*_transfers(packages), *_stock(packages)]
+
+
+def _stock(packages: Packages) -> list[Route]:
+    """What is done with images that are here."""
     store, events = packages.images, packages.events
 
     async def index(request: Request) -> Response:
@@ -56,33 +64,6 @@ def routes(packages: Packages) -> list[Route]:
 
     async def history(request: Request) -> Response:
         return Json([schema.render_history(item) for item in store.history(request.params["name"])])
-
-    async def create(request: Request) -> Response:
-        if not request.query.text("fromImage"):
-            raise Unsupported("import is not implemented by Holdfast yet")
-        reference = parse_reference(request.query.text("fromImage"), request.query.text("tag"))
-        platform = _platform(request.query.text("platform"))
-        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
-        return await messages.stream(
-            lambda progress: pull(
-                puller=packages.distribution,
-                store=store,
-                events=events,
-                reference=reference,
-                platform=platform,
-                credentials=who,
-                progress=progress,
-            )
-        )
-
-    async def load_archive(request: Request) -> Response:
-        is_quiet = request.query.boolean("quiet")
-        return await messages.stream(
-            lambda progress: load(
-                store=store, events=events, archive=request.body(), progress=progress, is_quiet=is_quiet
-            ),
-            may_fail_with_status=False,
-        )
 
     async def add_tag(request: Request) -> Response:
         target = parse_reference(request.query.text("repo"), request.query.text("tag"))
@@ -111,13 +92,84 @@ def routes(packages: Packages) -> list[Route]:
 
     return [
         Route("GET", "/images/json", index),
-        Route("POST", "/images/create", create),
-        Route("POST", "/images/load", load_archive),
         Route("POST", "/images/prune", prune),
         Route("GET", "/images/{name...}/json", inspect),
         Route("GET", "/images/{name...}/history", history),
         Route("POST", "/images/{name...}/tag", add_tag),
         Route("DELETE", "/images/{name...}", remove),
+    ]
+
+
+def _transfers(packages: Packages) -> list[Route]:
+    """What brings images here, or carries them away."""
+    store, events = packages.images, packages.events
+
+    async def create(request: Request) -> Response:
+        return await (pull_image if request.query.text("fromImage") else import_archive)(request)
+
+    async def import_archive(request: Request) -> Response:
+        source = request.query.text("fromSrc")
+        if source != "-":
+            raise Unsupported(
+                f"import from {source or 'nowhere'} is not supported: send the archive itself (fromSrc=-)"
+            )
+        repository = request.query.text("repo")
+        target = parse_reference(repository, request.query.text("tag")) if repository else None
+        if target is not None and target.digest is not None:
+            raise InvalidArgument("cannot import digest reference")
+        platform = _platform(request.query.text("platform"))
+        return await messages.stream(
+            lambda progress: import_image(
+                store=store,
+                events=events,
+                archive=request.body(),
+                target=target.with_default_tag() if target else None,
+                platform=platform,
+                message=request.query.text("message"),
+                changes=request.query.many("changes"),
+                progress=progress,
+            )
+        )
+
+    async def pull_image(request: Request) -> Response:
+        reference = parse_reference(request.query.text("fromImage"), request.query.text("tag"))
+        platform = _platform(request.query.text("platform"))
+        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
+        return await messages.stream(
+            lambda progress: pull(
+                puller=packages.distribution,
+                store=store,
+                events=events,
+                reference=reference,
+                platform=platform,
+                credentials=who,
+                progress=progress,
+            )
+        )
+
+    async def load_archive(request: Request) -> Response:
+        is_quiet = request.query.boolean("quiet")
+        return await messages.stream(
+            lambda progress: load(
+                store=store, events=events, archive=request.body(), progress=progress, is_quiet=is_quiet
+            ),
+            may_fail_with_status=False,
+        )
+
+    async def save_one(request: Request) -> Response:
+        return Stream(await save(store=store, events=events, names=[request.params["name"]]), _TAR)
+
+    async def save_many(request: Request) -> Response:
+        names = request.query.many("names")
+        if not names:
+            raise InvalidArgument("no images were named")
+        return Stream(await save(store=store, events=events, names=names), _TAR)
+
+    return [
+        Route("POST", "/images/create", create),
+        Route("POST", "/images/load", load_archive),
+        Route("GET", "/images/get", save_many),
+        Route("GET", "/images/{name...}/get", save_one),
     ]
 
 
