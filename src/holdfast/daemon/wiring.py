@@ -18,6 +18,7 @@ from holdfast.api import facts
 from holdfast.api.router import Route
 from holdfast.api.routes import images as image_routes
 from holdfast.api.routes import networks as network_routes
+from holdfast.api.routes import registries as registry_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
@@ -59,6 +60,7 @@ async def build(options: Config) -> Built:
             *system_routes.routes(described, packages.events),
             *image_routes.routes(packages),
             *network_routes.routes(packages),
+            *registry_routes.routes(packages),
             *volume_routes.routes(packages),
         ],
     )

@@ -16,6 +16,8 @@ import ssl
 from holdfast.errors import Unavailable
 from holdfast.transport.connection import READ_SIZE, Connection
 
+_PLAIN_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
 
 class TLSConnection:
     """The server's end of one TLS stream; the handshake happens at the first read."""
@@ -50,6 +52,8 @@ class TLSConnection:
                 await self._feed()
             except ssl.SSLError as error:
                 self._send()
+                if error.reason == "HTTP_REQUEST":
+                    self._inner.write(_PLAIN_ANSWER)
                 raise Unavailable(f"TLS handshake failed: {error.reason or error}") from error
             self._send()
 
