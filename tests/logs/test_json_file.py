@@ -92,18 +92,28 @@ def test_rotated_files_are_compressed_on_request(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"max-sze": "1m"}, "unknown log opt 'max-sze' for json-file log driver"),
         ({"max-size": "ten"}, "invalid size: 'ten'"),
-        ({"max-size": "-1m"}, "max-size must be a positive number"),
+        ({"max-size": "-1m"}, "invalid size: '-1m'"),
+        ({"max-size": "0"}, "max-size must be a positive number"),
         ({"max-file": "0"}, "max-file cannot be less than 1"),
         ({"max-file": "x"}, 'strconv.Atoi: parsing "x": invalid syntax'),
         ({"compress": "maybe"}, 'strconv.ParseBool: parsing "maybe": invalid syntax'),
         ({"compress": "true"}, "compress cannot be true when max-file is less than 2 or max-size is not set"),
     ],
 )
-def test_wrong_options_are_refused(options: dict[str, str], complaint: str):
-    with pytest.raises(errors.InvalidArgument, match=complaint.replace("(", "\\(")):
-        factory.check("json-file", options)
+def test_wrong_values_are_refused_when_the_log_is_opened(tmp_path: Path, options: dict[str, str], complaint: str):
+    factory.check("json-file", options)
+
+    with pytest.raises(errors.InvalidArgument) as refusal:
+        _open(tmp_path / "x.log", options)
+
+    assert refusal.value.message == complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_option_is_refused_at_once():
+    with pytest.raises(errors.InvalidArgument, match="unknown log opt 'max-sze' for json-file log driver"):
+        factory.check("json-file", {"max-sze": "1m"})
 
 
 def test_an_unknown_driver_is_refused():

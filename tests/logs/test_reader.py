@@ -2,6 +2,7 @@
 """Reading logs back: selection, tail, rotation, following."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ async def test_the_tail_is_counted_over_rotated_files(tmp_path: Path, tail: int,
 async def test_compressed_files_are_read(tmp_path: Path):
     _write(tmp_path / "x.log", 60, max_size="1k", max_file="50", compress="true")
 
-    assert len(list(tmp_path.glob("*.gz"))) > 2
+    assert sum(name.endswith(".gz") for name in os.listdir(tmp_path)) > 2
     assert len(await _read(tmp_path / "x.log")) == 60
 
 

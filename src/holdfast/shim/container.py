@@ -73,11 +73,10 @@ class Container:
         launch = self._launch
         kinds = {each["type"]: each.get("path") for each in spec.get("linux", {}).get("namespaces", ())}
         self._shares_pids = "pid" not in kinds or bool(kinds["pid"])
-        log = launch["log"]
         resources = spec.get("linux", {}).get("resources", {})
         self._cgroup = cgroups.detect().create(launch["cgroup_path"], resources)
         try:
-            self._log: Writer = logs.open_writer(log["driver"], log["path"], log["options"], log["attributes"])
+            self._log = _open_log(launch["log"])
             program = launch["runtime"]
             if program == NATIVE:
                 self._runner = Native(self._cgroup)
@@ -217,7 +216,7 @@ class Container:
         init.end(status, self._report_init)
 
     def _report_exec(self, process: Process) -> None:
-        self._notify({"event": "exited", "oom_killed": False, **process.to_message()})
+        self._notify({"event": "exited", **process.to_message()})
 
     def _report_init(self) -> None:
         init = self.init
@@ -267,6 +266,15 @@ class Container:
         if process is None:
             raise errors.NotFound(f"No such exec instance: {exec_id}")
         return process
+
+
+def _open_log(target: Message) -> Writer:
+    try:
+        return logs.open_writer(target["driver"], target["path"], target["options"], target["attributes"])
+    except errors.InvalidArgument as error:
+        raise errors.InvalidArgument(f"failed to initialize logging driver: {error.message}") from None
+    except OSError as error:
+        raise errors.Internal(f"failed to initialize logging driver: {target['path']}: {error.strerror}") from None
 
 
 def _kill_quietly(pid: int, number: int) -> None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _ROOTFS, _RUNTIME_LOG, _PID_FILE, _CONSOLE, _PROCESS = "rootfs", "runtime.log", "pid", "tty.sock", "process.json"
 _STATE = "runtime"
+_UNIFIED = "/sys/fs/cgroup/unified"
+_OCI_VERSION = "1.0.2"
+"""What we ask for is in 1.0 already, and crun 1.8 refuses a version that it does not know."""
+
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -77,34 +81,34 @@ class External:
             mount.unmount(self._path(_ROOTFS))
 
     def _prepare_bundle(self, launch: Message, spec: Message) -> None:
+        spec["ociVersion"] = _OCI_VERSION
         linux = spec.setdefault("linux", {})
         linux["cgroupsPath"] = launch["cgroup_path"]
         if launch["seccomp"] == "default" and not linux.get("seccomp"):
             capabilities = spec["process"].get("capabilities", {})
             linux["seccomp"] = seccomp.default_profile(frozenset(capabilities.get("bounding", ())), os.uname().machine)
-        if launch["rootfs_mounts"] is not None:
-            spec["root"]["path"] = self._mount_root(launch["rootfs_mounts"])
-        state.write(self._directory_fd, state.CONFIG, spec)
-
-    def _mount_root(self, mounts: list[Message]) -> str:
-        rootfs = self._path(_ROOTFS)
         try:
-            namespaces.unshare(namespaces.NEWNS)
-            mount.mount("none", "/", "", mount.MS_REC | mount.MS_PRIVATE)
-            os.makedirs(rootfs, 0o700, exist_ok=True)
-            for each in mounts:
-                if each["type"] == "overlay":
-                    attached = mount.overlay(tuple(each["options"]))
-                else:
-                    attached = mount.clone(each["source"], recursive="rbind" in each["options"])
-                try:
-                    mount.attach_at(attached, rootfs)
-                finally:
-                    os.close(attached)
+            _enter_private_mounts()
+            if launch["rootfs_mounts"] is not None:
+                spec["root"]["path"] = self._mount_root(launch["rootfs_mounts"])
         except OSError as error:
             raise StartError(
                 f"cannot mount the root: {error.strerror}", step="rootfs", errno=error.errno or 0
             ) from None
+        state.write(self._directory_fd, state.CONFIG, spec)
+
+    def _mount_root(self, mounts: list[Message]) -> str:
+        rootfs = self._path(_ROOTFS)
+        os.makedirs(rootfs, 0o700, exist_ok=True)
+        for each in mounts:
+            if each["type"] == "overlay":
+                attached = mount.overlay(tuple(each["options"]))
+            else:
+                attached = mount.clone(each["source"], recursive="rbind" in each["options"])
+            try:
+                mount.attach_at(attached, rootfs)
+            finally:
+                os.close(attached)
         return rootfs
 
     def _run_detached(self, verb: str, options: list[str], container_id: str, pipes: Pipes | None) -> Started:
@@ -141,6 +145,14 @@ class External:
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
+
+
+def _enter_private_mounts() -> None:
+    """From here on nobody else sees what is mounted, and crun does not see the empty v2 tree that it stumbles over."""
+    namespaces.unshare(namespaces.NEWNS)
+    mount.mount("none", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+    if os.path.ismount(_UNIFIED):
+        mount.unmount(_UNIFIED)
 
 
 def _read_pid(path: str) -> int:

@@ -21,7 +21,10 @@ from holdfast.shim.channel import Channel
 _CONTROL_FD = 3
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.shim import spawner; spawner.main()"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _RESPAWN_SECONDS = 1.0
+_NEWS_SECONDS = 0.2
+_BUSY_SECONDS = 0.002
 
 
 class ForkServer:
@@ -31,7 +34,8 @@ class ForkServer:
         self._loop = asyncio.get_running_loop()
         self._channel: Channel | None = None
         self._pidfd = -1
-        self._died = asyncio.Condition()
+        self._life = asyncio.Event()
+        self._death = asyncio.Event()
         self._born_at = 0.0
         self._is_closing = False
         self.pid = 0
@@ -47,10 +51,16 @@ class ForkServer:
                 (os.POSIX_SPAWN_DUP2, null.fileno(), 1),
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CONTROL_FD),
             ]
-            command = [sys.executable, "-I", "-S", "-c", _PROGRAM, source]
+            command = [sys.executable, "-I", "-S", "-OO", "-c", _PROGRAM, source]
             try:
                 self.pid = os.posix_spawn(
-                    sys.executable, command, _ENVIRONMENT, file_actions=actions, setsid=True, setsigmask=()
+                    sys.executable,
+                    command,
+                    _ENVIRONMENT,
+                    file_actions=actions,
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=_RESETTABLE,
                 )
             except OSError as error:
                 ours.close()
@@ -58,37 +68,42 @@ class ForkServer:
         self._channel = Channel(ours)
         self._pidfd = os.pidfd_open(self.pid)
         self.generation += 1
+        self._death.clear()
+        self._life.set()
         self._born_at = self._loop.time()
         self._loop.add_reader(self._pidfd, self._on_death)
 
     async def send(self, request: Mapping[str, Any], fds: Sequence[int]) -> None:
         """Hands a launch over; waits while the process is busy or being replaced."""
         while not self._is_closing:
-            channel = self._channel
+            await self._life.wait()
+            if self._channel is None:
+                continue
             try:
-                if channel is not None:
-                    channel.send(dict(request), fds)
-                    return
-            except BlockingIOError:
-                pass
+                self._channel.send(dict(request), fds)
+            except BlockingIOError:  # dozens of launches wait there already
+                await asyncio.sleep(_BUSY_SECONDS)
             except OSError:
                 if not await self.has_died(self.generation):
                     raise errors.Unavailable("the spawner does not answer") from None
-            await asyncio.sleep(0.002)
+            else:
+                return
         raise errors.Unavailable("the spawner is closed")
 
     async def has_died(self, generation: int) -> bool:
-        """Whether the process of that generation is dead; waits a moment for the news and for its successor."""
-        async with self._died:
+        """Whether the process of that generation is dead; waits a moment for the news, then for its successor."""
+        if generation == self.generation:
             try:
-                await asyncio.wait_for(self._died.wait_for(lambda: self.generation > generation), 2 * _RESPAWN_SECONDS)
+                await asyncio.wait_for(self._death.wait(), _NEWS_SECONDS)
             except TimeoutError:
                 return False
+        await self._life.wait()
         return True
 
     async def close(self) -> None:
         """Ends the process and waits for its end; idempotent."""
         self._is_closing = True
+        self._life.set()
         if self._channel is None:
             return
         self._channel.close()
@@ -105,15 +120,15 @@ class ForkServer:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        lived = self._loop.time() - self._born_at
-        self._loop.call_later(max(0.0, _RESPAWN_SECONDS - lived), self._restart)
+        self._life.clear()
+        self._death.set()
+        lived = self._loop.time() - self._born_at  # one that cannot live is not started over and over
+        self._loop.call_later(0.0 if lived > _RESPAWN_SECONDS else _RESPAWN_SECONDS, self._restart)
 
     def _restart(self) -> None:
         if self._is_closing:
             return
-        self.start()
-        self._loop.create_task(self._announce())
-
-    async def _announce(self) -> None:
-        async with self._died:
-            self._died.notify_all()
+        try:
+            self.start()
+        except errors.Unavailable:
+            self._loop.call_later(_RESPAWN_SECONDS, self._restart)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holdfast.shim.protocol import Message
 
 _BACKLOG = 16
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 _FLUSH_SECONDS = 0.05
 
 

@@ -120,7 +120,7 @@ class Exited:
             exec_id=message["exec_id"],
             exit_code=message["exit_code"],
             finished_at_nanos=message["finished_at"],
-            oom_killed=message["oom_killed"],
+            oom_killed=message.get("oom_killed", False),
         )
 
 

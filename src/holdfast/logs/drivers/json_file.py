@@ -31,11 +31,10 @@ _HEAD = b'{"log":"'
 
 
 def check(options: Mapping[str, str]) -> None:
-    """Raises InvalidArgument for an option that does not exist or makes no sense."""
+    """Raises InvalidArgument for an option that does not exist; values are looked at by `open_writer`, as in Docker."""
     for name in options:
         if name not in _OPTIONS:
             raise errors.InvalidArgument(f"unknown log opt '{name}' for json-file log driver")
-    _limits(options)
 
 
 def _limits(options: Mapping[str, str]) -> tuple[int, int, bool]:
@@ -62,9 +61,11 @@ def _parse_size(text: str) -> int:
     try:
         size = int(float(number.removesuffix(unit)) * _UNITS[unit])
     except (ValueError, KeyError):
-        raise errors.InvalidArgument(f"invalid size: '{text}'") from None
-    if size <= 0:
-        raise errors.InvalidArgument(f"max-size must be a positive number: '{text}'")
+        size = -1
+    if size < 0:
+        raise errors.InvalidArgument(f"invalid size: '{text}'")
+    if size == 0:
+        raise errors.InvalidArgument("max-size must be a positive number")
     return size
 
 
