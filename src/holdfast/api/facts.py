@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+
+import msgspec
 
 VERSION = "0.1.0"
 SWAP_LIMIT = "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(msgspec.Struct, frozen=True, kw_only=True):
     """Who we are; `commit` is empty outside a checkout."""
 
     name: str = "Holdfast"
@@ -26,8 +26,7 @@ class Program:
     build_time: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(msgspec.Struct, frozen=True, kw_only=True):
     """The machine under the daemon."""
 
     name: str

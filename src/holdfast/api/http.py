@@ -8,8 +8,9 @@ No socket and no byte of HTTP here: `api.server` makes the requests and writes t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
 
 from holdfast.api import decode
 from holdfast.api.query import Query
@@ -44,8 +45,7 @@ class Body(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """Who is at the other end: `transport` is unix, tcp or tls; uid and pid are known on unix sockets only."""
 
     transport: str
@@ -154,8 +154,7 @@ class HijackedConnection(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Json:
+class Json(msgspec.Struct, frozen=True):
     """An object as JSON, encoded with msgspec, with Docker's newline at the end."""
 
     value: object
@@ -163,8 +162,7 @@ class Json:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """Bytes that are ready to send: plain texts, or JSON that was encoded before (end it with a newline)."""
 
     data: bytes
@@ -173,16 +171,14 @@ class Raw:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Empty:
+class Empty(msgspec.Struct, frozen=True):
     """A status without a body: 204 (done), 304 (already so), 200 for HEAD."""
 
     status: int = 204
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """The head at once, then every chunk as it comes, flushed one by one, waiting while the client is slow.
 
     When the client leaves, the iterator is cancelled where it waits (asyncio.CancelledError) and closed. An error
@@ -195,8 +191,7 @@ class Stream:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hijack:
+class Hijack(msgspec.Struct, frozen=True):
     """Turns the connection into a raw stream: 101 UPGRADED when the client asked for an upgrade, else 200.
 
     `serve` runs after the head was sent; the connection is closed when it returns, unless it was given away.

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+import msgspec
 
 from holdfast.api import operations
 from holdfast.api.http import Request, Response
@@ -28,8 +29,7 @@ _VERSION = re.compile(r"/v([0-9.]+)(/.*)", re.DOTALL)
 _NUMBERS = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One operation: `pattern` is unversioned, `{name}` matches one segment, `{name...}` one or more."""
 
     method: str
@@ -37,8 +37,7 @@ class Route:
     handler: Handler
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The answer of the router: whom to call, with what."""
 
     handler: Handler

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from holdfast.api import errors, respond
 from holdfast.api.http import Empty, Hijack, Peer, Request, Response, Stream
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("holdfast.api")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much and how long a client may take; bodies are limited by their readers."""
 
     head_bytes: int = http1.HEAD_LIMIT

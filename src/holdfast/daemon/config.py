@@ -11,8 +11,9 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import cast
+
+import msgspec
 
 from holdfast.daemon import flags, options
 from holdfast.daemon.options import Option
@@ -23,8 +24,7 @@ LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 RUNTIMES = ("holdfast", "runc", "crun")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLSConfig:
+class TLSConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where the certificates are, and whether a client must show one."""
 
     ca: str
@@ -33,8 +33,7 @@ class TLSConfig:
     verify: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the daemon was asked to be; paths are absolute."""
 
     data_root: str = options.DEFAULT_DATA_ROOT
@@ -51,9 +50,9 @@ class Config:
     log_format: str = "text"
     storage_driver: str = ""
     default_runtime: str = "holdfast"
-    runtimes: Mapping[str, str] = field(default_factory=dict[str, str])
+    runtimes: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     log_driver: str = "json-file"
-    log_opts: Mapping[str, str] = field(default_factory=dict[str, str])
+    log_opts: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     bridge: str = "holdfast0"
     bip: str = ""
     fixed_cidr: str = ""

@@ -7,15 +7,14 @@ accepted and answered with a warning. Read by `daemon.flags` and `daemon.config`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 DEFAULT_DATA_ROOT = "/var/lib/holdfast"
 DEFAULT_EXEC_ROOT = "/run/holdfast"
 DEFAULT_CONFIG_FILE = "/etc/holdfast/daemon.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """`kind` is text, flag, number, texts (repeatable) or pairs (repeatable `key=value`; an object in the file)."""
 
     name: str

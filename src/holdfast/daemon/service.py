@@ -13,7 +13,8 @@ import logging
 import os
 import signal
 import socket
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.api.facts import VERSION
 from holdfast.api.policy import HostPolicy
@@ -27,8 +28,7 @@ from holdfast.transport import listener
 _LOG = logging.getLogger("holdfast.daemon")
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(msgspec.Struct, frozen=True):
     address: listener.Address
     sockets: list[socket.socket]
 

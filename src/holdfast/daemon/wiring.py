@@ -10,8 +10,9 @@ import logging
 import os
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from holdfast import content, images, metadata, networks, snapshots, volumes
 from holdfast.api import facts
@@ -38,8 +39,7 @@ _LOG = logging.getLogger("holdfast.daemon")
 NETWORK_DRIVERS = ("bridge", "host", "null")
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(msgspec.Struct, frozen=True):
     """The running house: its packages and routes."""
 
     packages: Packages

@@ -14,7 +14,8 @@ import socket
 import ssl
 import stat
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.errors import Conflict, InvalidArgument
 from holdfast.transport.connection import Connection
@@ -27,8 +28,7 @@ GROUPS = ("docker", "holdfast")
 AnyConnection = Connection | TLSConnection
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A parsed `-H`: scheme `unix` has a path, `tcp` a host and a port, `fd` an optional number in `path`."""
 
     scheme: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from holdfast.api.facts import Host, Program, python_version
 from holdfast.api.http import Json, Raw, Request, Response, Stream
@@ -34,8 +35,7 @@ _PONG = Raw(b"OK", _PLAIN, headers=_NEVER_CACHE)
 _SILENT_PONG = Raw(b"", _PLAIN, headers=_NEVER_CACHE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """How many objects there are, for `info`."""
 
     containers: int
@@ -48,8 +48,7 @@ class Counts:
 Counter = Callable[[], Awaitable[Counts]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class System(msgspec.Struct, frozen=True, kw_only=True):
     """What these routes tell: fixed facts, the daemon's options as `info` names them, and who counts."""
 
     program: Program
