@@ -16,13 +16,11 @@ from holdfast.containers import namespace_modes, ports, signals
 from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import capabilities
+from holdfast.logs import factory
 
 MINIMUM_MEMORY = 6 << 20
 _RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 _MILLISECOND = 1_000_000
-_OPTIONS_OF_LOGS = frozenset(("max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"))
-_EXTRA_OPTIONS_OF_LOGS = frozenset(("mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file"))
-_LOG_DRIVERS = ("json-file", "local", "none")
 _DEVICE_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}", re.ASCII)
 
 
@@ -39,7 +37,7 @@ class Machine:
 def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
     """Raises for the first thing that is wrong; returns the warnings that Docker's client prints."""
     _check_config(config)
-    _check_restart(host)
+    check_restart(host)
     if host.runtime and host.runtime not in machine.runtimes:
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     ports.check(config.exposed_ports, host.port_bindings)
@@ -57,9 +55,9 @@ def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
     return warnings + _capability_warnings(host, machine)
 
 
-def check_resources(host: HostConfig, machine: Machine) -> list[str]:
-    """The limits alone: also for update."""
-    _check_memory(host)
+def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = False) -> list[str]:
+    """The limits alone: also for update, where a swap limit may come without the memory limit that stands."""
+    _check_memory(host, is_update=is_update)
     _check_cpu(host, machine)
     warnings: list[str] = []
     if host.kernel_memory > 0:
@@ -102,7 +100,8 @@ def _check_health(health: HealthConfig) -> None:
         raise InvalidArgument(f"Unknown healthcheck type '{health.test[0]}' (expected 'CMD')")
 
 
-def _check_restart(host: HostConfig) -> None:
+def check_restart(host: HostConfig) -> None:
+    """The restart policy alone: also for update."""
     policy = host.restart_policy
     if policy.name and policy.name not in _RESTART_POLICIES:
         raise InvalidArgument(
@@ -142,12 +141,10 @@ def _capability_warnings(host: HostConfig, machine: Machine) -> list[str]:
 
 def _check_logs(host: HostConfig) -> None:
     driver = host.log_config.type
-    if driver and driver not in _LOG_DRIVERS:
+    if driver and driver not in factory.NAMES:
         raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
-    if driver == "json-file" or not driver:
-        for option in host.log_config.config or {}:
-            if option not in _OPTIONS_OF_LOGS | _EXTRA_OPTIONS_OF_LOGS:
-                raise InvalidArgument(f"unknown log opt '{option}' for json-file log driver")
+    if driver:
+        factory.check(driver, host.log_config.config or {})
 
 
 def _check_lists(host: HostConfig) -> None:
@@ -162,13 +159,13 @@ def _check_lists(host: HostConfig) -> None:
             raise InvalidArgument(f"bad format for links: {link}")
 
 
-def _check_memory(host: HostConfig) -> None:
+def _check_memory(host: HostConfig, *, is_update: bool) -> None:
     memory, swap = host.memory, host.memory_swap
     if 0 < memory < MINIMUM_MEMORY or memory < 0:
         raise InvalidArgument("Minimum memory limit allowed is 6MB")
     if memory > 0 and 0 < swap < memory:
         raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if memory == 0 and swap > 0:
+    if memory == 0 and swap > 0 and not is_update:
         raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
     swappiness = host.memory_swappiness
     if swappiness is not None and not -1 <= swappiness <= 100:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast import content, images, metadata, volumes
-    from holdfast.containers.store import Containers
+    from holdfast.containers import Containers, Supervisor
+    from holdfast.containers.validation import Machine
     from holdfast.distribution.pull import Puller
+    from holdfast.engine.background import Background
     from holdfast.engine.events import Events
     from holdfast.engine.networking import NetworkWorker
     from holdfast.shim.client import Spawner
@@ -39,6 +41,7 @@ class Settings:
     default_shm_bytes: int = 64 << 20
     default_ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     labels: tuple[str, ...] = ()
+    cgroup_version: int = 1
 
     def container_directory(self, container_id: str) -> Path:
         """Where a container's logs, hosts, hostname and resolv.conf live."""
@@ -63,4 +66,7 @@ class Packages:
     volumes: volumes.Store
     distribution: Puller
     spawner: Spawner
+    supervisor: Supervisor
     events: Events
+    background: Background
+    machine: Machine

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which places of a container show something of the host: `-v`, `--mount`, `--tmpfs`, the image's volumes, merged.
+
+Pure: texts in, `MountPoint`s out; volumes are made and hosts' paths looked at by the job create. A later source of the
+same destination gives way to an earlier one: volumes-from < binds < mounts, the image's last; two of the user's own for
+one destination are an error. Source: moby 28 `volume/mounts`, `daemon/volumes.go`; texts seen from dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+
+from holdfast.containers.config import Config, HostConfig, MountWish
+from holdfast.containers.record import MountPoint
+from holdfast.errors import InvalidArgument
+
+_MODES = frozenset(("rw", "ro", "z", "Z", "nocopy"))
+_PROPAGATIONS = frozenset(("shared", "slave", "private", "rshared", "rslave", "rprivate"))
+_CONSISTENCY = frozenset(("consistent", "cached", "delegated", "default"))
+# fmt: off
+_TMPFS_FLAGS = frozenset((
+    "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync", "remount", "mand",
+    "nomand", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+    "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable", "defaults",
+))
+# fmt: on
+_TMPFS_VALUES = frozenset(("mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "size"))
+
+
+def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint]) -> list[MountPoint]:
+    """All mount points by destination; raises InvalidArgument for what cannot be."""
+    found: dict[str, MountPoint] = {point.destination: point for point in inherited}
+    own: set[str] = set()
+    for point in [*_binds(host), *(_wish(each) for each in host.mounts or ())]:
+        if point.destination in own:
+            raise InvalidArgument(f"Duplicate mount point: {point.destination}")
+        own.add(point.destination)
+        found[point.destination] = point
+    for destination in _tmpfs_destinations(host.tmpfs or {}):
+        if destination in own:
+            raise InvalidArgument(f"Duplicate mount point: {destination}")
+        own.add(destination)
+        found.pop(destination, None)
+    for text in config.volumes or ():
+        destination = _clean(text)
+        if destination == "/":
+            raise InvalidArgument(f"invalid volume specification: '{text}': destination can't be '/'")
+        if destination not in found and destination not in own:
+            found[destination] = _anonymous(destination, host.volume_driver)
+    return [found[destination] for destination in sorted(found)]
+
+
+def volumes_from(text: str) -> tuple[str, str]:
+    """`ID[:mode]` as (container, mode)."""
+    container, _, mode = text.partition(":")
+    if not container:
+        raise InvalidArgument("volumes-from specification cannot be an empty string")
+    if mode and not set(mode.split(",")) <= _MODES:
+        raise InvalidArgument(f"invalid mode: {mode}")
+    return container, mode
+
+
+def inherit(points: Iterable[MountPoint], mode: str) -> list[MountPoint]:
+    """Another container's mount points for this one."""
+    is_writable = "ro" not in mode.split(",")
+    return [
+        MountPoint(
+            type=point.type,
+            name=point.name,
+            source=point.source,
+            destination=point.destination,
+            driver=point.driver,
+            mode=mode,
+            rw=point.rw and is_writable,
+            propagation=point.propagation,
+            copy_up=False,
+            subpath=point.subpath,
+            options=list(point.options),
+        )
+        for point in points
+    ]
+
+
+def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
+    """One `-v` text: `SOURCE:DEST[:MODE]`, or `DEST` alone."""
+    parts = text.split(":")
+    if len(parts) > 3 or "" in parts[:2]:
+        raise InvalidArgument(f"invalid volume specification: '{text}'")
+    if len(parts) == 1:
+        return _anonymous(_destination(parts[0], text), volume_driver)
+    source, destination = parts[0], _destination(parts[1], text)
+    words = _mode_words(parts[2]) if len(parts) == 3 else []
+    is_path = source.startswith("/")
+    if (not is_path and source in (".", "..", "~")) or source.startswith(("./", "../", "~/")):
+        raise InvalidArgument(f"invalid volume specification: '{text}': path must be absolute")
+    propagation = next((word for word in words if word in _PROPAGATIONS), "")
+    if propagation and not is_path:
+        raise InvalidArgument(f"invalid volume specification: '{text}'")
+    return MountPoint(
+        type="bind" if is_path else "volume",
+        name="" if is_path else source,
+        source=posixpath.normpath(source) if is_path else "",
+        destination=destination,
+        driver="" if is_path else (volume_driver or "local"),
+        mode=parts[2] if len(parts) == 3 else ("" if is_path else "z"),
+        rw="ro" not in words,
+        propagation=propagation or ("rprivate" if is_path else ""),
+        copy_up=not is_path and "nocopy" not in words,
+        options=["create"] if is_path else [],
+    )
+
+
+def tmpfs_options(text: str) -> list[str]:
+    """The options of `--tmpfs DEST:options` over Docker's defaults; InvalidArgument for one that is none."""
+    options = ["noexec", "nosuid", "nodev"]
+    for word in filter(None, text.split(",")):
+        key, equals, _ = word.partition("=")
+        if (key not in _TMPFS_VALUES) if equals else (word not in _TMPFS_FLAGS):
+            raise InvalidArgument(f'invalid tmpfs option "{word}"')
+        opposite = word.removeprefix("no") if word.startswith("no") else f"no{word}"
+        options = [each for each in options if each != opposite]
+        options.append(word)
+    return options
+
+
+def _binds(host: HostConfig) -> list[MountPoint]:
+    return [parse_bind(text, host.volume_driver) for text in host.binds or ()]
+
+
+def _tmpfs_destinations(tmpfs: Mapping[str, str]) -> list[str]:
+    for text in tmpfs.values():
+        tmpfs_options(text)
+    return [_destination(text, text) for text in tmpfs]
+
+
+def _wish(wish: MountWish) -> MountPoint:
+    def wrong(text: str) -> InvalidArgument:
+        return InvalidArgument(f'invalid mount config for type "{wish.type}": {text}')
+
+    if wish.type not in ("bind", "volume", "tmpfs"):
+        raise wrong("mount type unknown")
+    if not wish.target:
+        raise wrong("field Target must not be empty")
+    if not wish.target.startswith("/"):
+        raise wrong(f"invalid mount path: '{wish.target}' mount path must be absolute")
+    destination = _clean(wish.target)
+    if destination == "/":
+        raise wrong("invalid specification: destination can't be '/'")
+    for kind, given in (("bind", wish.bind_options), ("volume", wish.volume_options), ("tmpfs", wish.tmpfs_options)):
+        if given is not None and kind != wish.type:
+            raise wrong(f"field {kind.capitalize()}Options must not be specified")
+    if wish.type == "tmpfs":
+        if wish.source:
+            raise wrong("field Source must not be specified")
+        return MountPoint(type="tmpfs", destination=destination, rw=not wish.read_only, options=_tmpfs_words(wish))
+    if wish.type == "bind":
+        return _bind_wish(wish, destination, wrong("field Source must not be empty"))
+    options = wish.volume_options
+    driver = options.driver_config.name if options and options.driver_config else ""
+    return MountPoint(
+        type="volume",
+        name=wish.source,
+        destination=destination,
+        driver=driver or "local",
+        mode="z" if wish.source else "",
+        rw=not wish.read_only,
+        copy_up=not (options and options.no_copy),
+        is_anonymous=not wish.source,
+        subpath=options.subpath if options else "",
+    )
+
+
+def _bind_wish(wish: MountWish, destination: str, no_source: InvalidArgument) -> MountPoint:
+    if not wish.source:
+        raise no_source
+    if not wish.source.startswith("/"):
+        raise InvalidArgument(
+            f"invalid mount config for type \"bind\": invalid mount path: '{wish.source}' mount path must be absolute"
+        )
+    options = wish.bind_options
+    words: list[str] = []
+    if options and options.create_mountpoint:
+        words.append("create")
+    if options and options.non_recursive:
+        words.append("nonrecursive")
+    if options and options.propagation and options.propagation not in _PROPAGATIONS:
+        raise InvalidArgument(f'invalid mount config for type "bind": invalid propagation mode: {options.propagation}')
+    return MountPoint(
+        type="bind",
+        source=posixpath.normpath(wish.source),
+        destination=destination,
+        rw=not wish.read_only,
+        propagation=(options.propagation if options else "") or "rprivate",
+        options=words,
+    )
+
+
+def _tmpfs_words(wish: MountWish) -> list[str]:
+    words = ["noexec", "nosuid", "nodev"]
+    options = wish.tmpfs_options
+    words += ["=".join(entry) for entry in (options.options if options else None) or ()]
+    if wish.read_only:
+        words.append("ro")
+    if options and options.mode:
+        words.append(f"mode={options.mode:o}")
+    if options and options.size_bytes:
+        words.append(f"size={options.size_bytes}")
+    return words
+
+
+def _mode_words(mode: str) -> list[str]:
+    words = mode.split(",")
+    known = _MODES | _PROPAGATIONS | _CONSISTENCY
+    is_double = {"rw", "ro"} <= set(words) or len(set(words)) != len(words)
+    if is_double or any(word not in known for word in words if mode):
+        raise InvalidArgument(f"invalid mode: {mode}")
+    return words
+
+
+def _destination(path: str, text: str) -> str:
+    prefix = f"invalid volume specification: '{text}': invalid mount config for type \"bind\": "
+    if not path.startswith("/"):
+        raise InvalidArgument(f"{prefix}invalid mount path: '{path}' mount path must be absolute")
+    cleaned = _clean(path)
+    if cleaned == "/":
+        raise InvalidArgument(f"{prefix}invalid specification: destination can't be '/'")
+    return cleaned
+
+
+def _anonymous(destination: str, driver: str) -> MountPoint:
+    return MountPoint(type="volume", destination=destination, driver=driver or "local", copy_up=True, is_anonymous=True)
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles a container into the OCI runtime-spec document that the runtime executes.
+
+Pure: everything that must be looked up on the host comes in as `Surroundings`. The default sandbox is `runtime.defaults`
+(security.md §3), options only change what they name. Called by the job start; the golden test holds every value.
+Source: OCI runtime-spec v1.2; moby 28 `daemon/oci_linux.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.containers import mount_wishes, sandbox
+from holdfast.containers.config import strings
+from holdfast.containers.record import MountPoint, Record
+from holdfast.containers.resources import compile_resources
+from holdfast.containers.users import Identity
+from holdfast.errors import InvalidArgument
+from holdfast.runtime import defaults
+
+# fmt: off
+_RLIMITS = (
+    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+)
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDevice:
+    """A device node of the host."""
+
+    path: str
+    kind: str
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+    access: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the host contributes: identity, namespaces to join, files, devices, limits of the daemon itself.
+
+    `netns_path` None is the host's network. `joined` maps pid, ipc to a path under /proc; a missing key is an own
+    namespace. `bounding` are the capabilities that this daemon can give at all.
+    """
+
+    identity: Identity
+    netns_path: str | None
+    hostname: str
+    cgroup_path: str
+    cgroup_version: int
+    bounding: frozenset[str]
+    joined: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Sequence[tuple[str, str]] = ()
+    volume_sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    devices: Sequence[HostDevice] = ()
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    shm_source: str = ""
+    thermal_paths: Sequence[str] = ()
+
+
+def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
+    """The document; InvalidArgument for options that only now turn out to be impossible."""
+    host = record.host_config
+    options = sandbox.parse_security_options(host.security_opt or ())
+    linux: dict[str, Any] = {
+        "namespaces": _namespaces(record, around),
+        "resources": compile_resources(host, around.devices),
+        "cgroupsPath": around.cgroup_path,
+        "sysctl": _sysctls(record, around),
+        "maskedPaths": [] if host.privileged else _masked(record, options, around),
+        "readonlyPaths": [] if host.privileged else _readonly(record, options),
+        "devices": _device_nodes(around.devices),
+    }
+    if host.privileged:
+        linux["rootfsPropagation"] = "rslave"
+    if options.seccomp_profile is not None and not host.privileged:
+        linux["seccomp"] = options.seccomp_profile
+    document: dict[str, Any] = {
+        "ociVersion": "1.2.1",
+        "process": _process(record, around, options),
+        "root": {"path": "rootfs", "readonly": host.readonly_rootfs},
+        "mounts": _mounts(record, around),
+        "linux": linux,
+    }
+    if host.annotations:
+        document["annotations"] = dict(host.annotations)
+    if host.uts_mode != "host":
+        document["hostname"] = around.hostname
+        if record.config.domainname:
+            document["domainname"] = record.config.domainname
+    return document
+
+
+def seccomp_mode(record: Record) -> str:
+    """What the launch says when the document has no profile of its own."""
+    options = sandbox.parse_security_options(record.host_config.security_opt or ())
+    return "unconfined" if record.host_config.privileged or options.is_seccomp_unconfined else "default"
+
+
+def environment(record: Record, hostname: str, home: str, *, tty: bool | None = None) -> list[str]:
+    """PATH, HOSTNAME, TERM, what the user and the image want (last wins), HOME."""
+    base = [f"PATH={defaults.PATH}", f"HOSTNAME={hostname}"]
+    if record.config.tty if tty is None else tty:
+        base.append("TERM=xterm")
+    names: dict[str, str] = {}
+    for entry in [*base, *(record.config.env or ())]:
+        name, equals, _ = entry.partition("=")
+        if equals:
+            names[name] = entry
+        else:
+            names.pop(name, None)
+    if "HOME" not in names and home:
+        names["HOME"] = f"HOME={home}"
+    return list(names.values())
+
+
+def capabilities(record: Record, bounding: frozenset[str]) -> list[str]:
+    """The names that the container gets, in the kernel's order; never more than the daemon has."""
+    host = record.host_config
+    wanted = sandbox.effective_capabilities(strings(host.cap_add) or (), strings(host.cap_drop) or (), host.privileged)
+    return [name for name in wanted if name in bounding]
+
+
+def process_capabilities(names: Sequence[str]) -> dict[str, list[str]]:
+    """The five sets; inheritable and ambient stay empty (CVE-2022-24769). The runtime clears them for other users."""
+    return {
+        "bounding": list(names),
+        "effective": list(names),
+        "permitted": list(names),
+        "inheritable": [],
+        "ambient": [],
+    }
+
+
+def user_document(identity: Identity) -> dict[str, Any]:
+    """The process's user."""
+    return {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
+
+
+def _process(record: Record, around: Surroundings, options: sandbox.SecurityOptions) -> dict[str, Any]:
+    config, host = record.config, record.host_config
+    process: dict[str, Any] = {
+        "terminal": config.tty,
+        "user": user_document(around.identity),
+        "args": [record.path, *record.args],
+        "env": environment(record, around.hostname, around.identity.home),
+        "cwd": config.working_dir or "/",
+        "capabilities": process_capabilities(capabilities(record, around.bounding)),
+        "rlimits": rlimits(record, around.ulimits),
+        "noNewPrivileges": options.no_new_privileges,
+        "oomScoreAdj": host.oom_score_adj,
+    }
+    if config.tty and any(host.console_size):
+        process["consoleSize"] = {"height": host.console_size[0], "width": host.console_size[1]}
+    return process
+
+
+def rlimits(record: Record, standard: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    """The limits of every process of the container; InvalidArgument for a name that is none."""
+    limits = dict(standard)
+    for limit in record.host_config.ulimits or ():
+        limits[limit.name] = (limit.soft, limit.hard)
+    for name in limits:
+        if name not in _RLIMITS:
+            raise InvalidArgument(f"wrong rlimit value: RLIMIT_{name.upper()}")
+    return [
+        {"type": f"RLIMIT_{name.upper()}", "soft": soft, "hard": hard} for name, (soft, hard) in sorted(limits.items())
+    ]
+
+
+def _namespaces(record: Record, around: Surroundings) -> list[dict[str, str]]:
+    host = record.host_config
+    found: list[dict[str, str]] = [{"type": "mount"}]
+    if around.netns_path:
+        found.append({"type": "network", "path": around.netns_path})
+    if host.uts_mode != "host":
+        found.append({"type": "uts"})
+    for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode)):
+        if kind in around.joined:
+            found.append({"type": kind, "path": around.joined[kind]})
+        elif mode != "host":
+            found.append({"type": kind})
+    if host.cgroupns_mode == "private":
+        found.append({"type": "cgroup"})
+    return found
+
+
+def _sysctls(record: Record, around: Surroundings) -> dict[str, str]:
+    own: dict[str, str] = {}
+    if around.netns_path and not record.host_config.network_mode.startswith("container:"):
+        own.update(defaults.SYSCTLS)
+    own.update(record.host_config.sysctls or {})
+    return own
+
+
+def _masked(record: Record, options: sandbox.SecurityOptions, around: Surroundings) -> list[str]:
+    given = record.host_config.masked_paths
+    if given is not None:
+        return list(given)
+    return [] if options.is_system_unconfined else [*defaults.MASKED_PATHS, *around.thermal_paths]
+
+
+def _readonly(record: Record, options: sandbox.SecurityOptions) -> list[str]:
+    given = record.host_config.readonly_paths
+    if given is not None:
+        return list(given)
+    return [] if options.is_system_unconfined else list(defaults.READONLY_PATHS)
+
+
+def _device_nodes(devices: Sequence[HostDevice]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": device.path,
+            "type": device.kind,
+            "major": device.major,
+            "minor": device.minor,
+            "fileMode": device.mode,
+            "uid": device.uid,
+            "gid": device.gid,
+        }
+        for device in devices
+    ]
+
+
+def _mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
+    """The standard mounts less those that the user covers, the network's files, then the user's own by depth."""
+    host = record.host_config
+    user = _user_mounts(record, around)
+    covered = {mount["destination"] for mount in user}
+    found: list[dict[str, Any]] = []
+    for kind, source, target, options in defaults.MOUNTS:
+        if target in covered or (target == "/dev/shm" and host.ipc_mode == "none"):
+            continue
+        found.append(_standard_mount(record, around, kind, source, target, options))
+    found += [
+        _bind(source, target, writable=not host.readonly_rootfs)
+        for source, target in around.files
+        if target not in covered
+    ]
+    return found + user
+
+
+def _standard_mount(
+    record: Record, around: Surroundings, kind: str, source: str, target: str, options: Sequence[str]
+) -> dict[str, Any]:
+    host = record.host_config
+    words = list(options)
+    if target == "/dev/shm":
+        if around.shm_source:
+            return {
+                "destination": target,
+                "type": "bind",
+                "source": around.shm_source,
+                "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
+            }
+        words = [word for word in words if not word.startswith("size=")] + [f"size={host.shm_size}"]
+    if target == "/dev/mqueue" and ("ipc" in around.joined or host.ipc_mode == "host"):
+        return {
+            "destination": target,
+            "type": "bind",
+            "source": target,
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
+    if host.privileged and target in ("/sys", "/sys/fs/cgroup"):
+        words = ["rw" if word == "ro" else word for word in words]
+    if target == "/sys" and around.netns_path is None and not host.privileged:
+        return {
+            "destination": target,
+            "type": "bind",
+            "source": "/sys",
+            "options": ["rbind", "nosuid", "noexec", "nodev", "ro"],
+        }
+    return {"destination": target, "type": kind, "source": source, "options": words}
+
+
+def _user_mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for point in record.mounts:
+        if point.type == "tmpfs":
+            found.append(_tmpfs(point.destination, point.options))
+        else:
+            source = around.volume_sources.get(point.destination) or point.source
+            found.append(_volume(point, source))
+    for destination, text in (record.host_config.tmpfs or {}).items():
+        found.append(_tmpfs(destination, mount_wishes.tmpfs_options(text)))
+    return sorted(found, key=lambda mount: mount["destination"].count("/"))
+
+
+def _tmpfs(destination: str, options: Sequence[str]) -> dict[str, Any]:
+    return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": list(options)}
+
+
+def _volume(point: MountPoint, source: str) -> dict[str, Any]:
+    return _bind(
+        source,
+        point.destination,
+        writable=point.rw,
+        propagation=point.propagation or "rprivate",
+        recursive="nonrecursive" not in point.options,
+    )
+
+
+def _bind(
+    source: str, target: str, *, writable: bool, propagation: str = "rprivate", recursive: bool = True
+) -> dict[str, Any]:
+    words = ["rbind" if recursive else "bind", propagation]
+    if not writable:
+        words.append("ro")
+    return {"destination": target, "type": "bind", "source": source, "options": words}

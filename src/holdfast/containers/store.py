@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All containers of the daemon: an index by id, name and unique prefix, persisted in the `containers` bucket.
+
+A damaged record is kept as a container that can be listed and removed. Belongs to the loop's thread, except the
+durable writes, which may run in another (`write`, `write_removed` block for one fsync).
+Called by the jobs of `engine`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+import msgspec
+
+from holdfast import metadata
+from holdfast.containers import names, record
+from holdfast.containers.config import Config, HostConfig
+from holdfast.containers.container import Container, not_found
+from holdfast.containers.execs import Execs
+from holdfast.containers.record import Record
+from holdfast.errors import AlreadyExists, InvalidArgument
+
+BUCKET = "containers"
+
+
+class Containers:
+    """Every container, and the names that are taken."""
+
+    def __init__(self, store: metadata.Store) -> None:
+        self._metadata = store
+        self._by_id: dict[str, Container] = {}
+        self._sorted_ids: list[str] = []
+        self._id_by_name: dict[str, str] = {}
+        self.execs = Execs()
+
+    def restore(self) -> list[str]:
+        """Reads all records; returns the ids of the damaged ones."""
+        damaged: list[str] = []
+        for key, document in self._metadata.items(BUCKET):
+            try:
+                found = record.decode(document)
+            except msgspec.MsgspecError as error:
+                found = _damaged(key, str(error))
+                damaged.append(key)
+            self._insert(Container(found))
+        return damaged
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Container]:
+        return iter(tuple(self._by_id.values()))
+
+    def list(self) -> list[Record]:
+        """The records, the oldest first."""
+        return [container.record for container in self._by_id.values()]
+
+    def find(self, reference: str) -> Container:
+        """By id, name (with or without a slash) or unique id prefix; NotFound, InvalidArgument when ambiguous."""
+        found = self._by_id.get(reference)
+        if found is not None:
+            return found
+        container_id = self._id_by_name.get(reference.removeprefix("/"))
+        if container_id is None and reference:
+            start = bisect_left(self._sorted_ids, reference)
+            matches = [each for each in self._sorted_ids[start : start + 2] if each.startswith(reference)]
+            if len(matches) > 1:
+                raise InvalidArgument(f"multiple IDs found with provided prefix: {reference}")
+            container_id = matches[0] if matches else None
+        if container_id is None or container_id not in self._by_id:
+            raise not_found(reference)
+        return self._by_id[container_id]
+
+    def is_name_taken(self, name: str) -> bool:
+        """True when a container has it, or is being made with it."""
+        return name in self._id_by_name
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Ids by name; to be read only."""
+        return self._id_by_name
+
+    def reserve_name(self, name: str, container_id: str) -> None:
+        """Takes a name before the container exists; AlreadyExists in Docker's words."""
+        holder = self._id_by_name.setdefault(name, container_id)
+        if holder != container_id:
+            raise AlreadyExists(names.conflict_text(name, holder))
+
+    def release_name(self, name: str, container_id: str) -> None:
+        """Gives a name free, if it is this container's."""
+        if self._id_by_name.get(name) == container_id:
+            del self._id_by_name[name]
+
+    def add(self, container: Container) -> None:
+        """Makes a container known whose record is on disk."""
+        self._insert(container)
+
+    def remove(self, container: Container) -> None:
+        """Forgets a container whose record is off the disk; its name is free at once."""
+        self._by_id.pop(container.id, None)
+        place = bisect_left(self._sorted_ids, container.id)
+        if place < len(self._sorted_ids) and self._sorted_ids[place] == container.id:
+            del self._sorted_ids[place]
+        self.release_name(container.name, container.id)
+        self.execs.forget([each.id for each in self.execs.of(container.id)])
+
+    def rename(self, container: Container, name: str) -> None:
+        """Changes the index after the record was written."""
+        self.release_name(container.name, container.id)
+        container.record.name = name
+        container.listing = None
+        self._id_by_name[name] = container.id
+
+    def save(self, container: Container) -> None:
+        """Writes a change of state: safe from `kill -9`, not from a power loss (which ends the container anyway)."""
+        container.listing = None
+        document = record.encode(container.record)
+        with self._metadata.transaction(durable=False) as transaction:
+            transaction.put(BUCKET, container.id, document)
+
+    def write(self, document: Record) -> None:
+        """Writes a record for good; blocks for the disk."""
+        encoded = record.encode(document)
+        with self._metadata.transaction() as transaction:
+            transaction.put(BUCKET, document.id, encoded)
+
+    def write_removed(self, container_id: str) -> None:
+        """Deletes a record for good; blocks for the disk."""
+        with self._metadata.transaction() as transaction:
+            transaction.delete(BUCKET, container_id)
+
+    def statistics(self) -> dict[str, int]:
+        """How many containers are in which state."""
+        counts: dict[str, int] = {}
+        for container in self._by_id.values():
+            counts[container.state.status] = counts.get(container.state.status, 0) + 1
+        return counts
+
+    def _insert(self, container: Container) -> None:
+        self._by_id[container.id] = container
+        insort(self._sorted_ids, container.id)
+        self._id_by_name[container.name] = container.id
+
+
+def _damaged(container_id: str, reason: str) -> Record:
+    found = Record(
+        id=container_id,
+        name=f"damaged_{container_id[:12]}",
+        created_nanos=0,
+        image_id="",
+        driver="",
+        config=Config(),
+        host_config=HostConfig(),
+        damage=reason,
+    )
+    found.state.status = "dead"
+    return found

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fills in what the user left open: from the image, and Docker's and the daemon's defaults. Pure.
+
+Called by the job create. Source: moby 28 `daemon/commit.go` merge, `adaptContainerSettings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.containers import namespace_modes
+from holdfast.containers.config import Config, EndpointSettings, HealthConfig, HostConfig, strings
+from holdfast.engine.packages import Settings
+from holdfast.errors import InvalidArgument
+from holdfast.oci.image import RunConfig
+from holdfast.runtime import defaults
+
+
+def merge_image(config: Config, image: RunConfig) -> None:
+    """The user's word stands, the image's fills; environment and labels by name. InvalidArgument without a command."""
+    config.user = config.user or image.user
+    config.working_dir = config.working_dir or image.working_dir
+    config.stop_signal = config.stop_signal or image.stop_signal
+    if config.stop_timeout is None:
+        config.stop_timeout = image.stop_timeout
+    if image.exposed_ports:
+        config.exposed_ports = {**image.exposed_ports, **(config.exposed_ports or {})}
+    if image.volumes:
+        config.volumes = {**image.volumes, **(config.volumes or {})}
+    config.labels = {**image.labels, **(config.labels or {})}
+    given = {entry.partition("=")[0] for entry in config.env or ()}
+    config.env = [*(config.env or ()), *(entry for entry in image.env if entry.partition("=")[0] not in given)]
+    if not strings(config.entrypoint):
+        if not strings(config.cmd):
+            config.cmd = list(image.cmd) if image.cmd is not None else None
+        if config.entrypoint is None and image.entrypoint is not None:
+            config.entrypoint = list(image.entrypoint)
+    if config.entrypoint == [""]:
+        config.entrypoint = None
+    _merge_health(config, image)
+    if config.shell is None and image.shell:
+        config.shell = list(image.shell)
+    if not strings(config.entrypoint) and not strings(config.cmd):
+        raise InvalidArgument("no command specified")
+
+
+def _merge_health(config: Config, image: RunConfig) -> None:
+    theirs, ours = image.healthcheck, config.healthcheck
+    if theirs is None:
+        return
+    if ours is None:
+        ours = config.healthcheck = HealthConfig()
+    ours.test = ours.test or list(theirs.test) or None
+    ours.interval = ours.interval or theirs.interval
+    ours.timeout = ours.timeout or theirs.timeout
+    ours.start_period = ours.start_period or theirs.start_period
+    ours.start_interval = ours.start_interval or theirs.start_interval
+    ours.retries = ours.retries or theirs.retries
+
+
+def complete(config: Config, host: HostConfig, settings: Settings) -> None:
+    """Docker's defaults, as inspect shows them."""
+    config.entrypoint, config.cmd = strings(config.entrypoint), strings(config.cmd)
+    config.labels = config.labels or {}
+    host.cap_add, host.cap_drop = strings(host.cap_add), strings(host.cap_drop)
+    host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
+    host.restart_policy.name = host.restart_policy.name or "no"
+    host.shm_size = host.shm_size or settings.default_shm_bytes
+    host.ipc_mode = host.ipc_mode or "private"
+    host.runtime = host.runtime or settings.default_runtime
+    if not host.cgroupns_mode:
+        host.cgroupns_mode = "host" if settings.cgroup_version == 1 or host.privileged else "private"
+    if not host.log_config.type:
+        host.log_config.type = settings.log_driver
+        host.log_config.config = {**settings.log_options, **(host.log_config.config or {})}
+    host.log_config.config = host.log_config.config or {}
+    if host.memory > 0 and host.memory_swap == 0:
+        host.memory_swap = host.memory * 2
+    if settings.cgroup_version == 1 and host.oom_kill_disable is None:
+        host.oom_kill_disable = False
+    if host.pids_limit is not None and host.pids_limit <= 0:
+        host.pids_limit = None
+    if not host.privileged and "systempaths=unconfined" not in (host.security_opt or ()):
+        host.masked_paths = list(defaults.MASKED_PATHS) if host.masked_paths is None else host.masked_paths
+        host.readonly_paths = list(defaults.READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
+
+
+def wished_endpoints(host: HostConfig, endpoints: Mapping[str, EndpointSettings]) -> dict[str, EndpointSettings]:
+    """The networks that inspect shows before the first start: the mode's own, then those that were named."""
+    if namespace_modes.joined_container(host.network_mode) is not None:
+        return {}
+    own = endpoints.get(host.network_mode) or endpoints.get("default") or EndpointSettings()
+    if host.network_mode == "bridge" and own.aliases:
+        raise InvalidArgument("network-scoped aliases are only supported for user-defined networks")
+    others = {name: wish for name, wish in endpoints.items() if name not in (host.network_mode, "default")}
+    return {host.network_mode: own, **others}

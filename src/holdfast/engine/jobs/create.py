@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker create`: from a wish to a container that can be started.
+
+Order, so that a `kill -9` at any line leaves nothing that anyone sees: name reserved in memory, snapshot, volumes and
+directory on disk, then the record, durable; whatever has no record is swept at the next start. Called by
+`api.routes.containers`. Source: Engine API v1.51 ContainerCreate, moby 28 `daemon/create.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast import images
+from holdfast.containers import Container, Record, mount_wishes, names, namespace_modes, sandbox, validation
+from holdfast.containers.config import Config, EndpointSettings, HostConfig, strings
+from holdfast.containers.container import not_found
+from holdfast.containers.record import MountPoint, NetworkState
+from holdfast.engine import config_defaults, rootfs
+from holdfast.engine.packages import Packages
+from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+
+_CHANCE = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The new container's id, and what its user should know."""
+
+    container_id: str
+    warnings: list[str]
+
+
+async def create(
+    *,
+    packages: Packages,
+    name: str,
+    config: Config,
+    host: HostConfig,
+    endpoints: Mapping[str, EndpointSettings],
+    platform: str = "",
+) -> Created:
+    """Makes the container; NotFound (image), InvalidArgument, AlreadyExists (name), with nothing left behind."""
+    bare_name = names.check(name) if name else ""
+    warnings = validation.check(config, host, packages.machine)
+    sandbox.parse_security_options(host.security_opt or ())
+    image = packages.images.get(config.image)
+    _check_platform(image, platform)
+    config_defaults.merge_image(config, image.config.config)
+    config_defaults.complete(config, host, packages.config)
+    container_id = secrets.token_hex(32)
+    if not config.hostname:
+        config.hostname = socket.gethostname() if host.network_mode == "host" else container_id[:12]
+    points = mount_wishes.collect(config, host, _inherited(packages, host))
+    _check_joined(packages, host)
+    command = [*(strings(config.entrypoint) or ()), *(strings(config.cmd) or ())]
+    chosen = bare_name or names.generate(packages.containers.names, _CHANCE)
+    packages.containers.reserve_name(chosen, container_id)
+    record = Record(
+        id=container_id,
+        name=chosen,
+        created_nanos=time.time_ns(),
+        image_id=image.id,
+        driver=packages.snapshots.name,
+        chain_id=image.chain_id,
+        path=command[0],
+        args=command[1:],
+        config=config,
+        host_config=host,
+        mounts=points,
+        network=NetworkState(endpoints=config_defaults.wished_endpoints(host, endpoints)),
+    )
+    try:
+        made = await asyncio.shield(asyncio.to_thread(_make, packages, record))
+    except BaseException:
+        packages.containers.release_name(chosen, container_id)
+        raise
+    container = Container(record)
+    packages.containers.add(container)
+    for volume in made:
+        packages.events.publish("volume", "create", volume, {"driver": "local"})
+    packages.events.publish("container", "create", container_id, container.attributes())
+    return Created(container_id=container_id, warnings=warnings)
+
+
+def _check_platform(image: images.Image, platform: str) -> None:
+    wanted = platform.lower().split("/")
+    have = (image.config.os, image.config.architecture, image.config.variant)
+    if any(part and part != mine for part, mine in zip(wanted, have, strict=False) if mine):
+        raise NotFound(
+            f"image with reference {image.repo_tags[0] if image.repo_tags else image.id} was found but does not match "
+            f"the specified platform: wanted {platform}, actual: {image.config.os}/{image.config.architecture}"
+        )
+
+
+def _inherited(packages: Packages, host: HostConfig) -> list[MountPoint]:
+    found: list[MountPoint] = []
+    for text in host.volumes_from or ():
+        reference, mode = mount_wishes.volumes_from(text)
+        try:
+            other = packages.containers.find(reference)
+        except NotFound:
+            raise InvalidArgument(not_found(reference).message) from None
+        found += mount_wishes.inherit(other.record.mounts, mode)
+    return found
+
+
+def _check_joined(packages: Packages, host: HostConfig) -> None:
+    """Containers named in a mode are kept by id; those of pid and ipc must exist now, the network's at the start."""
+    for member in ("ipc_mode", "pid_mode", "network_mode"):
+        reference = namespace_modes.joined_container(getattr(host, member))
+        if reference is None:
+            continue
+        try:
+            setattr(host, member, f"container:{packages.containers.find(reference).id}")
+        except NotFound as error:
+            if member != "network_mode":
+                raise InvalidArgument(error.message) from None
+    for link in host.links or ():
+        reference = link.partition(":")[0]
+        try:
+            packages.containers.find(reference)
+        except NotFound as error:
+            raise InvalidArgument(f"could not get container for {reference}: {error.message}") from None
+
+
+def _make(packages: Packages, record: Record) -> list[str]:
+    """The blocking half: snapshot, directory, volumes, record. Returns the volumes that were made just now."""
+    new_volumes: list[str] = []
+    mounts = packages.snapshots.prepare(record.id, record.chain_id)
+    directory = packages.config.container_directory(record.id)
+    try:
+        os.makedirs(directory, 0o710, exist_ok=True)
+        _check_bind_sources(record)
+        fresh = _make_volumes(packages, record, new_volumes)
+        if fresh:
+            with rootfs.mounted(mounts) as root_fd:
+                for point in fresh:
+                    packages.volumes.populate(point.name, root_fd, point.destination)
+        packages.containers.write(record)
+    except BaseException:
+        _unmake(packages, record, new_volumes)
+        raise
+    return new_volumes
+
+
+def _check_bind_sources(record: Record) -> None:
+    for point in record.mounts:
+        if point.type == "bind" and not os.path.lexists(point.source) and "create" not in point.options:
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
+        if point.type == "bind" and not os.path.exists(point.source):
+            try:
+                os.makedirs(point.source, 0o755, exist_ok=True)
+            except OSError as error:
+                raise InvalidArgument(
+                    f"error while creating mount source path '{point.source}': {(error.strerror or '').lower()}"
+                ) from None
+
+
+def _make_volumes(packages: Packages, record: Record, new_volumes: list[str]) -> list[MountPoint]:
+    """Finds or makes each volume; returns the mount points whose volume takes the image's content."""
+    fresh: list[MountPoint] = []
+    wishes = {wish.target: wish.volume_options for wish in record.host_config.mounts or () if wish.volume_options}
+    for point in record.mounts:
+        if point.type != "volume":
+            continue
+        options = wishes.get(point.destination)
+        driver_options = options.driver_config.options if options and options.driver_config else None
+        volume, is_new = packages.volumes.create(
+            point.name, driver=point.driver, labels=options.labels if options else None, options=driver_options
+        )
+        if is_new:
+            new_volumes.append(volume.name)
+        point.name, point.driver, point.source = volume.name, volume.driver, volume.mountpoint
+        if point.copy_up:
+            fresh.append(point)
+    return fresh
+
+
+def _unmake(packages: Packages, record: Record, new_volumes: list[str]) -> None:
+    """Best effort: what stays is swept at the next start."""
+    for undo in (
+        lambda: packages.snapshots.remove(record.id),
+        lambda: rootfs.remove_directory(packages.config.container_directory(record.id)),
+        *((lambda volume=volume: packages.volumes.remove(volume, force=True)) for volume in new_volumes),
+    ):
+        try:
+            undo()
+        except (HoldfastError, OSError):
+            continue

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens when a process ends: report first, clean up after, then what the restart policy or `--rm` wants.
+
+`reap_forever` is the one reader of the supervisor's events; it never waits, so one container's clean-up delays no other
+container's report. Called by `daemon.wiring` at start. Source: moby 28 `daemon/monitor.go`, `restartmanager`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from holdfast.containers import Container, restart_policy
+from holdfast.engine import surroundings
+from holdfast.engine.jobs import health
+from holdfast.engine.jobs.remove import remove_ended
+from holdfast.engine.jobs.start import start_locked
+from holdfast.engine.packages import Packages
+from holdfast.errors import HoldfastError, NotFound
+from holdfast.runtime import cgroups
+from holdfast.shim.client import Detached, Event, Exited, Shim, ShimLost
+
+_LOG = logging.getLogger("holdfast.engine")
+_KILLED = 137
+_SECOND = 1_000_000_000
+
+
+async def reap_forever(packages: Packages) -> None:
+    """Reads the supervisor's events until it is cancelled."""
+    async for event in packages.supervisor.exits():
+        try:
+            handle(packages, event)
+        except (HoldfastError, OSError):  # a full disk: the record is right in memory, and written with the next change
+            _LOG.exception("cannot handle %r", event)
+
+
+def handle(packages: Packages, event: Event) -> None:
+    """One event, at once."""
+    try:
+        container = packages.containers.find(event.container_id)
+    except NotFound:
+        return
+    if isinstance(event, Detached):
+        packages.events.publish("container", "detach", container.id, container.attributes())
+    elif isinstance(event, ShimLost):
+        lost = Exited(
+            container_id=container.id,
+            exec_id=None,
+            exit_code=_KILLED,
+            finished_at_nanos=time.time_ns(),
+            oom_killed=False,
+        )
+        report(packages, container, lost, is_shim_lost=True)
+    elif event.exec_id is not None:
+        report_exec(packages, container, event)
+    else:
+        report(packages, container, event)
+
+
+def report_exec(packages: Packages, container: Container, event: Exited) -> None:
+    """The end of an exec."""
+    with contextlib.suppress(NotFound):
+        ended = packages.containers.execs.get(event.exec_id or "")
+        ended.is_running, ended.exit_code, ended.finished_nanos = False, event.exit_code, event.finished_at_nanos
+        packages.events.publish(
+            "container",
+            "exec_die",
+            container.id,
+            container.attributes(execID=ended.id, exitCode=str(event.exit_code)),
+        )
+        health.exec_ended(ended.id)
+
+
+def report(packages: Packages, container: Container, event: Exited, *, is_shim_lost: bool = False) -> None:
+    """The end of a container: record, event, everyone who waits; then the clean-up in the background."""
+    record, state = container.record, container.state
+    if not state.has_process:
+        return
+    shim, container.shim = container.shim, None
+    state.exit_code, state.finished_nanos, state.oom_killed = event.exit_code, event.finished_at_nanos, event.oom_killed
+    state.pid = 0
+    if is_shim_lost:
+        state.error = "the shim that watched this container is gone"
+    lifetime_nanos = event.finished_at_nanos - state.started_nanos
+    delay = _restart_delay(container, lifetime_nanos)
+    container.change("die" if delay is None else "restart")
+    for each in packages.containers.execs.of(container.id):
+        if each.is_running:
+            each.is_running, each.exit_code, each.finished_nanos = False, _KILLED, event.finished_at_nanos
+            health.exec_ended(each.id)
+    packages.containers.save(container)
+    if event.oom_killed:
+        packages.events.publish("container", "oom", container.id, container.attributes())
+    packages.events.publish(
+        "container",
+        "die",
+        container.id,
+        container.attributes(exitCode=str(event.exit_code), execDuration=str(max(0, lifetime_nanos) // _SECOND)),
+    )
+    health.stop(container)
+    container.report_exit()
+    container.cleanup = packages.background.start(
+        _clean_up(packages, container, shim, is_shim_lost), f"clean-up of {container.id[:12]}"
+    )
+    if delay is not None:
+        container.restart_task = packages.background.start(
+            _restart_later(packages, container, delay), f"restart of {container.id[:12]}"
+        )
+    elif record.host_config.auto_remove and not container.is_being_restarted_by_user:
+        packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
+
+
+async def _clean_up(packages: Packages, container: Container, shim: Shim | None, is_shim_lost: bool) -> None:
+    endpoints = container.record.network.endpoints
+    await packages.networks.disconnect(container.id)
+    for name, endpoint in endpoints.items():
+        if endpoint.endpoint_id:
+            packages.events.publish(
+                "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
+            )
+    _forget_network(container)
+    if shim is not None:
+        await shim.close()
+    if is_shim_lost:
+        await asyncio.to_thread(kill_leftovers, packages, container)
+    packages.containers.save(container)
+
+
+def kill_leftovers(packages: Packages, container: Container) -> None:
+    """Ends every process of a container whose shim is gone, and its control group. Blocks."""
+    try:
+        group = cgroups.detect().open(surroundings.cgroup_path(packages, container.record))
+        group.kill()
+        group.remove()
+    except (HoldfastError, OSError) as error:
+        _LOG.warning("control group of %s: %s", container.id[:12], error)
+
+
+def _forget_network(container: Container) -> None:
+    """What inspect shows of a stopped container: the wish stays, what it got goes."""
+    network = container.record.network
+    network.sandbox_id = network.sandbox_key = ""
+    network.ports = []
+    for endpoint in network.endpoints.values():
+        endpoint.endpoint_id = endpoint.gateway = endpoint.ip_address = endpoint.mac_address = ""
+        endpoint.ip_prefix_len = 0
+        endpoint.dns_names = None
+
+
+def _restart_delay(container: Container, lifetime_nanos: int) -> float | None:
+    """Seconds until the policy starts it again, None when it does not."""
+    if container.is_being_restarted_by_user:
+        return None
+    record = container.record
+    if not restart_policy.wants_restart(
+        record.host_config.restart_policy,
+        exit_code=record.state.exit_code,
+        count=record.restart_count,
+        was_stopped_by_user=record.was_stopped_by_user,
+    ):
+        return None
+    delay, container.fast_restarts = restart_policy.next_delay(container.fast_restarts, lifetime_nanos)
+    return delay
+
+
+async def _restart_later(packages: Packages, container: Container, delay: float) -> None:
+    await asyncio.sleep(delay)
+    container.restart_task = None  # from here on it is the lock that orders us and a stop
+    async with container.lock:
+        await container.settle()
+        if container.state.status != "restarting" or container.record.is_removing:
+            return
+        container.record.restart_count += 1
+        try:
+            await start_locked(packages, container)
+        except HoldfastError as error:
+            _LOG.warning("restart of %s failed: %s", container.id[:12], error.message)
+            container.report_exit()

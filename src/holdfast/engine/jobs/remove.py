@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker rm`, and the end of a `--rm` container.
+
+The record goes first, durable; then name and id are free and those who wait are told; files go in the background, and
+whatever a crash leaves of them is swept at the next start. Called by `api.routes.containers` and by reap.
+Source: Engine API v1.51 ContainerDelete, moby 28 `daemon/delete.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from holdfast.containers import Container
+from holdfast.engine import rootfs, usage
+from holdfast.engine.jobs import health
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict, HoldfastError, Internal, NotFound
+
+_LOG = logging.getLogger("holdfast.engine")
+_SIGKILL = 9
+_KILL_SECONDS = 10.0
+
+
+async def remove(*, packages: Packages, reference: str, force: bool = False, with_volumes: bool = False) -> None:
+    """Removes a container; Conflict while it runs and `force` is not given, or while another call removes it."""
+    container = packages.containers.find(reference)
+    if container.record.is_removing:
+        raise Conflict(f"removal of container {reference} is already in progress")
+    if not force:
+        _refuse_living(container, reference)
+    container.cancel_restart()
+    async with container.lock:
+        if container.record.is_removing:
+            raise Conflict(f"removal of container {reference} is already in progress")
+        if not force:
+            _refuse_living(container, reference)
+        container.record.is_removing = True
+        try:
+            await _kill(container)
+            await container.settle()
+            await remove_locked(packages, container, with_volumes=with_volumes)
+        except BaseException as error:
+            container.record.is_removing = False
+            container.report_removal(str(error))
+            raise
+
+
+async def remove_ended(packages: Packages, container: Container) -> None:
+    """The removal that `--rm` promised, after the exit was reported."""
+    if container.record.is_removing:
+        return
+    async with container.lock:
+        await container.settle()
+        if container.record.is_removing or container.state.has_process:
+            return
+        container.record.is_removing = True
+        await remove_locked(packages, container, with_volumes=True)
+
+
+async def remove_locked(packages: Packages, container: Container, *, with_volumes: bool) -> None:
+    """Takes a container without a process apart; the caller holds the lock and has set `is_removing`."""
+    container.change("remove")
+    health.stop(container)
+    for grant in container.drop_pending():
+        grant.sock.close()
+    try:
+        await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id))
+    except BaseException:
+        container.change("fail")
+        raise
+    packages.containers.remove(container)
+    packages.events.publish("container", "destroy", container.id, container.attributes())
+    container.report_removal()
+    packages.background.start(_remove_files(packages, container, with_volumes), f"files of {container.id[:12]}")
+
+
+def _refuse_living(container: Container, reference: str) -> None:
+    status = container.state.status
+    if status == "paused":
+        raise Conflict(f'cannot remove container "{reference}": container is paused and must be unpaused first')
+    if status in ("running", "restarting"):
+        raise Conflict(
+            f'cannot remove container "{reference}": container is {status}: '
+            "stop the container before removing or force remove"
+        )
+
+
+async def _kill(container: Container) -> None:
+    """Ends the process and waits for the report; a paused container is thawed so that it can die."""
+    if container.state.status == "restarting":
+        container.change("stop")
+        return
+    shim = container.shim
+    if not container.state.has_process or shim is None:
+        return
+    container.record.was_stopped_by_user = True
+    ended = container.expect_exit()
+    try:
+        with contextlib.suppress(Conflict):
+            await shim.kill(_SIGKILL)
+            if container.state.status == "paused":
+                await shim.resume()
+        await asyncio.wait_for(ended, _KILL_SECONDS)
+    except TimeoutError:
+        raise Internal(f"cannot remove container {container.id}: could not kill it in {_KILL_SECONDS:.0f} s") from None
+
+
+async def _remove_files(packages: Packages, container: Container, with_volumes: bool) -> None:
+    """Snapshot, directory, and the anonymous volumes that nobody else has."""
+    try:
+        await asyncio.to_thread(packages.snapshots.remove, container.id)
+    except NotFound:
+        pass
+    except (HoldfastError, OSError) as error:
+        _LOG.warning("snapshot of %s: %s", container.id[:12], error)
+    await asyncio.to_thread(rootfs.remove_directory, packages.config.container_directory(container.id))
+    if not with_volumes:
+        return
+    for point in container.record.mounts:
+        if point.type != "volume" or not point.is_anonymous:
+            continue
+        users = usage.volume_users(packages.containers.list(), point.name)
+        try:
+            if not users and await asyncio.to_thread(packages.volumes.remove, point.name, force=True):
+                packages.events.publish("volume", "destroy", point.name, {"driver": "local"})
+        except (HoldfastError, OSError) as error:
+            _LOG.warning("volume %s of %s: %s", point.name, container.id[:12], error)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker update`: other limits and another restart policy, for a container that may run.
+
+Called by `api.routes.containers`. Source: Engine API v1.51 ContainerUpdate, moby 28 `daemon/update.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from holdfast.containers import resources, validation
+from holdfast.containers.config import HostConfig
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict, InvalidArgument
+
+_NUMBERS = (
+    "cpu_shares",
+    "blkio_weight",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_realtime_period",
+    "cpu_realtime_runtime",
+    "nano_cpus",
+    "memory_reservation",
+    "cpuset_cpus",
+    "cpuset_mems",
+    "memory",
+    "memory_swap",
+)
+
+
+async def update(*, packages: Packages, reference: str, wish: HostConfig, has_policy: bool) -> list[str]:
+    """Changes what the wish names (zero and empty leave as it is); returns warnings."""
+    container = packages.containers.find(reference)
+    validation.check_restart(wish)
+    warnings = validation.check_resources(wish, packages.machine, is_update=True)
+    async with container.lock:
+        if container.record.is_removing or container.state.status in ("removing", "dead"):
+            raise Conflict(
+                f'Cannot update container {container.id}: Container is marked for removal and cannot be "update".'
+            )
+        host = msgspec.structs.replace(container.record.host_config)
+        _merge(host, wish)
+        validation.check_resources(host, packages.machine)
+        if has_policy and wish.restart_policy.name:
+            if host.auto_remove and wish.restart_policy.name != "no":
+                raise InvalidArgument(
+                    "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                )
+            host.restart_policy = wish.restart_policy
+        if container.state.has_process and container.shim is not None:
+            await container.shim.update(resources.compile_limits(host))
+        container.record.host_config = host
+        await asyncio.shield(asyncio.to_thread(packages.containers.write, container.record))
+        container.listing = None
+    packages.events.publish("container", "update", container.id, container.attributes())
+    return warnings
+
+
+def _merge(host: HostConfig, wish: HostConfig) -> None:
+    if wish.nano_cpus and (host.cpu_period or host.cpu_quota):
+        raise Conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period or Quota has already been set")
+    if (wish.cpu_period or wish.cpu_quota) and host.nano_cpus:
+        raise Conflict("Conflicting options: CPU Period or Quota cannot be updated as NanoCPUs has already been set")
+    if wish.memory and not wish.memory_swap and 0 < host.memory_swap < wish.memory:
+        raise Conflict(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
+        )
+    for member in _NUMBERS:
+        value = getattr(wish, member)
+        if value:
+            setattr(host, member, value)
+    if wish.pids_limit is not None:
+        host.pids_limit = wish.pids_limit

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gathers what the host contributes to a container's spec: identity, joined namespaces, files, volumes, devices.
+
+Called by the job start, under the container's lock. Looks at the host, changes nothing but a volume's missing directory.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import os
+from collections.abc import Sequence
+
+from holdfast.containers import Record, devices, namespace_modes, rootfs_view, users
+from holdfast.containers.config import HostConfig
+from holdfast.containers.container import Container
+from holdfast.containers.spec import HostDevice, Surroundings
+from holdfast.containers.users import Identity
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict, InvalidArgument, NotFound
+from holdfast.kernel import paths
+from holdfast.networks import Attachment
+
+FILE_LIMIT = 4 << 20
+
+
+def gather(packages: Packages, container: Container, attachment: Attachment) -> Surroundings:
+    """Everything for `spec.compile_spec`; InvalidArgument, Conflict for what is missing. Blocks for about 0.1 ms."""
+    record = container.record
+    host = record.host_config
+    joined = _joined(packages, host)
+    return Surroundings(
+        identity=_identity(packages, record),
+        netns_path=attachment.netns_path,
+        hostname=record.config.hostname,
+        cgroup_path=cgroup_path(packages, record),
+        cgroup_version=packages.config.cgroup_version,
+        bounding=frozenset(packages.machine.bounding_capabilities),
+        joined=joined,
+        files=_files(attachment),
+        volume_sources=_volume_sources(packages, record),
+        devices=_devices(host),
+        ulimits=packages.config.default_ulimits,
+        shm_source="/dev/shm" if host.ipc_mode == "host" else "",
+        thermal_paths=thermal_paths(),
+    )
+
+
+def cgroup_path(packages: Packages, record: Record) -> str:
+    """The container's control group, on every hierarchy."""
+    parent = record.host_config.cgroup_parent or packages.config.cgroup_parent
+    return f"/{parent.strip('/')}/{record.id}"
+
+
+def resolve_running(pid: int, user: str, group_add: Sequence[str]) -> Identity:
+    """The identity for an exec, with the files as the running container sees them."""
+    root_fd = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return users.resolve(user, group_add, _read(root_fd, "/etc/passwd"), _read(root_fd, "/etc/group"))
+    finally:
+        os.close(root_fd)
+
+
+def running(packages: Packages, container_id: str, what: str) -> Container:
+    """A container to be joined; InvalidArgument, Conflict in Docker's words when it cannot be."""
+    try:
+        other = packages.containers.find(container_id)
+    except NotFound as error:
+        raise InvalidArgument(f"joining {what} namespace of container: {error.message}") from None
+    if not other.state.has_process:
+        raise Conflict(
+            f"cannot join {what} namespace of a non running container: container {other.name} is not running"
+        )
+    return other
+
+
+def _read(root_fd: int, path: str) -> bytes:
+    try:
+        return paths.read_file(root_fd, path, FILE_LIMIT)
+    except OSError:
+        return b""
+
+
+def _identity(packages: Packages, record: Record) -> Identity:
+    layers = packages.snapshots.layers(record.id)
+    has_own_etc = bool(layers) and os.path.lexists(f"{layers[0]}/etc")
+    chain = record.chain_id or ""
+    passwd, group = (
+        _accounts(tuple(layers)) if has_own_etc or not chain else _accounts_of_image(chain, tuple(layers[1:]))
+    )
+    return users.resolve(record.config.user, record.host_config.group_add or (), passwd, group)
+
+
+def _accounts(layers: tuple[str, ...]) -> tuple[bytes, bytes]:
+    if not layers:
+        return b"", b""
+    return (
+        rootfs_view.read_file(layers, "/etc/passwd", FILE_LIMIT),
+        rootfs_view.read_file(layers, "/etc/group", FILE_LIMIT),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _accounts_of_image(chain_id: str, layers: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """A chain never changes, so its files are read once."""
+    return _accounts(layers)
+
+
+def _joined(packages: Packages, host: HostConfig) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode)):
+        reference = namespace_modes.joined_container(mode)
+        if reference is not None:
+            found[kind] = f"/proc/{running(packages, reference, kind.upper()).state.pid}/ns/{kind}"
+    return found
+
+
+def _files(attachment: Attachment) -> list[tuple[str, str]]:
+    wanted = (
+        (attachment.resolv_conf_path, "/etc/resolv.conf"),
+        (attachment.hostname_path, "/etc/hostname"),
+        (attachment.hosts_path, "/etc/hosts"),
+    )
+    return [(str(source), target) for source, target in wanted if source is not None]
+
+
+def _volume_sources(packages: Packages, record: Record) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for point in record.mounts:
+        if point.type == "volume":
+            source = packages.volumes.resolve(point.name)
+            found[point.destination] = _subpath(source, point.subpath) if point.subpath else source
+        elif point.type == "bind" and not os.path.exists(point.source):
+            if "create" not in point.options:
+                raise InvalidArgument(
+                    f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+                )
+            os.makedirs(point.source, 0o755, exist_ok=True)
+    return found
+
+
+def _subpath(root: str, subpath: str) -> str:
+    """A directory inside a volume, whatever links the volume holds (CVE-2024-1753)."""
+    root_fd = paths.open_root(root)
+    try:
+        fd = paths.openat2(root_fd, subpath, os.O_PATH, resolve=paths.BENEATH)
+        try:
+            return os.readlink(f"/proc/self/fd/{fd}")
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise InvalidArgument(f"cannot access path {subpath} of the volume: {(error.strerror or '').lower()}") from None
+    finally:
+        os.close(root_fd)
+
+
+def _devices(host: HostConfig) -> list[HostDevice]:
+    found = devices.all_of_host() if host.privileged else []
+    for mapping in host.devices or ():
+        found += devices.from_mapping(mapping)
+    return found
+
+
+@functools.cache
+def thermal_paths() -> tuple[str, ...]:
+    """The one masked path whose name depends on the machine."""
+    return tuple(sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
