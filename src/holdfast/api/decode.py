@@ -3,7 +3,7 @@
 
 Keys match whatever their case, null means the zero value, unknown fields are ignored; a wrong shape is
 InvalidArgument in Go's words, because clients show them. One generic decode, one walk that follows the struct's
-types (compiled once per type), one convert: about 40 microseconds for a container's create body.
+types (compiled once per type), one convert: 75 microseconds for the 1.6 KB that `docker create` sends.
 Called by `api.http.Request.json`. Source: Go encoding/json, moby `httputils.ReadJSON`.
 """
 
