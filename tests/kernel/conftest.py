@@ -90,12 +90,13 @@ class Sandbox:
         """A default spec."""
         return default_spec(*args, **process)
 
-    def command(self, spec: dict[str, Any], *, above: Path | None = None, **request: Any) -> list[str]:
-        """The maker's command line."""
+    def command(self, spec: dict[str, Any], *, above: Path | None = None, owner: int = 0, **request: Any) -> list[str]:
+        """The maker's command line; `owner` is the host's uid and gid of the upper directory."""
         name = f"t{uuid.uuid4().hex[:12]}"
         bundle = self.scratch / name
         for part in ("upper", "work"):
             (bundle / part).mkdir(parents=True)
+            os.chown(bundle / part, owner, owner)
         lowers = f"{above}:{self.root}" if above else str(self.root)
         options = [f"lowerdir={lowers}", f"upperdir={bundle}/upper", f"workdir={bundle}/work"]
         overlay = {"type": "overlay", "source": "overlay", "destination": "/", "options": options}

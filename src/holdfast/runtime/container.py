@@ -11,7 +11,7 @@ import os
 import signal
 
 from holdfast.kernel import capabilities, namespaces, process
-from holdfast.runtime import cgroups, channel, init, mounts, plan, rootfs
+from holdfast.runtime import cgroups, channel, init, mounts, plan, prepare, rootfs
 from holdfast.runtime.channel import reason
 from holdfast.runtime.errors import StartError
 
@@ -119,11 +119,12 @@ def create(
     handed.hooks = hooks if hooks is not None and hooks.concern_init else None
     handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
     handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
-    handed.cgroup_mounts, handed.cgroup_links = _plan_cgroup_mounts(planned, hierarchy, cgroup)
+    links = _expand_cgroup(planned, hierarchy, cgroup)
     held: list[int] = []
     try:
         into, handed.cgroup_fds = open_cgroup(cgroup, held)
         handed.detached = _detach_root(planned, held)
+        handed.prepared = prepare.prepare(planned, links, held)
         inner, outer = _open_joins(planned, held)
         handed.join_fds = inner
         mine, its = channel.make_pair()
@@ -254,15 +255,23 @@ def open_cgroup(cgroup: Cgroup | None, held: list[int]) -> tuple[int | None, lis
     return None, fds
 
 
-def _plan_cgroup_mounts(
-    planned: Plan, hierarchy: Hierarchy | None, cgroup: Cgroup | None
-) -> tuple[Sequence[mounts.PlannedMount], Sequence[tuple[str, str]]]:
-    """What a spec's `cgroup` mount means here: (mounts, links beside them); nothing without a cgroup."""
-    if cgroup is None or not any(each.fstype == "cgroup" for each in planned.mounts):
-        return (), ()
-    owner: Any = hierarchy or cgroups.detect()  # a union of two classes, each of which takes its own kind of cgroup
-    wanted: Sequence[Mount] = owner.container_mounts(cgroup)
-    return [mounts.plan_mount(each.type, each.source, each.target, each.options) for each in wanted], owner.aliases()
+def _expand_cgroup(planned: Plan, hierarchy: Hierarchy | None, cgroup: Cgroup | None) -> Sequence[tuple[str, str]]:
+    """Puts what a spec's `cgroup` mount means here in its place (nothing without a cgroup); returns the links beside."""
+    if not any(each.fstype == "cgroup" for each in planned.mounts):
+        return ()
+    owner: Any = None
+    wanted: Sequence[Mount] = ()
+    if cgroup is not None:
+        owner = hierarchy or cgroups.detect()  # a union of two classes, each of which takes its own kind of cgroup
+        wanted = owner.container_mounts(cgroup)
+    expanded: list[mounts.PlannedMount] = []
+    for each in planned.mounts:
+        if each.fstype == "cgroup":
+            expanded.extend(mounts.plan_mount(m.type, m.source, m.target, m.options) for m in wanted)
+        else:
+            expanded.append(each)
+    planned.mounts = tuple(expanded)
+    return owner.aliases() if owner else ()
 
 
 def _write(path: str, text: str) -> None:

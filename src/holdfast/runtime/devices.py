@@ -28,23 +28,27 @@ def make_devices(root: Root, devices: Sequence[Device]) -> None:
     """Makes the nodes and the links of /dev; what is there already stays."""
     dev_fd = paths.make_directories(root.fd, "/dev")
     try:
+        plain: list[Device] = []
         for device in devices:
             directory, _, name = device.path.rpartition("/")
             if directory == "/dev":
-                _make_device(dev_fd, name, device)
+                plain.append(device)
                 continue
             parent_fd = paths.make_directories(root.fd, directory or "/")
             try:
                 _make_device(parent_fd, name, device)
             finally:
                 os.close(parent_fd)
-        for name, target in defaults.DEVICE_LINKS:
-            try:
-                os.symlink(target, name, dir_fd=dev_fd)
-            except FileExistsError:
-                continue
+        fill(dev_fd, plain)
     finally:
         os.close(dev_fd)
+
+
+def fill(dev_fd: int, devices: Sequence[Device]) -> None:
+    """Makes nodes right below a /dev, and its links."""
+    for device in devices:
+        _make_device(dev_fd, device.path.rpartition("/")[2], device)
+    link(dev_fd, defaults.DEVICE_LINKS)
 
 
 def _make_device(parent_fd: int, name: str, device: Device) -> None:
@@ -78,19 +82,13 @@ def _bind_device(parent_fd: int, name: str, device: Device) -> None:
         ) from None
 
 
-def make_links(root: Root, directory: str, links: Sequence[tuple[str, str]]) -> None:
-    """Makes (name, target) symlinks in one directory of the container; what is there already stays."""
-    if not links:
-        return
-    directory_fd = paths.make_directories(root.fd, directory)
-    try:
-        for name, target in links:
-            try:
-                os.symlink(target, name, dir_fd=directory_fd)
-            except FileExistsError:
-                continue
-    finally:
-        os.close(directory_fd)
+def link(directory_fd: int, links: Sequence[tuple[str, str]]) -> None:
+    """Makes (name, target) symlinks in a directory; what is there already stays."""
+    for name, target in links:
+        try:
+            os.symlink(target, name, dir_fd=directory_fd)
+        except FileExistsError:
+            continue
 
 
 def open_console(root_fd: int, devpts_fd: int) -> tuple[int, int]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import NoReturn, ParamSpec, TypeVar
 
     from holdfast.runtime.hooks import Hooks
-    from holdfast.runtime.mounts import PlannedMount
     from holdfast.runtime.plan import Capabilities, Plan, ProcessPlan
+    from holdfast.runtime.prepare import Prepared
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -37,14 +37,13 @@ class Handed:
 
     __slots__ = (
         "cgroup_fds",
-        "cgroup_links",
-        "cgroup_mounts",
         "detached",
         "gate",
         "hooks",
         "ignored_signals",
         "join_fds",
         "own_bounding",
+        "prepared",
         "preserved_fds",
         "program",
         "sets",
@@ -53,14 +52,13 @@ class Handed:
     )
 
     cgroup_fds: Sequence[int]
-    cgroup_links: Sequence[tuple[str, str]]
-    cgroup_mounts: Sequence[PlannedMount]
     detached: Sequence[int]
     gate: socket | None
     hooks: Hooks | None
     ignored_signals: int
     join_fds: Sequence[tuple[int, int]]
     own_bounding: int
+    prepared: Prepared
     preserved_fds: int
     program: bytes | None
     sets: Capabilities | None
@@ -158,14 +156,9 @@ def init_exec(plan: ProcessPlan, handed: Handed, target: tuple[int, int], end: C
 def _build_tree(plan: Plan, handed: Handed) -> rootfs.Root:
     _step("rootfs", rootfs.isolate, plan.root_propagation)
     root = _step("rootfs", rootfs.attach_root, handed.detached, plan.rootfs_mounts or (), plan.root_path)
-    for planned in plan.mounts:
-        if planned.fstype == "cgroup":
-            rootfs.apply_mounts(root, handed.cgroup_mounts)
-            devices.make_links(root, planned.target, handed.cgroup_links)
-        else:
-            rootfs.apply_mounts(root, (planned,))
+    rootfs.apply_mounts(root, plan.mounts, handed.prepared.mounts)
     rootfs.write_sysctls(root, plan.sysctls)
-    if plan.sets_up_dev:
+    if plan.sets_up_dev and not handed.prepared.has_devices:
         previous = os.umask(0)
         _step("devices", devices.make_devices, root, plan.devices)
         os.umask(previous)

@@ -101,6 +101,11 @@ class PlannedMount:
         self.propagation_recursive = False
         self.data: tuple[str, ...] = ()
 
+    @property
+    def is_tmpfs(self) -> bool:
+        """Whether it is a fresh tmpfs."""
+        return self.fstype == "tmpfs" and not self.bind
+
 
 def plan_mount(fstype: str, source: str, target: str, options: Iterable[str], bundle: str = "/") -> PlannedMount:
     """Understands one mount. A relative bind source counts from the bundle; an unknown word goes to the file system."""

@@ -117,6 +117,7 @@ class Plan:
         "devices",
         "domainname",
         "gid_map",
+        "has_plain_dev",
         "hostname",
         "joins",
         "keyring_name",
@@ -138,6 +139,7 @@ class Plan:
     devices: tuple[Device, ...]
     domainname: str
     gid_map: tuple[tuple[int, int, int], ...]
+    has_plain_dev: bool
     hostname: str
     joins: tuple[tuple[int, str], ...]
     keyring_name: str
@@ -186,6 +188,11 @@ def plan_create(container_id: str, spec: dict[str, Any], rootfs_mounts: Sequence
     )
     plan.sets_up_dev = not any(m.bind and m.target == "/dev" for m in plan.mounts)
     plan.devices = _plan_devices(linux.get("devices") or ())
+    plan.has_plain_dev = (
+        plan.sets_up_dev
+        and sum(m.target == "/dev" for m in plan.mounts) == 1
+        and all(device.path.startswith("/dev/") and device.path.count("/") == 2 for device in plan.devices)
+    )
     plan.masked_paths = tuple(linux.get("maskedPaths") or ())
     plan.readonly_paths = tuple(linux.get("readonlyPaths") or ())
     plan.sysctls = _plan_sysctls(linux.get("sysctl") or {}, plan)

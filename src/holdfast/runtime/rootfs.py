@@ -85,24 +85,34 @@ def attach_root(detached: Sequence[int], planned: Sequence[PlannedMount], root_p
     return root
 
 
-def apply_mounts(root: Root, planned: Sequence[PlannedMount]) -> None:
-    """Makes the mounts in their order; an error names source and target as Docker's text does."""
-    for each in planned:
+def apply_mounts(root: Root, planned: Sequence[PlannedMount], prepared: Sequence[int]) -> None:
+    """Places the mounts in their order, making those that the maker could not (-1 in `prepared`)."""
+    for each, fd in zip(planned, prepared, strict=True):
         try:
-            _apply_mount(root, each)
+            if fd < 0:
+                _apply_mount(root, each)
+            else:
+                _place(root, fd, each)
+                if each.fstype == "devpts":
+                    root.devpts_fd = fd
         except OSError as error:
-            hint = ""
-            if isinstance(error, NotADirectoryError):
-                hint = (
-                    ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path"
-                    " exists and is the expected type"
-                )
-            text = f'error mounting "{each.source}" to rootfs at "{each.target}": {reason(error)}{hint}'
-            raise Refusal("mounts", error.errno or 0, text) from None
+            raise explain(each, error) from None
+
+
+def explain(planned: PlannedMount, error: OSError) -> Refusal:
+    """A failed mount with its source and target, as Docker's text has it."""
+    hint = ""
+    if isinstance(error, NotADirectoryError):
+        hint = (
+            ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path"
+            " exists and is the expected type"
+        )
+    text = f'error mounting "{planned.source}" to rootfs at "{planned.target}": {reason(error)}{hint}'
+    return Refusal("mounts", error.errno or 0, text)
 
 
 def _apply_mount(root: Root, planned: PlannedMount) -> None:
-    if planned.fstype == "tmpfs" and not planned.bind:
+    if planned.is_tmpfs:
         _apply_tmpfs(root, planned)
         return
     try:
@@ -117,9 +127,9 @@ def _apply_mount(root: Root, planned: PlannedMount) -> None:
         root.proc_device = os.fstat(fd).st_dev
     elif planned.fstype == "devpts":
         root.devpts_fd = fd
+    if planned.propagation:
+        mount.set_attributes(fd, propagation=planned.propagation, recursive=planned.propagation_recursive)
     _place(root, fd, planned)
-    if fd not in (root.proc_fd, root.devpts_fd):
-        os.close(fd)
 
 
 def _apply_tmpfs(root: Root, planned: PlannedMount) -> None:
@@ -135,7 +145,6 @@ def _apply_tmpfs(root: Root, planned: PlannedMount) -> None:
             os.close(covered_fd)
     fd = mount.new("tmpfs", data, source=planned.source or "tmpfs", attributes=planned.attributes_add)
     _place(root, fd, planned)
-    os.close(fd)
 
 
 def _place(root: Root, fd: int, planned: PlannedMount) -> None:
@@ -150,8 +159,6 @@ def _place(root: Root, fd: int, planned: PlannedMount) -> None:
             raise Refusal(
                 "mounts", errno.ENOTDIR, f'error mounting "{planned.source}" to rootfs at "{planned.target}": {text}'
             )
-        if planned.propagation:
-            mount.set_attributes(fd, propagation=planned.propagation, recursive=planned.propagation_recursive)
         mount.attach(fd, target_fd)
     finally:
         os.close(target_fd)
