@@ -28,6 +28,7 @@ from holdfast.daemon.config import Config
 from holdfast.distribution import Puller, RegistryConfig
 from holdfast.engine.background import Background
 from holdfast.engine.events import Events
+from holdfast.engine.jobs.restore import restore
 from holdfast.engine.networking import NetworkWorker
 from holdfast.engine.packages import Packages, Settings
 from holdfast.logs import factory as log_factory
@@ -54,6 +55,7 @@ async def build(options: Config) -> Built:
     packages = _open(options, spawner, cgroup_version)
     host = facts.gather(str(cgroup_version), hierarchy.controllers())
     described = describe(options, host, packages)
+    await restore(packages=packages)
     return Built(
         packages,
         [
