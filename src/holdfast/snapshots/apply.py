@@ -109,7 +109,7 @@ class Extractor:
         self._directories: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
         self._uid, self._gid = os.geteuid(), os.getegid()
-        self._masked = _umask() | _SET_ID_BITS
+        self._masked = umask() | _SET_ID_BITS
         self._makers: dict[bytes, Callable[[Entry, int, bytes, bytes], None]] = {
             Kind.FILE: self._file,
             Kind.DIRECTORY: self._directory,
@@ -366,7 +366,7 @@ def _set_xattrs(entry: Entry, target: int | bytes) -> None:
                 raise
 
 
-def _umask() -> int:
+def umask() -> int:
     """This process's umask, read without changing it: other threads create files, too."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         for line in file:

@@ -74,6 +74,8 @@ class Overlay2:
         os.makedirs(f"{root}/{_LINKS}", 0o700, exist_ok=True)
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = threading.Lock()
+        self._umask = applying.umask()
+        self._parents: dict[str, tuple[tuple[str, ...], int]] = {}
         self._below: dict[str, tuple[str, ...]] = {}
         self._applied: dict[str, Applied] = {}
         self._serial = 0
@@ -84,7 +86,8 @@ class Overlay2:
         lowers, mode = self._make(key, parent)
         identity = names.directory(key)
         os.mkdir(f"{identity}/diff", 0o755, dir_fd=self._root_fd)
-        os.chmod(f"{self.root}/{identity}/diff", mode)
+        if mode != 0o755 or self._umask & 0o755:
+            os.chmod(f"{self.root}/{identity}/diff", mode)
         os.mkdir(f"{identity}/work", 0o700, dir_fd=self._root_fd)
         os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
         return self._overlay(identity, lowers)
@@ -209,13 +212,7 @@ class Overlay2:
     def _make(self, key: str, parent: str | None) -> tuple[tuple[str, ...], int]:
         """The directory with its link and lower files; returns the lower links and the mode for a new root."""
         identity = names.directory(key)
-        lowers, mode = (), 0o755
-        if parent is not None:
-            below = names.directory(parent)
-            if not os.path.exists(f"{self.root}/{below}/committed"):
-                raise NotFound(f"parent snapshot {parent} not found")
-            lowers = (f"{_LINKS}/{_short(below)}", *self._lowers(below))
-            mode = stat.S_IMODE(os.stat(f"{self.root}/{below}/diff").st_mode)
+        lowers, mode = ((), 0o755) if parent is None else self._on(parent)
         if len(lowers) > _MAX_DEPTH:
             raise InvalidArgument(f"snapshot {key} would have more than {_MAX_DEPTH} layers below it")
         try:
@@ -231,6 +228,17 @@ class Overlay2:
             os.close(directory_fd)
         self._below[identity] = lowers
         return lowers, mode
+
+    def _on(self, parent: str) -> tuple[tuple[str, ...], int]:
+        """What a child of the committed parent has below it, and its root's mode; from memory after the first time."""
+        below = names.directory(parent)
+        known = self._parents.get(below)
+        if known is None:
+            if self._committed(below) is None:
+                raise NotFound(f"parent snapshot {parent} not found")
+            mode = stat.S_IMODE(os.stat(f"{self.root}/{below}/diff").st_mode)
+            known = self._parents[below] = ((f"{_LINKS}/{_short(below)}", *self._lowers(below)), mode)
+        return known
 
     def _write_link(self, directory_fd: int, identity: str) -> None:
         short = _short(identity)
@@ -322,6 +330,7 @@ class Overlay2:
     def _forget(self, identity: str) -> None:
         with self._lock:
             self._below.pop(identity, None)
+            self._parents.pop(identity, None)
             self._applied.pop(identity, None)
 
     def _unlink(self, name: str) -> None:

@@ -14,6 +14,9 @@ _FRACTION_DIGITS = 9
 
 def parse_field(field: bytes) -> int:
     """The value of a numeric header field; may be negative in base-256. InvalidArgument for anything else."""
+    plain = field.strip(b" \0")
+    if plain.isdigit() and b"8" not in plain and b"9" not in plain:
+        return int(plain, 8)
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big") & ~(0x80 << 8 * (len(field) - 1))
         if field[0] & 0x40:
@@ -22,12 +25,9 @@ def parse_field(field: bytes) -> int:
     text = field.partition(b"\0")[0].strip(b" ")
     if not text:
         return 0
-    if not text.isdigit():
-        raise InvalidArgument(f"damaged tar header: {field!r} is not a number")
-    try:
-        return int(text, 8)
-    except ValueError:
-        raise InvalidArgument(f"damaged tar header: {field!r} is not an octal number") from None
+    if not text.isdigit() or b"8" in text or b"9" in text:
+        raise InvalidArgument(f"damaged tar header: {field!r} is not an octal number")
+    return int(text, 8)
 
 
 def format_field(value: int, width: int) -> bytes:
