@@ -100,7 +100,8 @@ class Sandbox:
         lowers = f"{above}:{self.root}" if above else str(self.root)
         options = [f"lowerdir={lowers}", f"upperdir={bundle}/upper", f"workdir={bundle}/work"]
         overlay = {"type": "overlay", "source": "overlay", "destination": "/", "options": options}
-        document = {"id": name, "spec": spec, "bundle": str(bundle), "rootfs_mounts": [overlay], **request}
+        mounts = None if request.pop("bare", False) else [overlay]
+        document = {"id": name, "spec": spec, "bundle": str(bundle), "rootfs_mounts": mounts, **request}
         return [sys.executable, str(MAKER), json.dumps(document)]
 
     def run(self, spec: dict[str, Any], *, above: Path | None = None, **request: Any) -> Answer:

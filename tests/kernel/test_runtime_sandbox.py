@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.kernel import capabilities
 from holdfast.runtime import cgroups, defaults
 
 DEFAULT_MASK = "00000000a80425fb"
@@ -216,3 +217,39 @@ def test_cgroups_are_mounted_read_only_and_joined(sandbox):
     cgroup_mounts = [line for line in mounts.splitlines() if re.search(r" - cgroup2? ", line)]
     assert cgroup_mounts
     assert all(" ro,nosuid,nodev,noexec," in line for line in cgroup_mounts)
+
+
+def test_a_root_of_a_hundred_and_thirty_layers(sandbox):
+    layers = [sandbox.scratch / f"layer-{number}" for number in range(130)]
+    for number, layer in enumerate(layers):
+        layer.mkdir()
+        (layer / f"file-{number}").touch()
+    sandbox.root = f"{':'.join(map(str, layers))}:{sandbox.root}"
+
+    assert sandbox.shell("ls /file-* | wc -l") == "130\n"
+
+
+def test_a_bundle_s_directory_can_be_the_root(sandbox, busybox):
+    spec = sandbox.spec("ls", "/bin/busybox")
+    spec["root"] = {"path": str(busybox), "readonly": True}
+    spec["mounts"] = [mount for mount in spec["mounts"] if mount["destination"] in ("/proc", "/dev")]
+    answer = sandbox.run(spec, bare=True)
+
+    assert answer["out"] == "/bin/busybox\n"
+
+
+def test_privileged_sees_everything_and_starts_without_what_we_lack(sandbox):
+    names = list(capabilities.NAMES)
+    spec = sandbox.spec(
+        "sh",
+        "-c",
+        "mkdir /mnt && mount -t tmpfs x /mnt && echo mounted; ls /sys/firmware | wc -l; cat /proc/keys > /dev/null",
+        capabilities={"bounding": names, "effective": names, "permitted": names},
+    )
+    spec["linux"] |= {"maskedPaths": [], "readonlyPaths": []}
+    for mount in spec["mounts"]:
+        mount["options"] = [word for word in mount["options"] if word != "ro"]
+    answer = sandbox.run(spec)
+
+    assert answer["out"].startswith("mounted")
+    assert answer["status"] == 0
