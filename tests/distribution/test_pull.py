@@ -437,6 +437,44 @@ def test_concurrent_pulls_fetch_each_layer_once(registry: Any, puller: Any, imag
     assert len(images.chains) == 2
 
 
+def test_a_bad_registry_does_not_spoil_the_same_layer_pulled_from_a_good_one(
+    registry: Any, other_registry: Any, puller: Any
+) -> None:
+    for each in (registry, other_registry):
+        each.add_image("latest", b"shared")
+    [layer] = json.loads(registry.manifests["latest"].data)["layers"]
+    release = threading.Event()
+    registry.misbehave(layer["digest"], lambda h: bool(release.wait(5)) and h.reply(404, b"", {}))
+    failures: list[HoldfastError] = []
+
+    def bad() -> None:
+        with pytest.raises(HoldfastError) as caught:
+            puller.pull(ref(registry))
+        failures.append(caught.value)
+
+    thread = threading.Thread(target=bad)
+    thread.start()
+    while not registry.requests(layer["digest"]):
+        time.sleep(0.01)
+    threading.Timer(0.2, release.set).start()
+
+    assert puller.pull(ref(other_registry)).is_newer
+    thread.join(5)
+    assert failures
+
+
+def test_closing_ends_pulls_under_way(registry: Any, puller: Any) -> None:
+    registry.add_image("latest", b"a" * 100)
+    [layer] = json.loads(registry.manifests["latest"].data)["layers"]
+    release = threading.Event()
+    registry.misbehave(layer["digest"], lambda h: bool(release.wait(10)) and False)
+    threading.Timer(0.2, puller.close).start()
+
+    with pytest.raises(Cancelled):
+        puller.pull(ref(registry))
+    release.set()
+
+
 def test_a_cancelled_pull_keeps_finished_blobs_and_ends_at_once(registry: Any, puller: Any, store: Any) -> None:
     registry.add_image("latest", b"a" * 100, b"b" * 100)
     first, second = json.loads(registry.manifests["latest"].data)["layers"]

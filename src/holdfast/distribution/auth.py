@@ -29,6 +29,12 @@ _DEFAULT_LIFE_SECONDS = 60
 _SAFETY_SECONDS = 10
 
 
+class NoCredentials(Unauthenticated):
+    """The registry wants a log-in and the user gave none; status 500 is what Docker's API has for it."""
+
+    http_status = 500
+
+
 class _Token(msgspec.Struct):
     token: str | None = None
     access_token: str | None = None
@@ -55,8 +61,8 @@ class Authenticator:
         with self._lock:
             return self._value if self._value and self._clock() < self._expires else ""
 
-    def answer(self, header: str, scope: str, rejected: str) -> str:
-        """The value to try after a 401 to a request sent with `rejected`; raises Unauthenticated when there is none."""
+    def answer(self, header: str, scope: str, rejected: str, url: str) -> str:
+        """The value to try after `url` answered 401 to a request with `rejected`; Unauthenticated when there is none."""
         with self._lock:
             if self._value and self._value != rejected and self._clock() < self._expires:
                 return self._value
@@ -65,7 +71,7 @@ class Authenticator:
             if "bearer" in by_scheme:
                 value, life = self._bearer(by_scheme["bearer"], scope)
             elif "basic" in by_scheme:
-                value, life = self._basic(), float("inf")
+                value, life = self._basic(url), float("inf")
             else:
                 raise Unauthenticated(f"{self._endpoint.host} asks for a log-in of a kind that is not supported")
             if value == rejected:
@@ -73,9 +79,9 @@ class Authenticator:
             self._value, self._expires = value, self._clock() + life
             return value
 
-    def _basic(self) -> str:
+    def _basic(self, url: str) -> str:
         if not self._credentials.basic:
-            raise Unauthenticated("no basic auth credentials")
+            raise NoCredentials(f'Get "{url}": no basic auth credentials')
         if not may_send(self._endpoint.url, self._endpoint.url):
             raise Unauthenticated(
                 f"refusing to send a password to {self._endpoint.host} over plain http: give the registry a certificate"

@@ -37,11 +37,13 @@ class Flights(Generic[R]):
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight[R]] = {}
 
-    def board(self, key: str, work: Work[R], progress: Progress, waiting: Message | None = None) -> Future[R]:
-        """Joins or starts the flight; never blocks. `progress` is called from the flight's thread.
+    def board(
+        self, key: str, work: Work[R], progress: Progress, waiting: Message | None = None
+    ) -> tuple[Future[R], bool]:
+        """Joins or starts the flight and tells whether it is a new one; never blocks.
 
-        A passenger sees `waiting` when the flight has to queue. `Future.cancel()` of what is returned does not leave
-        the flight: use `leave`.
+        `progress` is called from the flight's thread. A passenger sees `waiting` when the flight has to queue.
+        `Future.cancel()` of the seat does not leave the flight: use `leave`.
         """
         seat: Future[R] = Future()
         with self._lock:
@@ -50,6 +52,7 @@ class Flights(Generic[R]):
                 before, flight = flight, None
             else:
                 before = None
+            is_new = flight is None
             if flight is None:
                 flight = _Flight[R]()
                 flight.last = waiting if len(self._flights) >= self._limit else None
@@ -58,7 +61,7 @@ class Flights(Generic[R]):
             flight.passengers.append((seat, progress))
             if flight.last is not None:
                 progress(flight.last)
-        return seat
+        return seat, is_new
 
     def leave(self, key: str, seat: Future[R]) -> None:
         """Gives the seat up: it ends with Cancelled, and the flight with it when nobody else is aboard."""

@@ -1,37 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The story of a pull: resolve, fetch layers in parallel, unpack each as soon as it and those below it are there.
+"""The story of a pull: resolve the name, read the config, land the layers, name the image.
 
-Blocking; runs in the caller's thread plus two small pools shared by all pulls. A layer wanted by several pulls is
-fetched and unpacked once. Whatever landed before a failure or a cancellation stays and is not fetched again.
-Nothing is named before everything is verified. Called by `engine.jobs.pull`.
+Blocking. Whatever landed before a failure or a cancellation stays and is not fetched again; nothing is named before
+everything is verified. Called by the jobs pull, authenticate and inspect_distribution of `engine`.
 Source: OCI distribution-spec v1.1 §pull; the message stream of dockerd 28.5 (tests/distribution/data).
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from holdfast import content
-from holdfast.distribution import blobs, retry
+from holdfast.distribution import answers, retry
 from holdfast.distribution import progress as messages
 from holdfast.distribution.answers import Refused
 from holdfast.distribution.auth import Authenticator
-from holdfast.distribution.cancellation import Cancellation, Cancelled
+from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints, server_domain
-from holdfast.distribution.flights import Flights, settle
-from holdfast.distribution.progress import Message, Meter, Progress, silent
+from holdfast.distribution.layers import Images, Lander, plan_layers
+from holdfast.distribution.progress import Message, Progress, silent
 from holdfast.distribution.remote import RegistryDown, Remote
-from holdfast.distribution.resolve import Resolved, look_up, resolve, translated
+from holdfast.distribution.resolve import Resolved, look_up, resolve, translated, untranslated
 from holdfast.distribution.transport import HTTP, Transport, Unreachable
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, Unauthenticated
-from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import platform as platforms
 from holdfast.oci import strict
@@ -41,7 +39,6 @@ from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
 PULL_THREADS = 16
-UNPACK_THREADS = 2
 
 R = TypeVar("R")
 
@@ -55,38 +52,10 @@ class PullResult:
     is_newer: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    descriptor: Descriptor
-    diff_id: Digest
-    chain_id: Digest
-    parent: Digest | None
+class LogInFailed(Unauthenticated):
+    """The registry does not know the user; status 500 is what Docker's API has for it."""
 
-    @property
-    def identifier(self) -> str:
-        return digests.short(self.descriptor.digest)
-
-
-class Images(Protocol):
-    """What a pull needs of `images.Store`."""
-
-    def has(self, image_id: Digest) -> bool:
-        """Tells whether the image is registered."""
-        ...
-
-    def has_chain(self, chain_id: Digest) -> bool:
-        """Tells whether the layers up to this one are unpacked."""
-        ...
-
-    def unpack_layer(
-        self, descriptor: Descriptor, parent: Digest | None, diff_id: Digest, on_read: Callable[[int], None]
-    ) -> Digest:
-        """Unpacks a blob of the content store on its parent; `on_read` gets the blob's bytes read so far."""
-        ...
-
-    def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
-        """Gives an unpacked image its names; false when they were its own before."""
-        ...
+    http_status = 500
 
 
 class Puller:
@@ -109,16 +78,18 @@ class Puller:
         )
         self._policy = policy or retry.Policy()
         self._pull_pool = ThreadPoolExecutor(PULL_THREADS, "pull")
-        self._download_pool = ThreadPoolExecutor(self._config.max_concurrent_downloads, "download")
-        self._unpack_pool = ThreadPoolExecutor(UNPACK_THREADS, "unpack")
-        self._downloads: Flights[None] = Flights(self._download_pool, self._config.max_concurrent_downloads)
-        self._unpacks: Flights[None] = Flights(self._unpack_pool, UNPACK_THREADS)
+        self._lock = threading.Lock()
+        self._under_way: set[Cancellation] = set()
+        self._lander = Lander(store=store, images=images, max_downloads=self._config.max_concurrent_downloads)
 
     def close(self) -> None:
-        """Ends the pools; pulls under way must have been cancelled."""
+        """Cancels the pulls under way and ends the pools; does not wait for them."""
+        with self._lock:
+            under_way = list(self._under_way)
+        for cancellation in under_way:
+            cancellation.cancel()
         self._pull_pool.shutdown(wait=False, cancel_futures=True)
-        self._download_pool.shutdown(wait=False, cancel_futures=True)
-        self._unpack_pool.shutdown(wait=False, cancel_futures=True)
+        self._lander.close()
         if isinstance(self._http, Transport):
             self._http.close()
 
@@ -137,7 +108,8 @@ class Puller:
         InvalidArgument or Cancelled; whoever gets an error before the first message can still choose an HTTP status.
         """
         reference = reference.with_default_tag()
-        result = self._pull_one(reference, platform, credentials, progress, cancellation or Cancellation())
+        with self._tracked(cancellation) as tracked:
+            result = self._pull_one(reference, platform, credentials, progress, tracked)
         progress(_outcome(reference, is_newer=result.is_newer))
         return result
 
@@ -151,11 +123,11 @@ class Puller:
         cancellation: Cancellation | None = None,
     ) -> list[PullResult]:
         """Every tag of the repository, one after the other; otherwise as `pull`."""
-        cancellation = cancellation or Cancellation()
-        results = [
-            self._pull_one(reference.with_tag(tag), platform, credentials, progress, cancellation)
-            for tag in self.tags(reference, credentials=credentials, cancellation=cancellation)
-        ]
+        with self._tracked(cancellation) as tracked:
+            results = [
+                self._pull_one(reference.with_tag(tag), platform, credentials, progress, tracked)
+                for tag in self.tags(reference, credentials=credentials, cancellation=tracked)
+            ]
         progress(_outcome(reference, is_newer=any(result.is_newer for result in results)))
         return results
 
@@ -165,7 +137,7 @@ class Puller:
         """What the registry has under the reference, and for which platforms, without pulling it."""
         cancellation = Cancellation()
         remotes = self._remotes(reference, credentials)
-        remote, top = look_up(remotes, reference.with_default_tag(), cancellation)
+        remote, top = look_up(remotes, reference.with_default_tag(), cancellation, untranslated)
         parsed = documents.decode(top.data, top.media_type)
         descriptor = Descriptor(top.media_type or parsed.media_type, top.digest, len(top.data))
         if isinstance(parsed, documents.Index):
@@ -185,7 +157,9 @@ class Puller:
             except Unreachable as error:
                 failure = error
             except Refused as refusal:
-                raise Unauthenticated(refusal.message) from refusal
+                raise LogInFailed(
+                    f"login attempt to {endpoint.url}/v2/ failed with status: {answers.status_line(refusal.status)}"
+                ) from refusal
             else:
                 return
         raise failure or Internal(f"no endpoint for {domain}")
@@ -228,10 +202,21 @@ class Puller:
             config = self._config_of(resolved, reference, cancellation)
             layers = plan_layers(resolved.manifest, config)
             if not self._images.has(image_id):
-                self._land(resolved.remote, layers, progress, cancellation)
+                self._lander.land(resolved.remote, layers, progress, cancellation)
             is_newer = self._register(resolved, reference)
         progress(messages.status(f"Digest: {resolved.top.digest}"))
         return PullResult(digest=resolved.top.digest, image_id=image_id, is_newer=is_newer)
+
+    @contextmanager
+    def _tracked(self, cancellation: Cancellation | None) -> Generator[Cancellation]:
+        tracked = cancellation or Cancellation()
+        with self._lock:
+            self._under_way.add(tracked)
+        try:
+            yield tracked
+        finally:
+            with self._lock:
+                self._under_way.discard(tracked)
 
     def _remotes(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
         for endpoint in plan_endpoints(reference.domain, self._config):
@@ -264,81 +249,12 @@ class Puller:
         self._store.put(data)
         return config
 
-    def _land(self, remote: Remote, layers: list[_Layer], progress: Progress, cancellation: Cancellation) -> None:
-        """Fetches and unpacks what is missing, base first; leaves every flight on the way out."""
-        missing = layers
-        while missing and self._images.has_chain(missing[0].chain_id):
-            progress(messages.layer("Already exists", missing[0].identifier))
-            missing = missing[1:]
-        for layer in missing:
-            progress(messages.layer("Pulling fs layer", layer.identifier))
-        with ExitStack() as seats:
-            landed = {layer.descriptor.digest: self._fetch(remote, layer, progress, seats) for layer in missing}
-            for layer in missing:
-                _wait(landed[layer.descriptor.digest], cancellation)
-                self._unpack(layer, progress, cancellation)
-
-    def _fetch(self, remote: Remote, layer: _Layer, progress: Progress, seats: ExitStack) -> Future[None]:
-        key = str(layer.descriptor.digest)
-
-        def work(tell: Progress, cancellation: Cancellation) -> None:
-            blobs.fetch(remote, layer.descriptor, self._store, tell, cancellation)
-
-        seat = self._downloads.board(key, work, progress, messages.layer("Waiting", layer.identifier))
-        seats.callback(self._downloads.leave, key, seat)
-        return seat
-
-    def _unpack(self, layer: _Layer, progress: Progress, cancellation: Cancellation) -> None:
-        key = str(layer.chain_id)
-
-        def work(tell: Progress, stop: Cancellation) -> None:
-            if not self._images.has_chain(layer.chain_id):
-                self._unpack_now(layer, tell, stop)
-            tell(messages.layer("Pull complete", layer.identifier))
-
-        seat = self._unpacks.board(key, work, progress, None)
-        try:
-            _wait(seat, cancellation)
-        finally:
-            self._unpacks.leave(key, seat)
-
-    def _unpack_now(self, layer: _Layer, tell: Progress, stop: Cancellation) -> None:
-        meter = Meter(tell, "Extracting", layer.identifier, layer.descriptor.size)
-
-        def on_read(count: int) -> None:
-            stop.check()
-            meter.report(count, time.monotonic())
-
-        self._images.unpack_layer(layer.descriptor, layer.parent, layer.diff_id, on_read)
-
     def _register(self, resolved: Resolved, reference: Reference) -> bool:
         for document in (resolved.top, resolved.document):
             self._store.put(document.data)
         return self._images.register(reference, top=resolved.top.digest, manifest=resolved.document.digest)
 
 
-def plan_layers(manifest: documents.Manifest, config: documents.ImageConfig) -> list[_Layer]:
-    """The layers with the identities that they must have once unpacked, base first; pure."""
-    diff_ids = config.rootfs.diff_ids
-    if len(diff_ids) != len(manifest.layers):
-        raise InvalidArgument(
-            f"invalid image: the manifest has {len(manifest.layers)} layers, the config {len(diff_ids)} diff ids"
-        )
-    chain_ids = digests.chains(diff_ids)
-    return [
-        _Layer(descriptor=descriptor, diff_id=diff_id, chain_id=chain_id, parent=parent)
-        for descriptor, diff_id, chain_id, parent in zip(
-            manifest.layers, diff_ids, chain_ids, [None, *chain_ids[:-1]], strict=True
-        )
-    ]
-
-
 def _outcome(reference: Reference, *, is_newer: bool) -> Message:
     did = "Downloaded newer image" if is_newer else "Image is up to date"
     return messages.status(f"Status: {did} for {reference.familiar}")
-
-
-def _wait(seat: Future[None], cancellation: Cancellation) -> None:
-    """The flight's end, or Cancelled as soon as the pull is cancelled."""
-    with cancellation.watched(lambda: settle(seat, error=Cancelled())):
-        seat.result()

@@ -197,7 +197,7 @@ class Remote:
             body = answer.read(answers.ERROR_BODY_MAX_BYTES)
         if not demand:
             raise answers.failure(401, body)
-        return self._send(method, url, headers, self._authenticator.answer(demand, self._scope, value))
+        return self._send(method, url, headers, self._authenticator.answer(demand, self._scope, value, url))
 
     @property
     def _scope(self) -> str:

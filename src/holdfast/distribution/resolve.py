@@ -6,7 +6,7 @@ Blocking. Called by `distribution.pull`. Source: OCI image-spec v1.1 §image-ind
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from holdfast.distribution.answers import Refused
@@ -40,8 +40,13 @@ def resolve(
     return Resolved(remote=remote, top=top, document=document, manifest=manifest)
 
 
-def look_up(remotes: Iterable[Remote], reference: Reference, cancellation: Cancellation) -> tuple[Remote, Document]:
-    """What the tag or digest names, and who said so.
+def look_up(
+    remotes: Iterable[Remote],
+    reference: Reference,
+    cancellation: Cancellation,
+    translate: Callable[[HoldfastError, Reference], HoldfastError] | None = None,
+) -> tuple[Remote, Document]:
+    """What the tag or digest names, and who said so; `translate` words a refusal, for a pull unless it is given.
 
     Asks one endpoint after the other; the last one's failure is raised when none can be reached. A mirror that has not
     got it is no answer.
@@ -53,7 +58,7 @@ def look_up(remotes: Iterable[Remote], reference: Reference, cancellation: Cance
         except (Unreachable, RegistryDown) as error:
             failure = error
         except (Refused, Unauthenticated) as error:
-            failure = translated(error, reference)
+            failure = (translate or translated)(error, reference)
             if not remote.endpoint.is_mirror:
                 raise failure from error
     raise failure or Internal(f"no endpoint for {reference.familiar}")
@@ -77,6 +82,13 @@ def translated(failure: HoldfastError, reference: Reference) -> HoldfastError:
     if failure.status == 401:
         return Unauthenticated(failure.message)
     return failure
+
+
+def untranslated(failure: HoldfastError, reference: Reference) -> HoldfastError:
+    """A refusal in the registry's own words, for those who asked the registry and not for an image."""
+    if isinstance(failure, Refused) and failure.status == 404:
+        return NotFound(failure.message)
+    return translated(failure, reference) if isinstance(failure, Refused) and failure.status == 401 else failure
 
 
 def _descend(
