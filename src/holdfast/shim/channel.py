@@ -66,9 +66,16 @@ class Channel:
 
         Raises BlockingIOError when there is none yet, Corrupt (nothing stays open) for a message that is damaged.
         """
+        return self._receive(_RECEIVE_FLAGS)
+
+    def wait(self) -> tuple[Message, list[int]] | None:
+        """As `receive`, but waits for the message."""
+        return self._receive(_RECEIVE_FLAGS & ~socket.MSG_DONTWAIT)
+
+    def _receive(self, flags: int) -> tuple[Message, list[int]] | None:
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
-                protocol.INLINE_LIMIT + 1, socket.CMSG_SPACE(_MAX_FDS * 4), _RECEIVE_FLAGS
+                protocol.INLINE_LIMIT + 1, socket.CMSG_SPACE(_MAX_FDS * 4), flags
             )
         except ConnectionError:
             return None

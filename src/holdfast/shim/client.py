@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from holdfast import errors
-from holdfast.shim import state
+from holdfast.shim import birth, state
 from holdfast.shim.channel import Channel
 from holdfast.shim.connection import Connection
 from holdfast.shim.fork_server import ForkServer
@@ -243,5 +243,5 @@ def read_exit(directory: str) -> Exited | None:
 
 def _first_event(message: dict[str, Any]) -> dict[str, Any]:
     if message["event"] == "failed":
-        raise Connection.error_of(message["error"])
+        raise birth.error_of(message["error"])
     return message

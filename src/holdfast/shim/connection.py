@@ -12,14 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast import errors
-from holdfast.runtime.errors import StartError
+from holdfast.shim import birth
 from holdfast.shim.channel import Channel
-
-_KINDS: dict[str, type[errors.HoldfastError]] = {
-    kind.__name__: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, errors.HoldfastError)
-}
 
 
 class Connection:
@@ -77,14 +71,6 @@ class Connection:
                 reply.set_exception(errors.Unavailable("the shim is gone"))
         self._wake_reader()
 
-    @staticmethod
-    def error_of(description: Mapping[str, Any]) -> errors.HoldfastError:
-        """Makes the error again that the shim has described."""
-        kind, message = description["kind"], description["message"]
-        if kind == StartError.__name__:
-            return StartError(message, step=description["step"], errno=description["errno"])
-        return _KINDS.get(kind, errors.Internal)(message)
-
     async def _send(self, message: dict[str, Any], fds: Sequence[int]) -> None:
         while self._is_open:
             try:
@@ -126,7 +112,7 @@ class Connection:
             if reply is None or reply.done():
                 continue
             if "error" in message:
-                reply.set_exception(self.error_of(message["error"]))
+                reply.set_exception(birth.error_of(message["error"]))
             else:
                 reply.set_result(message)
 

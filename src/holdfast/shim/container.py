@@ -15,7 +15,7 @@ import time
 from holdfast import errors
 from holdfast.logs import factory as logs
 from holdfast.runtime import cgroups
-from holdfast.shim import protocol, state
+from holdfast.shim import birth, protocol, state
 from holdfast.shim.external import External
 from holdfast.shim.native import Native
 from holdfast.shim.process import Process
@@ -40,6 +40,7 @@ class Container:
         "_cgroup",
         "_directory_fd",
         "_execs",
+        "_hierarchy",
         "_is_paused",
         "_launch",
         "_log",
@@ -51,70 +52,85 @@ class Container:
         "init",
     )
 
-    def __init__(self, launch: Message, directory_fd: int, poll: Loop, notify: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        launch: Message,
+        directory_fd: int,
+        poll: Loop,
+        hierarchy: cgroups.Hierarchy,
+        notify: Callable[[Message], None],
+    ) -> None:
         self._launch = launch
         self._directory_fd = directory_fd
         self._loop = poll
+        self._hierarchy = hierarchy
         self._notify = notify
+        self._cgroup = hierarchy.open(launch["cgroup_path"])
+        self._runner = self._choose_runner(launch["runtime"])
+        self._log: Writer | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
         self._shares_pids = False
         self.init: Process | None = None
         self.exit: Message | None = None
 
+    def _choose_runner(self, program: str) -> Native | External:
+        if program == NATIVE:
+            return Native(self._cgroup, self._launch["seccomp"])
+        launch = self._launch
+        return External(program, launch["container_id"], launch["directory"], self._directory_fd)
+
     def start(self, clients: Sequence[socket.socket]) -> None:
         """Starts the container with its first clients attached; raises StartError or another HoldfastError.
 
         When it raises, nothing of the container is left.
         """
+        self._log = _open_log(self._launch["log"])
+        self.init = self._bear(None, self._launch, clients, self._start_init)
+        self._launch["rootfs_mounts"] = self._launch["grants"] = None
+
+    def _start_init(self, pipes: Pipes | None) -> tuple[birth.Started, Message]:
+        """In a child of the shim: reads the spec, makes the cgroup, starts the init."""
+        spec = self._read_spec()
+        linux = spec.get("linux", {})
+        kinds = {each["type"]: each.get("path") for each in linux.get("namespaces", ())}
+        cgroup = self._hierarchy.create(self._launch["cgroup_path"], linux.get("resources", {}))
+        try:
+            _prepare(spec["process"], pipes)
+            started = self._runner.start(self._launch, spec, pipes)
+        except BaseException:
+            cgroup.kill()
+            cgroup.remove()
+            raise
+        return started, {"shares_pids": "pid" not in kinds or bool(kinds["pid"])}
+
+    def _read_spec(self) -> Message:
         spec = state.read(self._directory_fd, state.CONFIG)
         if spec is None:
             raise errors.Internal(f"{state.CONFIG} is missing")
-        launch = self._launch
-        kinds = {each["type"]: each.get("path") for each in spec.get("linux", {}).get("namespaces", ())}
-        self._shares_pids = "pid" not in kinds or bool(kinds["pid"])
-        resources = spec.get("linux", {}).get("resources", {})
-        self._cgroup = cgroups.detect().create(launch["cgroup_path"], resources)
-        try:
-            self._log = _open_log(launch["log"])
-            program = launch["runtime"]
-            if program == NATIVE:
-                self._runner = Native(self._cgroup)
-            else:
-                directory = launch["directory"]
-                self._runner = External(program, launch["container_id"], directory, self._directory_fd)
-            self.init = self._bear(None, spec["process"], launch, clients, spec)
-        except BaseException:
-            self._cgroup.kill()
-            self._cgroup.remove()
-            raise
+        return spec
 
     def _bear(
         self,
         exec_id: str | None,
-        process: Message,
         request: Message,
         clients: Sequence[socket.socket],
-        spec: Message | None,
+        start: Callable[[Pipes | None], tuple[birth.Started, Message]],
     ) -> Process:
-        """Starts the init (with a spec) or an exec (without), its streams running and its clients attached."""
+        """Starts the init or an exec, its streams running and its clients attached."""
         is_tty = bool(request["tty"])
-        process.setdefault("oomScoreAdj", 0)  # the shim has a score of its own
-        uid = process.get("user", {}).get("uid", 0)
-        pipes = None if is_tty else Pipes(open_stdin=request["open_stdin"], uid=uid)
+        pipes = None if is_tty else Pipes(open_stdin=request["open_stdin"])
         try:
-            if spec is not None:
-                started = self._runner.start(self._launch, spec, pipes)
-            else:
-                started = self._runner.execute(exec_id or "", process, self._running(), pipes)
+            born = birth.give(lambda: start(pipes))
         except BaseException:
             if pipes is not None:
                 pipes.close()
             raise
+        self._shares_pids = born.note.get("shares_pids", self._shares_pids)
         streams = Streams(
             self._loop,
             is_tty=is_tty,
-            log=None if spec is None else self._log,
+            log=self._log if exec_id is None else None,
             on_detached=lambda: self._notify({"event": "detached", "exec_id": exec_id}),
         )
         if pipes is not None:
@@ -123,13 +139,13 @@ class Container:
                 streams.add_stdin(pipes.ours_in)
             for stream, fd in pipes.ours_out.items():
                 streams.add_output(stream, fd)
-        elif started.console_fd is not None:
+        elif born.console_fd is not None:
             if request["open_stdin"]:
-                streams.add_stdin(os.dup(started.console_fd))
-            streams.add_output(protocol.STDOUT, started.console_fd)
+                streams.add_stdin(os.dup(born.console_fd))
+            streams.add_output(protocol.STDOUT, born.console_fd)
         for sock, grant in zip(clients, request["grants"], strict=True):
             streams.attach(sock, grant)
-        return Process(exec_id, started.pid, started.pidfd, started.console_fd, streams)
+        return Process(exec_id, born.pid, born.pidfd, born.console_fd, streams)
 
     def attach(self, exec_id: str | None, grant: Message, client: socket.socket) -> None:
         """Adds a client to a running process."""
@@ -143,8 +159,13 @@ class Container:
         exec_id = request["exec_id"]
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
-        self._running()
-        process = self._bear(exec_id, request["process"], request, clients, None)
+        init = self._running()
+
+        def start(pipes: Pipes | None) -> tuple[birth.Started, Message]:
+            _prepare(request["process"], pipes)
+            return self._runner.execute(request["process"], self._read_spec(), init, pipes), {}
+
+        process = self._bear(exec_id, request, clients, start)
         self._execs[exec_id] = process
         return process.pid
 
@@ -222,7 +243,8 @@ class Container:
         init = self.init
         if init is None:
             return
-        self._log.close(time.time_ns())
+        if self._log is not None:
+            self._log.close(time.time_ns())
         self.exit = {
             "event": "exited",
             "container_id": self._launch["container_id"],
@@ -266,6 +288,12 @@ class Container:
         if process is None:
             raise errors.NotFound(f"No such exec instance: {exec_id}")
         return process
+
+
+def _prepare(process: Message, pipes: Pipes | None) -> None:
+    process.setdefault("oomScoreAdj", 0)  # the shim has a score of its own
+    if pipes is not None:
+        pipes.give_to(process.get("user", {}).get("uid", 0))
 
 
 def _open_log(target: Message) -> Writer:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a container's processes with an OCI runtime's command line: runc, crun, any binary that speaks it.
 
-The root file system is mounted in a mount namespace that only this shim and the runtime see. Every call is a process
-of 10-50 ms, during which the shim does nothing else. The twin of `native`. Sources: runc(8), runc-create(8),
-runc-exec(8), OCI runtime-spec v1.2 §Lifecycle; console by SCM_RIGHTS as runc's docs/terminals.md describes.
+The root file system is mounted in a mount namespace that only the calling process (see `birth`) and the runtime see,
+and lives on in the container's own. Every call is a process of 10-50 ms, during which the shim waits. The twin of
+`native`. Sources: runc(8), runc-create(8), runc-exec(8), OCI runtime-spec v1.2 §Lifecycle; console by SCM_RIGHTS as
+runc's docs/terminals.md describes.
 """
 
 from __future__ import annotations
@@ -47,38 +48,39 @@ class Started:
 class External:
     """One container under a foreign runtime; `directory` is its bundle."""
 
-    __slots__ = ("_container_id", "_directory", "_directory_fd", "_is_created", "_program")
+    __slots__ = ("_container_id", "_directory", "_directory_fd", "_program")
 
     def __init__(self, program: str, container_id: str, directory: str, directory_fd: int) -> None:
         self._program = program
         self._container_id = container_id
         self._directory = directory
         self._directory_fd = directory_fd
-        self._is_created = False
 
     def start(self, launch: Message, spec: Message, pipes: Pipes | None) -> Started:
         """Mounts the root, creates and starts the init; raises StartError with nothing left behind."""
         self._prepare_bundle(launch, spec)
         started = self._run_detached("create", ["--bundle", self._directory], self._container_id, pipes)
-        self._is_created = True
-        self._call(["start", self._container_id], pipes)
+        try:
+            self._call(["start", self._container_id], pipes)
+        except StartError:
+            self.clean_up()
+            raise
         return started
 
-    def execute(self, exec_id: str, process: Message, init: Process, pipes: Pipes | None) -> Started:
+    def execute(self, process: Message, spec: Message, init: Process, pipes: Pipes | None) -> Started:
         """Starts another process in the container; raises StartError."""
+        _enter_private_mounts()
         state.write(self._directory_fd, _PROCESS, process)
         options = ["--detach", "--process", self._path(_PROCESS)]
         return self._run_detached("exec", options, self._container_id, pipes)
 
     def clean_up(self) -> None:
-        """Lets the runtime forget the container and unmounts the root; the init has ended."""
-        if self._is_created:
-            try:
-                self._call(["delete", "--force", self._container_id], None)
-            except StartError as error:
-                state.append_log(self._directory_fd, f"{error}\n")
-        if os.path.ismount(self._path(_ROOTFS)):
-            mount.unmount(self._path(_ROOTFS))
+        """Lets the runtime forget the container, whose init has ended; its root is unmounted already."""
+        try:
+            _enter_private_mounts()
+            self._call(["delete", "--force", self._container_id], None)
+        except (OSError, StartError) as error:
+            state.append_log(self._directory_fd, f"{error}\n")
 
     def _prepare_bundle(self, launch: Message, spec: Message) -> None:
         spec["ociVersion"] = _OCI_VERSION

@@ -10,18 +10,15 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import holdfast
 from holdfast import errors
+from holdfast.kernel import spawn
 from holdfast.shim.channel import Channel
 
-_CONTROL_FD = 3
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.shim import spawner; spawner.main()"
+_MODULE = "holdfast.shim.spawner"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-_RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _RESPAWN_SECONDS = 1.0
 _NEWS_SECONDS = 0.2
 _BUSY_SECONDS = 0.002
@@ -44,29 +41,13 @@ class ForkServer:
     def start(self) -> None:
         """Starts a process; posix_spawn, a millisecond. Raises Unavailable when there can be none."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        source = os.path.dirname(os.path.dirname(os.path.abspath(holdfast.__file__)))
-        with theirs, open("/dev/null", "r+b", buffering=0) as null:
-            actions = [
-                (os.POSIX_SPAWN_DUP2, null.fileno(), 0),
-                (os.POSIX_SPAWN_DUP2, null.fileno(), 1),
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), _CONTROL_FD),
-            ]
-            command = [sys.executable, "-I", "-S", "-OO", "-c", _PROGRAM, source]
+        with theirs:
             try:
-                self.pid = os.posix_spawn(
-                    sys.executable,
-                    command,
-                    _ENVIRONMENT,
-                    file_actions=actions,
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=_RESETTABLE,
-                )
+                self.pid, self._pidfd = spawn.spawn(_MODULE, [theirs.fileno()], _ENVIRONMENT)
             except OSError as error:
                 ours.close()
                 raise errors.Unavailable(f"cannot start the spawner: {error.strerror}") from None
         self._channel = Channel(ours)
-        self._pidfd = os.pidfd_open(self.pid)
         self.generation += 1
         self._death.clear()
         self._life.set()

@@ -8,6 +8,7 @@ proc(5) §oom_score_adj.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -16,14 +17,16 @@ import sys
 from holdfast import errors
 from holdfast.kernel import process
 from holdfast.shim import loop, state
+from holdfast.shim.birth import describe
 from holdfast.shim.container import Container
-from holdfast.shim.server import Server, describe
+from holdfast.shim.server import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from holdfast.runtime.cgroups import Hierarchy
     from holdfast.shim.channel import Channel
     from holdfast.shim.protocol import Message
 
@@ -34,7 +37,7 @@ _CAUGHT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.
 """Caught and dropped rather than ignored: execve hands ignored signals on to the container, caught ones not."""
 
 
-def run(launch: Message, channel: Channel, fds: list[int]) -> None:
+def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy) -> None:
     """Lives the shim's life; returns when there is nothing left to watch. `fds` are the first clients' sockets."""
     _become_shim()
     directory_fd = state.open_directory(launch["directory"])
@@ -42,7 +45,7 @@ def run(launch: Message, channel: Channel, fds: list[int]) -> None:
     poll = loop.Loop()
     children = _watch_children()
     server = Server(directory_fd, poll)
-    container = Container(launch, directory_fd, poll, server.notify)
+    container = Container(launch, directory_fd, poll, hierarchy, server.notify)
     clients = [socket.socket(fileno=fd) for fd in fds]
     try:
         container.start(clients)
@@ -57,6 +60,7 @@ def run(launch: Message, channel: Channel, fds: list[int]) -> None:
     server.notify({"event": "started", **started})
     state.write(directory_fd, state.SHIM, started)
     _reap(children, container)  # a very short life may have ended before anybody listened
+    gc.enable()
     poll.run()
 
 

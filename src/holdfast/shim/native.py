@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 class Native:
     """One container under our own runtime."""
 
-    __slots__ = ("_cgroup", "_filter")
+    __slots__ = ("_cgroup", "_mode")
 
-    def __init__(self, cgroup: Cgroup) -> None:
+    def __init__(self, cgroup: Cgroup, mode: str) -> None:
         self._cgroup = cgroup
-        self._filter: bytes | None = None
+        self._mode = mode
 
     def start(self, launch: Message, spec: Message, pipes: Pipes | None) -> runtime.Created:
         """Starts the init; returns when execve has succeeded, raises StartError with nothing left behind."""
-        self._filter = _compile(launch["seccomp"], spec)
         mounts = launch["rootfs_mounts"]
         created = runtime.create(
             container_id=launch["container_id"],
@@ -34,21 +33,21 @@ class Native:
             rootfs_mounts=None if mounts is None else [Mount.from_json(mount) for mount in mounts],
             cgroup=self._cgroup,
             stdio=_stdio(pipes),
-            seccomp=self._filter,
+            seccomp=_compile(self._mode, spec),
             bundle=launch["directory"],
         )
         created.start()
         return created
 
-    def execute(self, exec_id: str, process: Message, init: Process, pipes: Pipes | None) -> runtime.ExecProcess:
-        """Starts another process in the container; as `start`."""
+    def execute(self, process: Message, spec: Message, init: Process, pipes: Pipes | None) -> runtime.ExecProcess:
+        """Starts another process in the container; as `start`. The filter is the init's."""
         return runtime.exec_process(
             pid=init.pid,
             pidfd=init.pidfd,
             process=process,
             cgroup=self._cgroup,
             stdio=_stdio(pipes),
-            seccomp=self._filter,
+            seccomp=_compile(self._mode, spec),
         )
 
     def clean_up(self) -> None:

@@ -12,8 +12,8 @@ import socket
 from struct import unpack
 
 from holdfast import errors
-from holdfast.runtime.errors import StartError
 from holdfast.shim import loop, state
+from holdfast.shim.birth import describe
 from holdfast.shim.channel import Channel
 
 TYPE_CHECKING = False
@@ -152,14 +152,6 @@ class Server:
             self._loop.call_later(_FLUSH_SECONDS, self._leave_when_possible)
         else:
             self._loop.stop()
-
-
-def describe(error: errors.HoldfastError) -> Message:
-    """An error as the inside of a message; `client` makes the same error of it."""
-    description: Message = {"kind": type(error).__name__, "message": error.message}
-    if isinstance(error, StartError):
-        description.update(step=error.step, errno=error.errno)
-    return description
 
 
 def _refuse(error: errors.HoldfastError, clients: Sequence[socket.socket]) -> Message:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fork server: a small single-threaded process that has everything imported and forks one shim per launch.
 
-`client` starts it as `python -I -S -c "..." SOURCE_DIRECTORY` with its end of a seqpacket socket as descriptor 3. A
-launch is one message: the request, and the shim's end of a socket of its own plus the clients' sockets as descriptors.
-There is no answer here; the shim speaks for itself, and a fork that fails closes its socket. The spawner ends with the
-daemon (end of its socket); shims do not.
+`fork_server` starts it by `kernel.spawn` with its end of a seqpacket socket as descriptor 3. A launch is one message:
+the request, and the shim's end of a socket of its own plus the clients' sockets as descriptors. There is no answer here; the
+shim speaks for itself, and a fork that fails closes its socket. The spawner ends with the daemon (end of its socket);
+shims do not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 
 from holdfast import errors
 from holdfast.kernel import process
-from holdfast.runtime import defaults, seccomp
+from holdfast.runtime import cgroups, defaults, seccomp
 from holdfast.shim import main as shim
 from holdfast.shim.channel import Channel
 
@@ -36,16 +36,17 @@ def main() -> None:
     """Serves launches until the daemon is gone."""
     os.chdir("/")
     os.umask(0o022)
-    process.close_from(CONTROL_FD + 1)
-    os.set_inheritable(CONTROL_FD, False)
+    _forget_terminal()
     process.set_name(NAME)
     process.set_dumpable(False)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that leave are reaped by the kernel
     seccomp.compile_default(frozenset(defaults.CAPABILITIES))
+    hierarchy = cgroups.detect()
     gc.collect()
     gc.freeze()
+    gc.disable()  # a collection would touch, and so copy, pages in every shim; `main` has the collector run again
     daemon = Channel(socket.socket(fileno=CONTROL_FD))
     waiting = select.poll()
     waiting.register(daemon.fileno(), select.POLLIN)
@@ -59,10 +60,18 @@ def main() -> None:
             continue
         if received is None:
             return
-        _bear(daemon, *received)
+        _bear(daemon, *received, hierarchy)
 
 
-def _bear(daemon: Channel, launch: Message, fds: list[int]) -> None:
+def _forget_terminal() -> None:
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _bear(daemon: Channel, launch: Message, fds: list[int], hierarchy: cgroups.Hierarchy) -> None:
     """Forks a shim; returns in the parent only."""
     try:
         is_child = os.fork() == 0
@@ -72,10 +81,8 @@ def _bear(daemon: Channel, launch: Message, fds: list[int]) -> None:
         status = 1
         try:
             daemon.close()
-            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            os.dup2(null, 2)
-            os.close(null)
-            shim.run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:])
+            os.dup2(0, 2)  # whoever reads the daemon's stderr must not wait for every container
+            shim.run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy)
             status = 0
         except BaseException as error:  # noqa: BLE001  (the last frame of a fork: what is above belongs to the parent)
             sys.excepthook(type(error), error, error.__traceback__)

@@ -15,19 +15,20 @@ _PIPE_BYTES = 256 * 1024
 class Pipes:
     """Six ends at most; both sides are closed by whoever takes them (`close_theirs`, `close`)."""
 
-    __slots__ = ("_theirs", "ours_in", "ours_out", "stderr", "stdin", "stdout")
+    __slots__ = ("_has_stdin", "_theirs", "ours_in", "ours_out", "stderr", "stdin", "stdout")
 
-    def __init__(self, *, open_stdin: bool, uid: int) -> None:
+    def __init__(self, *, open_stdin: bool) -> None:
+        self._has_stdin = open_stdin
         self._theirs: list[int] = []
         self.ours_in: int | None = None
         self.ours_out: dict[int, int] = {}
         try:
-            self._open(open_stdin, uid)
+            self._open(open_stdin)
         except OSError:
             self.close()
             raise
 
-    def _open(self, open_stdin: bool, uid: int) -> None:
+    def _open(self, open_stdin: bool) -> None:
         if open_stdin:
             self.stdin, self.ours_in = os.pipe2(os.O_CLOEXEC)
         else:
@@ -38,8 +39,11 @@ class Pipes:
             self._theirs.append(end)
             _enlarge(end)
         _, self.stdout, self.stderr = self._theirs
-        if uid:  # so that the process may open /dev/stdout again, as under runc
-            for end in self._theirs if open_stdin else self._theirs[1:]:
+
+    def give_to(self, uid: int) -> None:
+        """Lets that user open /dev/stdout again, as runc does."""
+        if uid:
+            for end in self._theirs if self._has_stdin else self._theirs[1:]:
                 os.fchown(end, uid, -1)
 
     def close_theirs(self) -> None:
