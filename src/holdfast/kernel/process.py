@@ -17,6 +17,7 @@ from holdfast.kernel import syscalls
 
 CLONE_PIDFD = 0x1000
 CLONE_PARENT = 0x8000
+CLONE_CLEAR_SIGHAND = 0x100000000
 CLONE_INTO_CGROUP = 0x200000000
 
 _PR_SET_PDEATHSIG = 1
@@ -57,10 +58,11 @@ _clone3.argtypes = [ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t]
 def clone3(flags: int = 0, *, cgroup_fd: int | None = None, exit_signal: int = signal.SIGCHLD) -> tuple[int, int]:
     """Makes a child in the new namespaces of `flags`; returns (pid, pidfd), and (0, -1) in the child.
 
-    With `cgroup_fd` (a v2 directory) the child is born in that cgroup. The pidfd is close-on-exec.
+    With `cgroup_fd` (a v2 directory) the child is born in that cgroup. The pidfd is close-on-exec. The child has none of
+    the caller's signal handlers: one of them would write into the caller's wake-up descriptor.
     """
     pidfd = ctypes.c_int(-1)
-    flags |= CLONE_PIDFD
+    flags |= CLONE_PIDFD | CLONE_CLEAR_SIGHAND
     if cgroup_fd is not None:
         flags |= CLONE_INTO_CGROUP
     arguments = struct.pack(

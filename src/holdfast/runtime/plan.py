@@ -182,6 +182,8 @@ def plan_create(container_id: str, spec: dict[str, Any], rootfs_mounts: Sequence
         if rootfs_mounts is None
         else tuple(plan_mount(m.type, m.source, m.target or "/", m.options, bundle) for m in rootfs_mounts)
     )
+    if any(m.get("uidMappings") or m.get("gidMappings") for m in spec.get("mounts") or ()):
+        raise StartError("mounts with id mappings of their own are not supported", step="plan")
     plan.mounts = tuple(
         plan_mount(m.get("type") or "", m.get("source") or "", m["destination"], m.get("options") or (), bundle)
         for m in spec.get("mounts") or ()
