@@ -74,6 +74,12 @@ def test_a_missing_file_matters_only_when_it_was_named(tmp_path):
     assert "no such file or directory" in refusal("--config-file", str(tmp_path / "none.json"))
 
 
+@pytest.mark.parametrize("word", ["--no-new-privileges", "--seccomp-profile=unconfined", "--userns-remap=default"])
+def test_protection_that_is_not_built_refuses_the_start(word):
+    assert "is not implemented by Holdfast yet: starting without it would be less safe" in refusal(word)
+    assert load("--seccomp-profile=builtin").ignored == ("seccomp-profile",)
+
+
 def test_dockerds_other_keys_are_accepted_and_named(write):
     found = load(*write({"features": {"buildkit": True}, "live-restore": False, "storage-opts": ["x=y"]}))
 

@@ -8,9 +8,11 @@ oversized requests. One `Server` per daemon; `serve` is given to the listeners. 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import struct
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,6 +59,26 @@ class Server:
         self.headers = headers
         self.policy = policy
         self.limits = limits or Limits()
+        self._busy = 0
+        self._is_quiet = asyncio.Event()
+        self._is_quiet.set()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Generator[None]:
+        """Counts a request whose route is deciding what to answer."""
+        self._busy += 1
+        self._is_quiet.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._is_quiet.set()
+
+    async def wait_quiet(self, seconds: float) -> None:
+        """Waits until no route is at work; streams and hijacked connections do not count."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_quiet.wait(), seconds)
 
     async def serve(self, connection: AnyConnection) -> None:
         """Runs one connection to its end; never raises for what the peer does."""
@@ -125,7 +147,8 @@ class _Session:
             if head.method == "OPTIONS":
                 response: Response = Empty(200)
             else:
-                request, response = await self._route(head, body)
+                with self._server.at_work():
+                    request, response = await self._route(head, body)
         except Exception as error:  # noqa: BLE001 (the one place where errors become answers)
             response = errors.response(error, what=f"{head.method} {head.target.partition('?')[0]}")
         return await self._send(head, body, request, response)

@@ -55,7 +55,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_opts: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     bridge: str = "holdfast0"
     bip: str = ""
-    fixed_cidr: str = ""
     mtu: int = 1500
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
@@ -65,17 +64,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ip_forward: bool = True
     ip_masq: bool = True
     ip: str = "0.0.0.0"
-    userland_proxy: bool = True
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     max_concurrent_downloads: int = 3
-    max_download_attempts: int = 5
     labels: tuple[str, ...] = ()
     cgroup_parent: str = "/docker"
     default_shm_bytes: int = 64 << 20
-    init: bool = False
-    no_new_privileges: bool = False
-    seccomp_profile: str = "builtin"
     shutdown_seconds: int = 15
     ignored: tuple[str, ...] = ()
 
@@ -96,6 +90,9 @@ def load(arguments: Sequence[str]) -> tuple[Config, dict[str, object]]:
         raise InvalidArgument(f"unable to configure the daemon with file {path}: {error.message}") from None
     values = {option.name: option.default for option in options.ALL} | from_file | given
     ignored = tuple(name for name in (*from_file, *given) if not options.BY_NAME[name].is_used)
+    for name in ignored:
+        if options.BY_NAME[name].is_refused and values[name] != options.BY_NAME[name].default:
+            raise InvalidArgument(f"{name} is not implemented by Holdfast yet: starting without it would be less safe")
     return make(values, ignored), given
 
 
@@ -184,7 +181,6 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         log_opts={key: str(value) for key, value in cast("Mapping[str, object]", values["log-opt"]).items()},
         bridge=text("bridge"),
         bip=text("bip"),
-        fixed_cidr=text("fixed-cidr"),
         mtu=cast("int", values["mtu"]) or 1500,
         dns=texts("dns"),
         dns_opts=texts("dns-opt"),
@@ -194,17 +190,12 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         ip_forward=bool(values["ip-forward"]),
         ip_masq=bool(values["ip-masq"]),
         ip=text("ip"),
-        userland_proxy=bool(values["userland-proxy"]),
         insecure_registries=texts("insecure-registry"),
         registry_mirrors=texts("registry-mirror"),
         max_concurrent_downloads=cast("int", values["max-concurrent-downloads"]),
-        max_download_attempts=cast("int", values["max-download-attempts"]),
         labels=texts("label"),
         cgroup_parent=text("cgroup-parent"),
         default_shm_bytes=parse_bytes(text("default-shm-size")),
-        init=bool(values["init"]),
-        no_new_privileges=bool(values["no-new-privileges"]),
-        seccomp_profile=text("seccomp-profile"),
         shutdown_seconds=cast("int", values["shutdown-timeout"]),
         ignored=ignored,
     )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every option of holdfastd, once: its flag, its key in daemon.json, its kind, its default, its help.
 
-dockerd's names, so that unit files and daemon.json move over unchanged. Options that Holdfast has no use for are
-accepted and answered with a warning. Read by `daemon.flags` and `daemon.config`. Source: dockerd(8) 28.5.
+dockerd's names, so that unit files and daemon.json move over unchanged. Options that Holdfast has no use for are accepted
+and answered with a warning, unless they promise protection: those refuse the start.
+Read by `daemon.flags` and `daemon.config`. Source: dockerd(8) 28.5.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Option(msgspec.Struct, frozen=True):
     key: str = ""
     short: str = ""
     is_used: bool = True
+    is_refused: bool = False
 
     @property
     def file_key(self) -> str:
@@ -46,12 +48,10 @@ USED = (
     Option("dns-opt", "texts", (), "DNS options to use", key="dns-opts"),
     Option("dns-search", "texts", (), "DNS search domains to use"),
     Option("exec-root", "text", DEFAULT_EXEC_ROOT, "Root directory of state that may vanish at boot"),
-    Option("fixed-cidr", "text", "", "Subnet of the default bridge that containers get addresses from"),
     Option("group", "text", "", "Group of the unix socket (default docker, else holdfast)", short="G"),
     Option("host", "texts", (), "Daemon socket(s) to listen on", key="hosts", short="H"),
     Option("i-know-this-gives-root", "flag", False, "Allow plain tcp beyond loopback: whoever connects is root"),
     Option("icc", "flag", True, "Enable communication between containers of the default bridge"),
-    Option("init", "flag", False, "Run an init in the container to forward signals and reap processes"),
     Option("insecure-registry", "texts", (), "Registry to speak plain http with", key="insecure-registries"),
     Option("ip", "text", "0.0.0.0", "Host address for published ports"),
     Option("ip-forward", "flag", True, "Enable IP forwarding in the system"),
@@ -63,12 +63,9 @@ USED = (
     Option("log-level", "text", "info", "Logging level (debug, info, warn, error, fatal)", short="l"),
     Option("log-opt", "pairs", {}, "Default log driver options for containers", key="log-opts"),
     Option("max-concurrent-downloads", "number", 3, "Concurrent downloads of a pull"),
-    Option("max-download-attempts", "number", 5, "Download attempts of a pull"),
     Option("mtu", "number", 1500, "MTU of the default bridge"),
-    Option("no-new-privileges", "flag", False, "Set no-new-privileges by default for new containers"),
     Option("pidfile", "text", "", "File to write the daemon's pid to (default EXEC-ROOT/holdfastd.pid)", short="p"),
     Option("registry-mirror", "texts", (), "Preferred registry mirror", key="registry-mirrors"),
-    Option("seccomp-profile", "text", "builtin", "Seccomp profile: builtin, unconfined or a path"),
     Option("shutdown-timeout", "number", 15, "Seconds that requests under way get at shutdown"),
     Option("storage-driver", "text", "", "Storage driver to use", short="s"),
     Option("tls", "flag", False, "Use TLS; implied by --tlsverify"),
@@ -76,7 +73,6 @@ USED = (
     Option("tlscert", "text", "", "TLS certificate file (default ~/.docker/cert.pem)"),
     Option("tlskey", "text", "", "TLS key file (default ~/.docker/key.pem)"),
     Option("tlsverify", "flag", False, "Use TLS and verify the remote"),
-    Option("userland-proxy", "flag", True, "Forward published ports on loopback addresses"),
     Option("validate", "flag", False, "Validate the daemon's configuration and exit", key="-"),
     Option("version", "flag", False, "Print version information and quit", key="-", short="v"),
     Option("help", "flag", False, "Print usage", key="-", short="h"),
@@ -91,17 +87,28 @@ ACCEPTED = (
     Option("exec-opt", "texts", (), "", key="exec-opts", is_used=False),
     Option("experimental", "flag", False, "", is_used=False),
     Option("feature", "pairs", {}, "", key="features", is_used=False),
+    Option("fixed-cidr", "text", "", "", is_used=False),
+    Option("init", "flag", False, "", is_used=False),
     Option("ip6tables", "flag", True, "", is_used=False),
     Option("ipv6", "flag", False, "", is_used=False),
     Option("live-restore", "flag", True, "", is_used=False),
     Option("max-concurrent-uploads", "number", 5, "", is_used=False),
+    Option("max-download-attempts", "number", 5, "", is_used=False),
     Option("raw-logs", "flag", False, "", is_used=False),
-    Option("selinux-enabled", "flag", False, "", is_used=False),
     Option("storage-opt", "texts", (), "", key="storage-opts", is_used=False),
+    Option("userland-proxy", "flag", True, "", is_used=False),
     Option("userland-proxy-path", "text", "", "", is_used=False),
 )
 
-ALL = USED + ACCEPTED
+REFUSED = (
+    Option("authorization-plugin", "texts", (), "", key="authorization-plugins", is_used=False, is_refused=True),
+    Option("no-new-privileges", "flag", False, "", is_used=False, is_refused=True),
+    Option("seccomp-profile", "text", "builtin", "", is_used=False, is_refused=True),
+    Option("selinux-enabled", "flag", False, "", is_used=False, is_refused=True),
+    Option("userns-remap", "text", "", "", is_used=False, is_refused=True),
+)
+
+ALL = USED + ACCEPTED + REFUSED
 BY_NAME = {option.name: option for option in ALL}
 BY_SHORT = {option.short: option for option in ALL if option.short}
 BY_KEY = {option.file_key: option for option in ALL if option.file_key != "-"}

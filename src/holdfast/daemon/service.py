@@ -82,7 +82,10 @@ async def _serve(options: config.Config, bound: list[_Bound]) -> None:
     _LOG.info("daemon has completed initialization, version %s", VERSION)
     await stopping.wait()
     _LOG.info("stopping; containers live on")
-    await asyncio.gather(*(each.close(grace_seconds=0.2) for each in listeners))
+    for each in listeners:
+        each.stop_accepting()
+    await server.wait_quiet(options.shutdown_seconds)
+    await asyncio.gather(*(each.close() for each in listeners))
     await wiring.close(built.packages)
 
 

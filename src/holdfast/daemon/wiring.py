@@ -157,7 +157,7 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         network_drivers=NETWORK_DRIVERS,
         default_runtime=options.default_runtime,
         runtimes={machine.NATIVE: "", **machine.runtimes(options)},
-        seccomp_profile=options.seccomp_profile,
+        seccomp_profile="builtin",
         insecure_registries=options.insecure_registries,
         registry_mirrors=options.registry_mirrors,
         labels=options.labels,

@@ -173,12 +173,14 @@ class Listener:
         finally:
             outer.close()
 
-    async def close(self, grace_seconds: float = 0.0) -> None:
-        """Accepts no more, waits up to `grace_seconds` for requests under way, then cancels them."""
+    def stop_accepting(self) -> None:
+        """Closes the listening sockets; connections go on."""
         for server in self._servers:
             server.close()
-        if self._tasks and grace_seconds:
-            await asyncio.wait(self._tasks, timeout=grace_seconds)
+
+    async def close(self) -> None:
+        """Stops accepting and cancels every connection."""
+        self.stop_accepting()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ SystemPing, SystemVersion, SystemInfo, SystemEvents; shapes compared with docker
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -163,7 +164,7 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
         "BridgeNfIp6tables": host.has_bridge_netfilter,
         "Debug": system.is_debugging(),
         "NFd": len(os.listdir("/proc/self/fd")),
-        "NGoroutines": 1,
+        "NGoroutines": len(asyncio.all_tasks()),
         "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         "LoggingDriver": system.log_driver,
         "CgroupDriver": "cgroupfs",
@@ -199,7 +200,7 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
         },
         "LiveRestoreEnabled": True,
         "Isolation": "",
-        "InitBinary": "hold-init",
+        "InitBinary": "",
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": system.program.commit},
         "InitCommit": {"ID": ""},
