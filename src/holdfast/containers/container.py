@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.containers import lifecycle
 from holdfast.containers.record import Record, State
@@ -49,7 +49,7 @@ class Container:
         self.health_task: asyncio.Task[None] | None = None
         self.is_being_restarted_by_user = False
         self.fast_restarts = 0
-        self.listing: object = None
+        self.listing: dict[str, Any] | None = None
         self._exit_waiters: set[asyncio.Future[tuple[int, str]]] = set()
         self._removal_waiters: set[asyncio.Future[tuple[int, str]]] = set()
 

@@ -6,6 +6,7 @@ Values and their index; the jobs act. Source: Engine API v1.51 ContainerExec.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from holdfast.containers.config import DockerStruct
@@ -36,6 +37,7 @@ class Exec:
         "command",
         "config",
         "container_id",
+        "ended",
         "exit_code",
         "finished_nanos",
         "id",
@@ -54,6 +56,13 @@ class Exec:
         self.exit_code: int | None = None
         self.pid = 0
         self.finished_nanos = 0
+        self.ended = asyncio.Event()
+
+    def finish(self, exit_code: int, finished_nanos: int) -> None:
+        """Notes the end and wakes who waits for it."""
+        self.is_running = False
+        self.exit_code, self.finished_nanos = exit_code, finished_nanos
+        self.ended.set()
 
 
 class Execs:

@@ -75,10 +75,9 @@ async def start_exec(
         process = _process(packages, container, found, tty, console_size)
         pid = await shim.exec(found.id, process, tty=tty, open_stdin=found.config.attach_stdin, grants=grants)
     except BaseException as error:
-        found.is_running = False
-        found.exit_code = 126
+        is_missing = "not found" in str(error) or "no such file" in str(error)
+        found.finish(127 if isinstance(error, StartError) and is_missing else 126, time.time_ns())
         if isinstance(error, StartError):
-            found.exit_code = 127 if "not found" in error.message or "no such file" in error.message else 126
             raise StartError(_PREFIX + error.message, step=error.step, errno=error.errno) from error
         raise
     if found.exit_code is None:

@@ -63,14 +63,13 @@ def report_exec(packages: Packages, container: Container, event: Exited) -> None
     """The end of an exec."""
     with contextlib.suppress(NotFound):
         ended = packages.containers.execs.get(event.exec_id or "")
-        ended.is_running, ended.exit_code, ended.finished_nanos = False, event.exit_code, event.finished_at_nanos
+        ended.finish(event.exit_code, event.finished_at_nanos)
         packages.events.publish(
             "container",
             "exec_die",
             container.id,
             container.attributes(execID=ended.id, exitCode=str(event.exit_code)),
         )
-        health.exec_ended(ended.id)
 
 
 def report(packages: Packages, container: Container, event: Exited, *, is_shim_lost: bool = False) -> None:
@@ -88,8 +87,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     container.change("die" if delay is None else "restart")
     for each in packages.containers.execs.of(container.id):
         if each.is_running:
-            each.is_running, each.exit_code, each.finished_nanos = False, _KILLED, event.finished_at_nanos
-            health.exec_ended(each.id)
+            each.finish(_KILLED, event.finished_at_nanos)
     packages.containers.save(container)
     if event.oom_killed:
         packages.events.publish("container", "oom", container.id, container.attributes())
@@ -120,7 +118,7 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
             packages.events.publish(
                 "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
             )
-    _forget_network(container)
+    forget_network(container)
     if shim is not None:
         await shim.close()
     if is_shim_lost:
@@ -138,7 +136,7 @@ def kill_leftovers(packages: Packages, container: Container) -> None:
         _LOG.warning("control group of %s: %s", container.id[:12], error)
 
 
-def _forget_network(container: Container) -> None:
+def forget_network(container: Container) -> None:
     """What inspect shows of a stopped container: the wish stays, what it got goes."""
     network = container.record.network
     network.sandbox_id = network.sandbox_key = ""

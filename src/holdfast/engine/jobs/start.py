@@ -19,6 +19,7 @@ from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfi
 from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult, NetworkState, PublishedPort
 from holdfast.engine import surroundings
+from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotModified
@@ -67,6 +68,7 @@ async def start_locked(packages: Packages, container: Container) -> None:
         raise failure from error
     packages.containers.save(container)
     packages.events.publish("container", "start", container.id, container.attributes())
+    health.begin(packages, container)
 
 
 async def _launch(packages: Packages, container: Container) -> None:

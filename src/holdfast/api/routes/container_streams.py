@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers: attach, logs, wait: what answers now and ends later. Part of `api.routes.containers`.
+
+Source: Engine API v1.51 ContainerAttach, ContainerLogs, ContainerWait; texts and statuses of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from holdfast.api import moments
+from holdfast.api.http import Hijack, HijackedConnection, Request, Response, Stream
+from holdfast.api.router import Route
+from holdfast.containers import detach_keys
+from holdfast.engine.jobs import attach as attach_job
+from holdfast.engine.jobs.logs import logs as logs_job
+from holdfast.engine.jobs.wait import wait as wait_job
+from holdfast.engine.packages import Packages
+from holdfast.errors import InvalidArgument
+from holdfast.logs.entries import Selection
+
+
+def routes(packages: Packages) -> list[Route]:
+    """The routes of this part of the noun."""
+    containers = packages.containers
+
+    async def wait(request: Request) -> Response:
+        future = wait_job(
+            containers=containers, reference=request.params["id"], condition=request.query.text("condition")
+        )
+        return Stream(_one_exit(future))
+
+    async def attach(request: Request) -> Response:
+        query = request.query
+        container = containers.find(request.params["id"])
+        attach_job.check(container)
+        wish = attach_job.Wish(
+            stdin=query.boolean("stdin"),
+            stdout=query.boolean("stdout"),
+            stderr=query.boolean("stderr"),
+            keys=detach_keys.parse(query.text("detachKeys")),
+        )
+        wants_stream, wants_logs = query.boolean("stream"), query.boolean("logs")
+
+        async def serve(connection: HijackedConnection) -> None:
+            if wants_logs:
+                selection = Selection(stdout=wish.stdout, stderr=wish.stderr)
+                async for chunk in logs_job(container=container, selection=selection, tail=None, follow=False):
+                    await connection.write(chunk)
+            if not wants_stream:
+                return
+            sock, pending = connection.give_away()
+            await attach_job.attach(packages=packages, container=container, wish=wish, sock=sock, pending=pending)
+
+        return Hijack(serve, request.stream_content_type(container.record.config.tty))
+
+    async def logs(request: Request) -> Response:
+        query = request.query
+        if not query.boolean("stdout") and not query.boolean("stderr"):
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        container = containers.find(request.params["id"])
+        now = time.time_ns()
+        selection = Selection(
+            stdout=query.boolean("stdout"),
+            stderr=query.boolean("stderr"),
+            since=_moment(query.text("since"), now),
+            until=_moment(query.text("until"), now),
+            timestamps=query.boolean("timestamps"),
+            details=query.boolean("details"),
+        )
+        chunks = logs_job(
+            container=container, selection=selection, tail=_tail(query.text("tail")), follow=query.boolean("follow")
+        )
+        return Stream(chunks, request.stream_content_type(container.record.config.tty))
+
+    return [
+        Route("POST", "/containers/{id}/wait", wait),
+        Route("POST", "/containers/{id}/attach", attach),
+        Route("GET", "/containers/{id}/logs", logs),
+    ]
+
+
+def terminal_size(request: Request) -> tuple[int, int]:
+    """h and w; InvalidArgument in Docker's words."""
+    values: list[int] = []
+    for name, word in (("h", "height"), ("w", "width")):
+        text = request.query.text(name)
+        if not (text.isascii() and text.isdigit()):
+            raise InvalidArgument(f'invalid resize {word} "{text}": invalid syntax')
+        if int(text) > 65535:
+            raise InvalidArgument(f'invalid resize {word} "{text}": value out of range')
+        values.append(int(text))
+    return values[0], values[1]
+
+
+async def _one_exit(future: asyncio.Future[tuple[int, str]]) -> AsyncIterator[bytes]:
+    """One document, when the time has come."""
+    try:
+        code, error = await future
+    finally:
+        future.cancel()
+    document: dict[str, object] = {"Error": {"Message": error}} if error else {}
+    yield msgspec.json.encode({**document, "StatusCode": code}) + b"\n"
+
+
+def _moment(text: str, now_nanos: int) -> int:
+    return moments.parse(text, now_nanos) if text and text != "0" else 0
+
+
+def _tail(text: str) -> int | None:
+    """`all`, nothing, or what is no number: everything."""
+    return int(text) if text.isascii() and text.isdigit() else None

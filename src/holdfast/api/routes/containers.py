@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers: every operation on them that answers with a document or a status.
+
+Parse, job, render: nothing is decided here; attach, logs and wait are in `container_streams`. Called through
+`daemon.wiring`. Source: Engine API v1.51 "Container"; texts and statuses of dockerd 28.5 (400 where that has 500 for a
+wrong number).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from holdfast.api import moments
+from holdfast.api.http import Empty, Json, Request, Response
+from holdfast.api.router import Route
+from holdfast.api.routes import container_streams
+from holdfast.api.schema import containers as schema
+from holdfast.containers import Container
+from holdfast.containers.config import HostConfig
+from holdfast.engine import surroundings
+from holdfast.engine.jobs.create import create as create_job
+from holdfast.engine.jobs.list_containers import list_containers
+from holdfast.engine.jobs.pause import pause as pause_job
+from holdfast.engine.jobs.pause import unpause as unpause_job
+from holdfast.engine.jobs.prune_containers import prune_containers
+from holdfast.engine.jobs.remove import remove as remove_job
+from holdfast.engine.jobs.rename import rename as rename_job
+from holdfast.engine.jobs.resize import resize as resize_job
+from holdfast.engine.jobs.restart import restart as restart_job
+from holdfast.engine.jobs.start import start as start_job
+from holdfast.engine.jobs.stop import kill as kill_job
+from holdfast.engine.jobs.stop import stop as stop_job
+from holdfast.engine.jobs.top import top as top_job
+from holdfast.engine.jobs.update import update as update_job
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict, HoldfastError, InvalidArgument, Unsupported
+from holdfast.runtime import cgroups
+
+
+def routes(packages: Packages) -> list[Route]:
+    """The routes of this noun."""
+    return [*_making(packages), *_looking(packages), *_changing(packages), *container_streams.routes(packages)]
+
+
+def _making(packages: Packages) -> list[Route]:
+    async def create(request: Request) -> Response:
+        body = await request.json(schema.CreateBody, may_be_empty=False)
+        config, host = schema.config_of(body), body.host_config or HostConfig()
+        if config == schema.config_of(schema.CreateBody()) and body.host_config is None:
+            raise InvalidArgument("config cannot be empty in order to create a container")
+        if host.init:
+            raise Unsupported("an init process inside the container (--init) is not implemented by Holdfast yet")
+        networking = body.networking_config
+        created = await create_job(
+            packages=packages,
+            name=request.query.text("name"),
+            config=config,
+            host=host,
+            endpoints=(networking.endpoints_config if networking else None) or {},
+            platform=request.query.text("platform"),
+        )
+        return Json(schema.Answer(created.container_id, created.warnings), 201)
+
+    async def remove(request: Request) -> Response:
+        query = request.query
+        if query.boolean("link"):
+            raise Conflict("Conflict, cannot remove the default link name of the container")
+        await remove_job(
+            packages=packages,
+            reference=request.params["id"],
+            force=query.boolean("force"),
+            with_volumes=query.boolean("v"),
+        )
+        return Empty()
+
+    async def prune(request: Request) -> Response:
+        filters = request.query.filters()
+        until = filters.pop("until", [])
+        if len(until) > 1:
+            raise InvalidArgument("more than one until filter specified")
+        pruned = await prune_containers(
+            packages=packages,
+            filters=filters,
+            until_nanos=moments.parse(until[0], time.time_ns()) if until else None,
+        )
+        return Json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.freed_bytes})
+
+    return [
+        Route("POST", "/containers/create", create),
+        Route("POST", "/containers/prune", prune),
+        Route("DELETE", "/containers/{id}", remove),
+    ]
+
+
+def _looking(packages: Packages) -> list[Route]:
+    containers = packages.containers
+
+    async def index(request: Request) -> Response:
+        query = request.query
+        found = list_containers(
+            containers=containers,
+            pictures=packages.images,
+            filters=query.filters(),
+            is_all=query.boolean("all"),
+            limit=query.integer("limit", 0) or 0,
+        )
+        now = time.time_ns()
+        has_sizes = query.boolean("size")
+        return Json([schema.summary(each, now, await _sizes(packages, each) if has_sizes else None) for each in found])
+
+    async def inspect(request: Request) -> Response:
+        container = containers.find(request.params["id"])
+        return Json(
+            schema.inspect(
+                container,
+                layers=_layers(packages, container),
+                exec_ids=[each.id for each in containers.execs.of(container.id) if each.is_running],
+                sizes=await _sizes(packages, container) if request.query.boolean("size") else None,
+            )
+        )
+
+    async def top(request: Request) -> Response:
+        container = containers.find(request.params["id"])
+
+        def pids() -> list[int]:
+            return list(cgroups.detect().open(surroundings.cgroup_path(packages, container.record)).pids())
+
+        table = await asyncio.to_thread(
+            top_job, container=container, pids=pids, arguments=request.query.text("ps_args") or "-ef"
+        )
+        return Json({"Processes": table.rows, "Titles": table.titles})
+
+    return [
+        Route("GET", "/containers/json", index),
+        Route("GET", "/containers/{id}/json", inspect),
+        Route("GET", "/containers/{id}/top", top),
+    ]
+
+
+def _changing(packages: Packages) -> list[Route]:
+    containers, events = packages.containers, packages.events
+
+    async def start(request: Request) -> Response:
+        await start_job(packages=packages, reference=request.params["id"])
+        return Empty()
+
+    async def stop(request: Request) -> Response:
+        await stop_job(
+            packages=packages,
+            reference=request.params["id"],
+            signal_text=request.query.text("signal"),
+            seconds=request.query.integer("t"),
+        )
+        return Empty()
+
+    async def restart(request: Request) -> Response:
+        await restart_job(
+            packages=packages,
+            reference=request.params["id"],
+            signal_text=request.query.text("signal"),
+            seconds=request.query.integer("t"),
+        )
+        return Empty()
+
+    async def kill(request: Request) -> Response:
+        await kill_job(packages=packages, reference=request.params["id"], signal_text=request.query.text("signal"))
+        return Empty()
+
+    async def pause(request: Request) -> Response:
+        await pause_job(containers=containers, events=events, reference=request.params["id"])
+        return Empty()
+
+    async def unpause(request: Request) -> Response:
+        await unpause_job(containers=containers, events=events, reference=request.params["id"])
+        return Empty()
+
+    async def rename(request: Request) -> Response:
+        await rename_job(
+            containers=containers, events=events, reference=request.params["id"], name=request.query.text("name")
+        )
+        return Empty()
+
+    async def resize(request: Request) -> Response:
+        height, width = container_streams.terminal_size(request)
+        await resize_job(
+            containers=containers, events=events, reference=request.params["id"], height=height, width=width
+        )
+        return Empty(200)
+
+    async def update(request: Request) -> Response:
+        body = await request.json(schema.UpdateBody)
+        warnings = await update_job(
+            packages=packages,
+            reference=request.params["id"],
+            wish=body,
+            has_policy=schema.has_restart_policy(body),
+        )
+        return Json({"Warnings": warnings or None})
+
+    return [
+        Route("POST", "/containers/{id}/start", start),
+        Route("POST", "/containers/{id}/stop", stop),
+        Route("POST", "/containers/{id}/restart", restart),
+        Route("POST", "/containers/{id}/kill", kill),
+        Route("POST", "/containers/{id}/pause", pause),
+        Route("POST", "/containers/{id}/unpause", unpause),
+        Route("POST", "/containers/{id}/rename", rename),
+        Route("POST", "/containers/{id}/resize", resize),
+        Route("POST", "/containers/{id}/update", update),
+    ]
+
+
+def _layers(packages: Packages, container: Container) -> list[str]:
+    try:
+        return packages.snapshots.layers(container.id)
+    except HoldfastError:
+        return []
+
+
+async def _sizes(packages: Packages, container: Container) -> tuple[int, int]:
+    """(what the container wrote, that and its image)."""
+    try:
+        written = (await asyncio.to_thread(packages.snapshots.usage, container.id)).size_bytes
+    except (HoldfastError, OSError):
+        written = 0
+    try:
+        image = packages.images.get(container.record.image_id).size
+    except HoldfastError:
+        image = 0
+    return written, written + image

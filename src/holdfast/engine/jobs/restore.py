@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The start of a daemon where another one left off: finds what runs, writes down what ended, sweeps what is left over.
+
+Run once, before the first request. Nothing in it stops the start: a container that cannot be found again is shown as
+what it is. Called by `daemon.wiring`. Source: architecture.md §1; moby 28 `daemon.restore` for the policies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from pathlib import Path
+
+from holdfast.containers import Container, restart_policy
+from holdfast.engine import rootfs
+from holdfast.engine.jobs import health, reap
+from holdfast.engine.jobs.remove import remove_ended
+from holdfast.engine.jobs.start import start_locked
+from holdfast.engine.packages import Packages
+from holdfast.errors import HoldfastError, NotFound, Unavailable
+from holdfast.shim import client
+from holdfast.shim.client import Exited
+
+_LOG = logging.getLogger("holdfast.engine")
+_REBOOTED = 255
+_SIGKILL = 9
+
+
+async def restore(*, packages: Packages) -> None:
+    """Brings memory, disk and kernel into agreement, then begins to listen to the shims."""
+    for container_id in packages.containers.restore():
+        _LOG.error("the record of container %s is damaged: it can only be removed", container_id)
+    for note in await packages.networks.run(packages.networks.controller.start):
+        _LOG.warning("%s", note)
+    was_running = {container.id for container in packages.containers if container.state.is_running}
+    await asyncio.gather(*(_find(packages, container) for container in packages.containers))
+    await _end_strangers(packages)
+    packages.background.start_endless(reap.reap_forever(packages), "reaper")
+    await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
+    live = {container.id for container in packages.containers if container.state.has_process}
+    for removed in await packages.networks.reconcile(live):
+        _LOG.info("removed left-over network of %s", removed)
+    for container in packages.containers:
+        _resume(packages, container, container.id in was_running)
+
+
+async def _find(packages: Packages, container: Container) -> None:
+    """One container: its shim, or its exit, or neither."""
+    directory = packages.config.shim_directory(container.id)
+    state = container.state
+    if not _exists(directory):
+        if state.is_running:
+            _write_exit(packages, container, _exit(container.id, _REBOOTED))
+        return
+    try:
+        shim = await packages.supervisor.adopt(container.id, directory)
+    except (Unavailable, HoldfastError, OSError):
+        await _find_exit(packages, container)
+        return
+    container.shim = shim
+    state.status = "paused" if shim.is_paused else "running"
+    state.pid, state.started_nanos, state.finished_nanos = shim.pid, shim.started_at_nanos, 0
+    container.record.was_started = True
+    packages.containers.save(container)
+    health.begin(packages, container)
+
+
+async def _find_exit(packages: Packages, container: Container) -> None:
+    """A shim that is gone: it wrote how the container ended, or it was killed and left its container alone."""
+    directory = packages.config.shim_directory(container.id)
+    ended = None
+    try:
+        ended = client.read_exit(str(directory))
+    except (HoldfastError, OSError, KeyError) as error:
+        _LOG.warning("exit of %s: %s", container.id[:12], error)
+    if ended is None:
+        await asyncio.to_thread(reap.kill_leftovers, packages, container)
+    if container.state.is_running:
+        _write_exit(packages, container, ended or _exit(container.id, 137))
+    await asyncio.to_thread(rootfs.remove_directory, directory)
+
+
+def _exists(directory: Path) -> bool:
+    return directory.is_dir()
+
+
+def _exit(container_id: str, code: int) -> Exited:
+    return Exited(
+        container_id=container_id, exec_id=None, exit_code=code, finished_at_nanos=time.time_ns(), oom_killed=False
+    )
+
+
+def _write_exit(packages: Packages, container: Container, ended: Exited) -> None:
+    """What `reap.report` does, without anyone to tell; the policy is asked later."""
+    state = container.state
+    if state.status == "restarting":
+        container.change("stop")
+    else:
+        container.change("die")
+        state.exit_code, state.finished_nanos, state.oom_killed = (
+            ended.exit_code,
+            ended.finished_at_nanos,
+            ended.oom_killed,
+        )
+    state.pid = 0
+    reap.forget_network(container)
+    packages.containers.save(container)
+    packages.events.publish(
+        "container", "die", container.id, container.attributes(exitCode=str(state.exit_code), execDuration="0")
+    )
+
+
+async def _end_strangers(packages: Packages) -> None:
+    """Shims of containers that nobody knows: their creation or removal was cut short."""
+    root = packages.config.exec_root / "shims"
+    if not root.is_dir():
+        return
+    for name in os.listdir(root):
+        try:
+            packages.containers.find(name)
+            continue
+        except NotFound:
+            pass
+        try:
+            shim = await client.adopt(name, str(root / name))
+            await shim.kill(_SIGKILL, all=True)
+            await shim.close()
+        except (HoldfastError, OSError) as error:
+            _LOG.warning("left-over shim %s: %s", name[:12], error)
+        await asyncio.to_thread(rootfs.remove_directory, root / name)
+
+
+def _sweep(packages: Packages, known: set[str]) -> None:
+    """Snapshots and directories of containers that do not exist. Blocks."""
+    packages.snapshots.purge(lambda key: key in known)
+    root = packages.config.data_root / "containers"
+    if root.is_dir():
+        for name in os.listdir(root):
+            if name not in known:
+                rootfs.remove_directory(root / name)
+
+
+def _resume(packages: Packages, container: Container, was_running: bool) -> None:
+    """`--rm` and restart policies of what does not run."""
+    record = container.record
+    if record.state.is_running or record.damage:
+        return
+    if record.host_config.auto_remove and record.was_started:
+        packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
+    elif record.was_started and restart_policy.wants_start_with_daemon(
+        record.host_config.restart_policy, was_running=was_running, was_stopped_by_user=record.was_stopped_by_user
+    ):
+        packages.background.start(_start(packages, container), f"start of {container.id[:12]}")
+
+
+async def _start(packages: Packages, container: Container) -> None:
+    async with container.lock:
+        await container.settle()
+        if container.state.is_running or container.record.is_removing:
+            return
+        try:
+            await start_locked(packages, container)
+        except HoldfastError as error:
+            _LOG.warning("container %s was not started again: %s", container.id[:12], error.message)

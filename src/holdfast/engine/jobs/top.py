@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker top`: the container's processes as `ps` would show them, read from /proc (the daemon starts no `ps`).
+
+Understands `-ef`, `aux` and `-o LIST` with the usual columns. Called by `api.routes.containers`.
+Source: proc(5), ps(1), Engine API v1.51 ContainerTop.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.containers import Container
+from holdfast.errors import Conflict, InvalidArgument
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One line of /proc/PID/stat with what ps makes of it; times in seconds."""
+
+    pid: int
+    parent: int
+    uid: int
+    state: str
+    terminal: str
+    cpu_seconds: float
+    start_seconds: float
+    age_seconds: float
+    virtual_bytes: int
+    resident_bytes: int
+    nice: int
+    threads: int
+    name: str
+    command: str
+    memory_share: float
+
+    @property
+    def user(self) -> str:
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+    @property
+    def cpu_share(self) -> float:
+        return 100 * self.cpu_seconds / self.age_seconds if self.age_seconds > 0 else 0.0
+
+
+_COLUMNS: dict[str, tuple[str, Callable[[Process], str]]] = {
+    "user": ("USER", lambda p: p.user),
+    "uid": ("UID", lambda p: str(p.uid)),
+    "pid": ("PID", lambda p: str(p.pid)),
+    "ppid": ("PPID", lambda p: str(p.parent)),
+    "c": ("C", lambda p: str(int(p.cpu_share))),
+    "pcpu": ("%CPU", lambda p: f"{p.cpu_share:.1f}"),
+    "pmem": ("%MEM", lambda p: f"{p.memory_share:.1f}"),
+    "vsz": ("VSZ", lambda p: str(p.virtual_bytes // 1024)),
+    "rss": ("RSS", lambda p: str(p.resident_bytes // 1024)),
+    "tty": ("TTY", lambda p: p.terminal),
+    "stat": ("STAT", lambda p: p.state),
+    "s": ("S", lambda p: p.state[:1]),
+    "stime": ("STIME", lambda p: _start_text(p)),
+    "start": ("START", lambda p: _start_text(p)),
+    "time": ("TIME", lambda p: _clock(p.cpu_seconds)),
+    "bsdtime": ("TIME", lambda p: f"{int(p.cpu_seconds) // 60}:{int(p.cpu_seconds) % 60:02}"),
+    "etime": ("ELAPSED", lambda p: _elapsed(p.age_seconds)),
+    "comm": ("COMMAND", lambda p: p.name),
+    "args": ("COMMAND", lambda p: p.command),
+    "cmd": ("CMD", lambda p: p.command),
+    "ni": ("NI", lambda p: str(p.nice)),
+    "nlwp": ("NLWP", lambda p: str(p.threads)),
+}
+_ALIASES = {
+    "command": "args",
+    "ucmd": "comm",
+    "%cpu": "pcpu",
+    "%mem": "pmem",
+    "euser": "user",
+    "uname": "user",
+    "euid": "uid",
+    "tt": "tty",
+    "tname": "tty",
+    "state": "s",
+    "vsize": "vsz",
+    "rssize": "rss",
+    "cputime": "time",
+    "start_time": "stime",
+    "nice": "ni",
+}
+_FULL = ["user", "pid", "ppid", "c", "stime", "tty", "time", "cmd"]
+_BSD = ["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start", "bsdtime", "args"]
+_FULL_WORDS = ("", "-ef", "-e -f", "-eF", "-f", "-A -f", "-Af")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Titles, and a row per process."""
+
+    titles: list[str]
+    rows: list[list[str]]
+
+
+def top(*, container: Container, pids: Callable[[], Sequence[int]], arguments: str) -> Table:
+    """The table for `ps` arguments; Conflict unless it runs, InvalidArgument for other arguments. Blocks briefly."""
+    if not container.state.has_process:
+        raise Conflict(f"container {container.id} is not running")
+    columns = choose(arguments)
+    processes = [found for pid in sorted(pids()) if (found := _read(pid)) is not None]
+    return Table([title for title, _ in columns], [[show(each) for _, show in columns] for each in processes])
+
+
+def choose(arguments: str) -> list[tuple[str, Callable[[Process], str]]]:
+    """The columns that the arguments ask for."""
+    words = " ".join(arguments.split())
+    if words in _FULL_WORDS:
+        return [("UID", _COLUMNS["user"][1]), *(_COLUMNS[name] for name in _FULL[1:])]
+    if words in ("aux", "-aux", "u", "axu"):
+        return [_COLUMNS[name] for name in _BSD]
+    names = _format_names(words)
+    if names is None:
+        raise InvalidArgument(f"ps: error: unsupported option {words}: use -ef, aux or -o with column names")
+    columns: list[tuple[str, Callable[[Process], str]]] = []
+    for name in names:
+        bare, equals, title = name.partition("=")
+        known = _COLUMNS.get(_ALIASES.get(bare, bare))
+        if known is None:
+            raise InvalidArgument(f'ps: error: unknown user-defined format specifier "{bare}"')
+        columns.append((title, known[1]) if equals else known)
+    if "PID" not in [title for title, _ in columns]:
+        raise InvalidArgument("Couldn't find PID field in ps output")
+    return columns
+
+
+def _format_names(words: str) -> list[str] | None:
+    names: list[str] = []
+    rest = words.split(" ")
+    while rest:
+        word = rest.pop(0)
+        if word in ("-e", "-A", "ax", "-ax"):
+            continue
+        option = next((each for each in ("-eo", "-Ao", "-o", "axo", "o") if word.startswith(each)), None)
+        if option is None:
+            return None
+        value = word[len(option) :] or (rest.pop(0) if rest else "")
+        names += [name for name in value.split(",") if name]
+    return names or None
+
+
+def _read(pid: int) -> Process | None:
+    """One process; None when it has just ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            data = file.read()
+            uid = os.fstat(file.fileno()).st_uid
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command_line = file.read(8192)
+    except OSError:
+        return None
+    head, _, tail = data.rpartition(b")")
+    fields = tail.split()
+    name = head.partition(b"(")[2].decode("utf-8", "replace")
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    started = int(fields[19]) / _TICKS
+    resident = int(fields[21]) * _PAGE
+    text = command_line.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    return Process(
+        pid=pid,
+        parent=int(fields[1]),
+        uid=uid,
+        state=fields[0].decode() + ("s" if int(fields[3]) == pid else ""),
+        terminal=_terminal(int(fields[4])),
+        cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
+        start_seconds=time.time() - (uptime - started),
+        age_seconds=uptime - started,
+        virtual_bytes=int(fields[20]),
+        resident_bytes=resident,
+        nice=int(fields[16]),
+        threads=int(fields[17]),
+        name=name,
+        command=text or f"[{name}]",
+        memory_share=100 * resident / (os.sysconf("SC_PHYS_PAGES") * _PAGE),
+    )
+
+
+def _terminal(number: int) -> str:
+    if not number:
+        return "?"
+    major, minor = os.major(number), os.minor(number)
+    return f"pts/{minor}" if 136 <= major <= 143 else f"tty{minor}"
+
+
+def _start_text(process: Process) -> str:
+    pattern = "%H:%M" if process.age_seconds < 86400 else "%b%d"
+    return time.strftime(pattern, time.localtime(process.start_seconds))
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _elapsed(seconds: float) -> str:
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
+    if whole < 3600:
+        return minutes
+    hours = f"{whole // 3600 % 24:02}:{minutes}"
+    return hours if whole < 86400 else f"{whole // 86400}-{hours}"
