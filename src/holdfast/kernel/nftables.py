@@ -104,11 +104,9 @@ class Program:
 
     __slots__ = ()
 
-    def _nft(self, *arguments: str, commands: str) -> bytes:
+    def _nft(self, *arguments: str, commands: str = "") -> bytes:
         try:
-            done = subprocess.run(
-                ["nft", *arguments, "-f", "-"], input=commands.encode(), capture_output=True, check=False
-            )
+            done = subprocess.run(["nft", *arguments], input=commands.encode(), capture_output=True, check=False)
         except FileNotFoundError as error:
             raise NftablesError(f"neither {_LIBRARY} nor the nft program is installed") from error
         if done.returncode != 0:
@@ -116,10 +114,10 @@ class Program:
         return done.stdout
 
     def run(self, commands: str) -> None:
-        self._nft(commands=commands)
+        self._nft("-f", "-", commands=commands)
 
     def list_json(self, command: str) -> list[dict[str, Any]]:
-        return _objects(self._nft("-j", "-y", "-n", commands=command))
+        return _objects(self._nft("-j", "-n", "-y", "-p", command))
 
     def close(self) -> None:
         """Holds nothing between batches."""

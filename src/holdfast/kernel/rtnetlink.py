@@ -29,7 +29,7 @@ _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 
-NEWLINK, DELLINK, GETLINK = 16, 17, 18
+NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
@@ -37,17 +37,20 @@ GROUP_LINK, GROUP_IPV4_ADDRESS, GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
 
 IFF_UP = 0x1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_IFALIAS = 18, 28, 20
+IFLA_LINKINFO, IFLA_NET_NS_FD = 18, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+_IFLA_PROTINFO = 12
 _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 4, 5
 _VETH_INFO_PEER = 1
-_BRPORT_STATE, _BRPORT_MODE, _BRPORT_FLUSH = 1, 4, 26
+_BRPORT_STATE, _BRPORT_MODE, _BRPORT_FLUSH = 1, 4, 24
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 7, 15
 NDA_DST, NDA_LLADDR = 1, 2
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _NUD_PERMANENT = 0x80
+_WITHOUT_STATISTICS = u32_attribute(29, 0x8)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
+_IFLA_OPERSTATE, _OPERSTATE_UP = 16, b"\6"
 
 
 class Link(NamedTuple):
@@ -58,7 +61,7 @@ class Link(NamedTuple):
     mac: str
     mtu: int
     master: int
-    alias: str
+    is_operational: bool
 
     @property
     def is_up(self) -> bool:
@@ -98,7 +101,7 @@ def _link_header(index: int = 0, *, is_up: bool | None = None) -> bytes:
     return _LINK.pack(socket.AF_UNSPEC, 0, index, flags, 0 if is_up is None else IFF_UP)
 
 
-def create_bridge(name: str, *, mtu: int, mac: str = "", alias: str = "") -> Request:
+def create_bridge(name: str, *, mtu: int, mac: str = "") -> Request:
     parts = [
         _link_header(is_up=True),
         text_attribute(IFLA_IFNAME, name),
@@ -107,8 +110,6 @@ def create_bridge(name: str, *, mtu: int, mac: str = "", alias: str = "") -> Req
     ]
     if mac:
         parts.append(attribute(IFLA_ADDRESS, _pack_mac(mac)))
-    if alias:
-        parts.append(text_attribute(IFLA_IFALIAS, alias))
     return NEWLINK, CREATE | EXCLUSIVE, b"".join(parts)
 
 
@@ -150,19 +151,20 @@ def set_link(index: int, *, is_up: bool | None = None, master: int | None = None
     return NEWLINK, 0, payload
 
 
-def _set_bridge_port(name: str, *settings: bytes) -> Request:
-    port = nested(IFLA_LINKINFO, text_attribute(_INFO_SLAVE_KIND, "bridge"), nested(_INFO_SLAVE_DATA, *settings))
-    return NEWLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + port
+def disable_bridge_port(ifindex: int) -> Request:
+    """Cuts a bridge port off and forgets what was learnt on it; unlike a delete it waits for no grace period.
 
-
-def disable_bridge_port(name: str) -> Request:
-    """Cuts a bridge port off and forgets what was learnt on it; unlike a delete it waits for no grace period."""
-    return _set_bridge_port(name, attribute(_BRPORT_STATE, b"\0"), attribute(_BRPORT_FLUSH, b""))
+    The state only obeys the bridge family's own message: as slave data it is read and ignored (Linux 6.18).
+    """
+    port = nested(_IFLA_PROTINFO, attribute(_BRPORT_STATE, b"\0"), attribute(_BRPORT_FLUSH, b""))
+    return SETLINK, 0, _LINK.pack(socket.AF_BRIDGE, 0, ifindex, 0, 0) + port
 
 
 def reflect_on_bridge_port(name: str) -> Request:
     """Lets a bridge port send a frame back to where it came from ("hairpin mode")."""
-    return _set_bridge_port(name, attribute(_BRPORT_MODE, b"\1"))
+    reflecting = nested(_INFO_SLAVE_DATA, attribute(_BRPORT_MODE, b"\1"))
+    port = nested(IFLA_LINKINFO, text_attribute(_INFO_SLAVE_KIND, "bridge"), reflecting)
+    return NEWLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + port
 
 
 def delete_link(name: str) -> Request:
@@ -171,11 +173,12 @@ def delete_link(name: str) -> Request:
 
 
 def get_link(name: str) -> Request:
-    return GETLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name)
+    """Asks for one link; from Linux 6.8 on the kernel first settles a carrier change that is still queued for it."""
+    return GETLINK, 0, _link_header() + text_attribute(IFLA_IFNAME, name) + _WITHOUT_STATISTICS
 
 
 def get_links() -> Request:
-    return GETLINK, 0, _link_header()
+    return GETLINK, 0, _link_header() + _WITHOUT_STATISTICS
 
 
 def add_address(index: int, address: str, prefix_length: int, *, broadcast: str = "") -> Request:
@@ -231,7 +234,7 @@ def parse_link(payload: bytes) -> Link:
         mac=found.get(IFLA_ADDRESS, b"").hex(":"),
         mtu=_u32(found.get(IFLA_MTU)),
         master=_u32(found.get(IFLA_MASTER)),
-        alias=_text(found.get(IFLA_IFALIAS)),
+        is_operational=found.get(_IFLA_OPERSTATE) == _OPERSTATE_UP,
     )
 
 
