@@ -113,3 +113,21 @@ async def test_closing_ends_accepting_and_running_connections(tmp_path):
         second.connect(address.path)
     client.close()
     os.unlink(address.path)
+
+
+def test_sockets_of_socket_activation_are_taken_over(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+
+        (sock,) = listener.bind(listener.Address("fd", path=str(os.dup(passed.fileno()))))
+
+        with sock:
+            assert sock.getsockname() == passed.getsockname()
+
+
+def test_socket_activation_needs_sockets_meant_for_us(monkeypatch):
+    monkeypatch.setenv("LISTEN_PID", "1")
+
+    with pytest.raises(InvalidArgument, match="no sockets were passed"):
+        listener.bind(listener.Address("fd"))
