@@ -17,6 +17,8 @@ import msgspec
 from holdfast import content, images, metadata, networks, snapshots, volumes
 from holdfast.api import facts
 from holdfast.api.router import Route
+from holdfast.api.routes import containers as container_routes
+from holdfast.api.routes import exec as exec_routes
 from holdfast.api.routes import images as image_routes
 from holdfast.api.routes import networks as network_routes
 from holdfast.api.routes import registries as registry_routes
@@ -60,6 +62,8 @@ async def build(options: Config) -> Built:
         packages,
         [
             *system_routes.routes(described, packages.events),
+            *container_routes.routes(packages),
+            *exec_routes.routes(packages),
             *image_routes.routes(packages),
             *network_routes.routes(packages),
             *registry_routes.routes(packages),
