@@ -37,7 +37,6 @@ class Container:
     """The container of this shim. `start` comes first; `exit` is what `exit.json` says once it has ended."""
 
     __slots__ = (
-        "_cgroup",
         "_directory_fd",
         "_execs",
         "_hierarchy",
@@ -65,7 +64,6 @@ class Container:
         self._loop = poll
         self._hierarchy = hierarchy
         self._notify = notify
-        self._cgroup = hierarchy.open(launch["cgroup_path"])
         self._runner = self._choose_runner(launch["runtime"])
         self._log: Writer | None = None
         self._execs: dict[str, Process] = {}
@@ -76,7 +74,7 @@ class Container:
 
     def _choose_runner(self, program: str) -> Native | External:
         if program == NATIVE:
-            return Native(self._cgroup, self._launch["seccomp"])
+            return Native(self._launch["seccomp"])
         launch = self._launch
         return External(program, launch["container_id"], launch["directory"], self._directory_fd)
 
@@ -97,7 +95,7 @@ class Container:
         cgroup = self._hierarchy.create(self._launch["cgroup_path"], linux.get("resources", {}))
         try:
             _prepare(spec["process"], pipes)
-            started = self._runner.start(self._launch, spec, pipes)
+            started = self._runner.start(self._launch, spec, cgroup, pipes)
         except BaseException:
             cgroup.kill()
             cgroup.remove()
@@ -163,7 +161,7 @@ class Container:
 
         def start(pipes: Pipes | None) -> tuple[birth.Started, Message]:
             _prepare(request["process"], pipes)
-            return self._runner.execute(request["process"], self._read_spec(), init, pipes), {}
+            return self._runner.execute(request["process"], self._read_spec(), self._cgroup, init, pipes), {}
 
         process = self._bear(exec_id, request, clients, start)
         self._execs[exec_id] = process
@@ -254,7 +252,10 @@ class Container:
         self._runner.clean_up()
         state.write(self._directory_fd, state.EXIT, self.exit)
         self._notify(self.exit)
-        self._loop.call_later(0, self._cgroup.remove)
+        self._loop.call_later(0, self._remove_cgroup)
+
+    def _remove_cgroup(self) -> None:
+        self._cgroup.remove()
 
     @property
     def has_clients(self) -> bool:
@@ -275,6 +276,10 @@ class Container:
             "execs": [process.to_message() for process in self._execs.values()],
             "exit": self.exit,
         }
+
+    @property
+    def _cgroup(self) -> cgroups.Cgroup:
+        return self._hierarchy.open(self._launch["cgroup_path"])  # no system call
 
     def _running(self) -> Process:
         if self.init is None or self.init.exit_code is not None:

@@ -21,6 +21,7 @@ from holdfast.shim import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from holdfast.runtime.cgroups import Cgroup
     from holdfast.shim.process import Process
     from holdfast.shim.protocol import Message
     from holdfast.shim.stdio import Pipes
@@ -56,7 +57,7 @@ class External:
         self._directory = directory
         self._directory_fd = directory_fd
 
-    def start(self, launch: Message, spec: Message, pipes: Pipes | None) -> Started:
+    def start(self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Pipes | None) -> Started:
         """Mounts the root, creates and starts the init; raises StartError with nothing left behind."""
         self._prepare_bundle(launch, spec)
         started = self._run_detached("create", ["--bundle", self._directory], self._container_id, pipes)
@@ -67,7 +68,7 @@ class External:
             raise
         return started
 
-    def execute(self, process: Message, spec: Message, init: Process, pipes: Pipes | None) -> Started:
+    def execute(self, process: Message, spec: Message, cgroup: Cgroup, init: Process, pipes: Pipes | None) -> Started:
         """Starts another process in the container; raises StartError."""
         _enter_private_mounts()
         state.write(self._directory_fd, _PROCESS, process)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 NAME = "hold-shim"
 
-_OOM_SCORE = b"1"
 _CAUGHT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """Caught and dropped rather than ignored: execve hands ignored signals on to the container, caught ones not."""
 
@@ -43,7 +42,7 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     directory_fd = state.open_directory(launch["directory"])
     sys.excepthook = _logging_to(directory_fd)
     poll = loop.Loop()
-    children = _watch_children()
+    children = watch_children()
     server = Server(directory_fd, poll)
     container = Container(launch, directory_fd, poll, hierarchy, server.notify)
     clients = [socket.socket(fileno=fd) for fd in fds]
@@ -64,22 +63,31 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     poll.run()
 
 
+def prepare() -> None:
+    """What the spawner can do once for all its shims: every line run in a shim copies pages into it."""
+    _write_own("oom_score_adj", b"1")
+    process.set_dumpable(False)
+    for number in (signal.SIGCHLD, *_CAUGHT):
+        signal.signal(number, _drop)
+
+
 def _become_shim() -> None:
     os.setsid()
-    process.set_name(NAME)
+    _write_own("comm", NAME.encode())
     process.set_child_subreaper()
-    process.set_dumpable(False)
-    with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
-        score.write(_OOM_SCORE)
 
 
-def _watch_children() -> socket.socket:
+def _write_own(name: str, value: bytes) -> None:
+    fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, value)
+    os.close(fd)
+
+
+def watch_children() -> socket.socket:
     """Makes every SIGCHLD readable on the socket that is returned."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    for number in (signal.SIGCHLD, *_CAUGHT):
-        signal.signal(number, _drop)
     signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
     return ours
 

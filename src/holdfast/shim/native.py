@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 class Native:
     """One container under our own runtime."""
 
-    __slots__ = ("_cgroup", "_mode")
+    __slots__ = ("_mode",)
 
-    def __init__(self, cgroup: Cgroup, mode: str) -> None:
-        self._cgroup = cgroup
+    def __init__(self, mode: str) -> None:
         self._mode = mode
 
-    def start(self, launch: Message, spec: Message, pipes: Pipes | None) -> runtime.Created:
+    def start(self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Pipes | None) -> runtime.Created:
         """Starts the init; returns when execve has succeeded, raises StartError with nothing left behind."""
         mounts = launch["rootfs_mounts"]
         created = runtime.create(
             container_id=launch["container_id"],
             spec=spec,
             rootfs_mounts=None if mounts is None else [Mount.from_json(mount) for mount in mounts],
-            cgroup=self._cgroup,
+            cgroup=cgroup,
             stdio=_stdio(pipes),
             seccomp=_compile(self._mode, spec),
             bundle=launch["directory"],
@@ -39,13 +38,15 @@ class Native:
         created.start()
         return created
 
-    def execute(self, process: Message, spec: Message, init: Process, pipes: Pipes | None) -> runtime.ExecProcess:
+    def execute(
+        self, process: Message, spec: Message, cgroup: Cgroup, init: Process, pipes: Pipes | None
+    ) -> runtime.ExecProcess:
         """Starts another process in the container; as `start`. The filter is the init's."""
         return runtime.exec_process(
             pid=init.pid,
             pidfd=init.pidfd,
             process=process,
-            cgroup=self._cgroup,
+            cgroup=cgroup,
             stdio=_stdio(pipes),
             seccomp=_compile(self._mode, spec),
         )

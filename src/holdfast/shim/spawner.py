@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import os
 import select
-import signal
 import socket
 import sys
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 NAME = "hold-spawner"
 CONTROL_FD = 3
 
-_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-
 
 def main() -> None:
     """Serves launches until the daemon is gone."""
@@ -38,29 +35,39 @@ def main() -> None:
     os.umask(0o022)
     _forget_terminal()
     process.set_name(NAME)
-    process.set_dumpable(False)
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that leave are reaped by the kernel
+    shim.prepare()
+    children = shim.watch_children()
     seccomp.compile_default(frozenset(defaults.CAPABILITIES))
     hierarchy = cgroups.detect()
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # a collection would touch, and so copy, pages in every shim; `main` has the collector run again
     daemon = Channel(socket.socket(fileno=CONTROL_FD))
     waiting = select.poll()
     waiting.register(daemon.fileno(), select.POLLIN)
+    waiting.register(children.fileno(), select.POLLIN)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection would touch, and so copy, pages in every shim; `main` has the collector run again
     while True:
-        waiting.poll()
-        try:
-            received = daemon.receive()
-        except BlockingIOError:
-            continue
-        except errors.Corrupt:
-            continue
-        if received is None:
-            return
-        _bear(daemon, *received, hierarchy)
+        for fd, _ in waiting.poll():
+            if fd == children.fileno():
+                _reap(children)
+                continue
+            try:
+                received = daemon.receive()
+            except (BlockingIOError, errors.Corrupt):
+                continue
+            if received is None:
+                return
+            _bear(daemon, *received, hierarchy)
+
+
+def _reap(children: socket.socket) -> None:
+    """Buries shims that have left; nobody asks how."""
+    children.recv(4096)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
 
 
 def _forget_terminal() -> None:
