@@ -8,7 +8,6 @@ next daemon's `start` and `reconcile` find it. Traffic needs no daemon: namespac
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from holdfast import errors
-from holdfast.kernel import netlink, netns, nfelement, nftables, rtnetlink
-from holdfast.networks import factory, ipam, sandbox
+from holdfast.kernel import netlink, netns, nfelement, nftables
+from holdfast.networks import default_bridge, factory, forwarding, ipam, sandbox
 from holdfast.networks.firewall import BridgeRules, Firewall, NoFirewall, OutOfStep, PortRule
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, default_bridge_options, new_id
@@ -26,7 +25,6 @@ from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
-_FORWARD_FILE = "/proc/sys/net/ipv4/ip_forward"
 _CONTAINER_MODE = "container:"
 
 
@@ -62,7 +60,8 @@ class Controller:
     def start(self) -> list[str]:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
         notes = [f"network record {key} is damaged and not used" for key in self._registry.damaged]
-        self._switch_forwarding_on()
+        if self._config.ip_forward:
+            forwarding.switch_on(self._root)
         self._settle_default_bridge()
         for network in self._registry.all():
             self._drivers[network.driver].prepare(network)
@@ -166,55 +165,13 @@ class Controller:
 
     # start
 
-    def _switch_forwarding_on(self) -> None:
-        if not self._config.ip_forward or Path(_FORWARD_FILE).read_text(encoding="ascii").strip() == "1":
-            return
-        self._forwarding_marker.touch(mode=0o600)
-        netns.write_sysctl("ipv4/ip_forward", "1")
-
-    @property
-    def _forwarding_marker(self) -> Path:
-        return self._root / "forwarding-is-ours"
-
-    def _is_router(self) -> bool:
-        return not self._forwarding_marker.exists()
-
     def _settle_default_bridge(self) -> None:
-        """Decides the default bridge's subnet: `--bip`, what the interface has, what it had, the first free pool."""
         stored = self._registry.find("bridge")
-        subnet, gateway = self._choose_default_subnet(stored)
+        others = [network.subnet for network in self._registry.all() if network.subnet and not network.is_predefined]
+        subnet, gateway = default_bridge.choose_subnet(self._links, self._config, stored.subnet, stored.gateway, others)
         options = default_bridge_options(self._config)
         if (stored.subnet, stored.gateway, stored.options) != (subnet, gateway, options):
             self._registry.put(msgspec.structs.replace(stored, subnet=subnet, gateway=gateway, options=options))
-
-    def _choose_default_subnet(self, stored: Network) -> tuple[str, str]:
-        if self._config.bip:
-            return _split_bip(self._config.bip)
-        existing = self._interface_address(self._config.bridge)
-        if existing:
-            return _split_bip(existing)
-        taken = self._host_subnets()
-        if stored.subnet and not any(ipam.parse_subnet(stored.subnet).overlaps(other) for other in taken):
-            return stored.subnet, stored.gateway
-        subnet = ipam.choose_subnet(self._config.default_pools, taken)
-        return str(subnet), str(subnet[1])
-
-    def _interface_address(self, name: str) -> str:
-        try:
-            link = rtnetlink.parse_link(self._links.ask(rtnetlink.get_link(name)))
-        except netlink.NetlinkError:
-            return ""
-        found = [rtnetlink.parse_address(payload) for payload in self._links.dump(rtnetlink.get_addresses())]
-        return next((f"{a.address}/{a.prefix_length}" for a in found if a.ifindex == link.ifindex), "")
-
-    def _host_subnets(self) -> list[ipam.Subnet]:
-        """What the host routes or has addresses in already, and our own networks."""
-        routes = [rtnetlink.parse_route(payload) for payload in self._links.dump(rtnetlink.get_routes())]
-        found = [f"{r.destination}/{r.prefix_length}" for r in routes if r is not None and r.destination]
-        addresses = [rtnetlink.parse_address(payload) for payload in self._links.dump(rtnetlink.get_addresses())]
-        found += [str(ipaddress.IPv4Interface(f"{a.address}/{a.prefix_length}").network) for a in addresses]
-        found += [n.subnet for n in self._registry.all() if n.subnet and not n.is_predefined]
-        return [ipaddress.IPv4Network(text) for text in found]
 
     def _restore(self, found: Sandbox) -> list[str]:
         self._sandboxes[found.container_id] = found
@@ -230,7 +187,7 @@ class Controller:
     def _synchronise_firewall(self) -> list[str]:
         bridges = [_bridge_rules(network) for network in self._registry.all() if network.driver == "bridge"]
         ports = [rule for found in self._sandboxes.values() for rule in _port_rules(found)]
-        return self._firewall.synchronise(bridges, ports, is_router=self._is_router())
+        return self._firewall.synchronise(bridges, ports, is_router=forwarding.is_router(self._root))
 
     # connect
 
@@ -360,14 +317,6 @@ def _open_pool(network: Network) -> ipam.AddressPool:
         ip_range=network.ip_range,
         reserved=network.auxiliary.values(),
     )
-
-
-def _split_bip(bip: str) -> tuple[str, str]:
-    try:
-        interface = ipaddress.IPv4Interface(bip)
-    except ValueError as error:
-        raise errors.InvalidArgument(f"invalid bip {bip}: {error}") from error
-    return str(interface.network), str(interface.ip)
 
 
 def _bridge_rules(network: Network) -> BridgeRules:

@@ -54,7 +54,10 @@ def _bind_beside_closing_connections(protocol: str, host_ip: str, port: int) -> 
 def _new_socket(protocol: str, host_ip: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
     number = socket.IPPROTO_SCTP if protocol == "sctp" else 0
-    return socket.socket(family, _SOCKET_TYPES[protocol] | socket.SOCK_CLOEXEC, number)
+    made = socket.socket(family, _SOCKET_TYPES[protocol] | socket.SOCK_CLOEXEC, number)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made
 
 
 def read_ephemeral_range(path: str = _EPHEMERAL_FILE) -> range:
