@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Docker's list filters; error texts as dockerd 28.5 gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.engine import filtering
+from holdfast.errors import InvalidArgument
+
+
+def test_an_unknown_key_is_named() -> None:
+    with pytest.raises(InvalidArgument, match="invalid filter 'bogus'"):
+        filtering.check({"bogus": ["x"]}, frozenset({"name"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "truth"), [(["true"], True), (["1"], True), (["0"], False), (["False"], False), ([], None)]
+)
+def test_truth_values(values: list[str], truth: bool | None) -> None:
+    assert filtering.boolean({"dangling": values}, "dangling", None) is truth
+
+
+@pytest.mark.parametrize("values", [["maybe"], ["true", "false"], ["true", "x"]])
+def test_other_truth_values_are_refused(values: list[str]) -> None:
+    with pytest.raises(InvalidArgument, match="invalid filter 'dangling="):
+        filtering.boolean({"dangling": values}, "dangling", None)
+
+
+def test_labels_are_all_required() -> None:
+    assert filtering.has_labels({"a": "b", "c": ""}, ["a=b", "c"])
+    assert not filtering.has_labels({"a": "b"}, ["a=b", "c"])
+    assert not filtering.has_labels(None, ["a"])
+    assert filtering.has_labels(None, [])
+
+
+def test_unwanted_labels_are_all_absent() -> None:
+    assert filtering.has_no_label({"a": "b"}, ["a=c", "d"])
+    assert not filtering.has_no_label({"a": "b"}, ["a"])
+
+
+def test_a_pattern_is_searched_or_is_the_name() -> None:
+    assert filtering.is_match("data-1", ["ata"])
+    assert filtering.is_match("data-1", ["^data", "x"])
+    assert filtering.is_match("a(b", ["a(b"])
+    assert not filtering.is_match("data", ["b"])
+    assert filtering.is_match("anything", [])
+
+
+def test_an_evil_pattern_is_only_a_text() -> None:
+    assert not filtering.is_match("a" * 100, ["(a+)+$b"])
+
+
+def test_moments_are_epochs_dates_and_durations() -> None:
+    assert filtering.moment_seconds("1h30m", 10_000.0) == 4600.0
+    assert filtering.moment_seconds("1700000000.5", 0.0) == 1700000000.5
+    assert filtering.moment_seconds("1970-01-01T00:01:00Z", 0.0) == 60.0
+    with pytest.raises(InvalidArgument, match="failed to parse"):
+        filtering.moment_seconds("yesterday", 0.0)
