@@ -14,7 +14,7 @@ from holdfast.api.routes.container_streams import terminal_size
 from holdfast.api.schema import containers as schema
 from holdfast.containers import detach_keys
 from holdfast.containers.execs import Exec, ExecConfig
-from holdfast.engine.jobs.exec import create_exec, require_fresh, start_exec
+from holdfast.engine.jobs.exec import create_exec, require_fresh, settle_exec, start_exec
 from holdfast.engine.jobs.resize import resize_exec
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError
@@ -45,7 +45,9 @@ def routes(packages: Packages) -> list[Route]:
         return Hijack(serve, request.stream_content_type(tty))
 
     async def inspect(request: Request) -> Response:
-        return Json(schema.render_exec(packages.containers.execs.get(request.params["id"])))
+        found = packages.containers.execs.get(request.params["id"])
+        await settle_exec(packages=packages, found=found)
+        return Json(schema.render_exec(found))
 
     async def resize(request: Request) -> Response:
         height, width = terminal_size(request)

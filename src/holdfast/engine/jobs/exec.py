@@ -6,6 +6,8 @@ Source: Engine API v1.51 ContainerExec, ExecStart; moby 28 `daemon/exec.go`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -14,9 +16,9 @@ from typing import Any
 from holdfast.containers import Container, detach_keys, sandbox, spec
 from holdfast.containers.config import strings
 from holdfast.containers.execs import Exec, ExecConfig
-from holdfast.engine import surroundings
+from holdfast.engine import start_failure, surroundings
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, InvalidArgument
+from holdfast.errors import Conflict, HoldfastError, InvalidArgument
 from holdfast.runtime.errors import StartError
 from holdfast.shim.client import StreamGrant
 
@@ -75,13 +77,24 @@ async def start_exec(
         process = _process(packages, container, found, tty, console_size)
         pid = await shim.exec(found.id, process, tty=tty, open_stdin=found.config.attach_stdin, grants=grants)
     except BaseException as error:
-        is_missing = "not found" in str(error) or "no such file" in str(error)
-        found.finish(127 if isinstance(error, StartError) and is_missing else 126, time.time_ns())
+        found.finish(min(127, start_failure.exit_code(str(error))), time.time_ns())
         if isinstance(error, StartError):
-            raise StartError(_PREFIX + error.message, step=error.step, errno=error.errno) from error
+            raise StartError(_PREFIX + start_failure.worded(error), step=error.step, errno=error.errno) from error
         raise
     if found.exit_code is None:
         found.pid = pid
+
+
+async def settle_exec(*, packages: Packages, found: Exec) -> None:
+    """Waits for the report of an exec that has just ended: its client may have seen the end of the stream before us."""
+    container = packages.containers.find(found.container_id)
+    if not found.is_running or container.shim is None:
+        return
+    try:
+        await container.shim.kill_exec(found.id, 0)
+    except HoldfastError:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(found.ended.wait(), 1.0)
 
 
 def _process(

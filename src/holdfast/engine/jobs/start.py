@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import select
 import time
 from collections.abc import Sequence
@@ -18,19 +17,14 @@ from holdfast.containers import Container, namespace_modes, ports, spec
 from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
 from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult, NetworkState, PublishedPort
-from holdfast.engine import surroundings
+from holdfast.engine import start_failure, surroundings
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotModified
+from holdfast.errors import Conflict, HoldfastError, NotModified
 from holdfast.networks import Attachment, ConnectRequest, PortBinding
 from holdfast.networks import EndpointSettings as EndpointWish
-from holdfast.runtime.errors import StartError
 from holdfast.shim.client import Launch, LogTarget, StreamGrant
-
-_PREFIX = (
-    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
-)
 
 
 async def start(*, packages: Packages, reference: str) -> None:
@@ -272,29 +266,10 @@ def _fresh_health(container: Container) -> HealthState | None:
 
 def _failed(packages: Packages, container: Container, error: HoldfastError) -> HoldfastError:
     """Writes the failure down and gives it Docker's words."""
-    if isinstance(error, StartError):
-        text = error.message if error.message.startswith(_PREFIX) else _PREFIX + error.message
-        error = InvalidArgument(text) if _is_commands_fault(error) else _with_text(error, text)
+    error = start_failure.of_container(error)
     state = container.state
     container.change("fail")
-    state.exit_code, state.error, state.pid = _exit_code(error), error.message, 0
+    state.exit_code, state.error, state.pid = start_failure.exit_code(error.message), error.message, 0
     state.finished_nanos = time.time_ns() if container.record.was_started else 0
     packages.containers.save(container)
     return error
-
-
-def _with_text(error: StartError, text: str) -> HoldfastError:
-    return StartError(text, step=error.step, errno=error.errno)
-
-
-def _is_commands_fault(error: StartError) -> bool:
-    return error.errno in (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENOEXEC)
-
-
-def _exit_code(error: HoldfastError) -> int:
-    text = error.message
-    if "executable file not found" in text or "no such file or directory" in text or "not a directory" in text:
-        return 127
-    if "permission denied" in text or "is a directory" in text:
-        return 126
-    return 128
