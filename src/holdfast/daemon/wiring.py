@@ -21,6 +21,7 @@ from holdfast.api.routes import containers as container_routes
 from holdfast.api.routes import exec as exec_routes
 from holdfast.api.routes import images as image_routes
 from holdfast.api.routes import networks as network_routes
+from holdfast.api.routes import plugins as plugin_routes
 from holdfast.api.routes import registries as registry_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
@@ -66,6 +67,7 @@ async def build(options: Config) -> Built:
             *exec_routes.routes(packages),
             *image_routes.routes(packages),
             *network_routes.routes(packages),
+            *plugin_routes.routes(),
             *registry_routes.routes(packages),
             *volume_routes.routes(packages),
         ],

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from holdfast.api import moments
 from holdfast.api.facts import Host, Program, python_version
 from holdfast.api.http import Json, Raw, Request, Response, Stream
 from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
-from holdfast.api.timestamps import parse_nanos
 from holdfast.engine import event_filters
 from holdfast.errors import InvalidArgument
 
@@ -89,7 +90,7 @@ def routes(system: System, events: Events) -> list[Route]:
         return Json(render_info(system, counts, events.statistics()["subscribers"]))
 
     async def follow(request: Request) -> Response:
-        since, until = (parse_nanos(request.query.text(name)) for name in ("since", "until"))
+        since, until = (_moment(request.query.text(name)) for name in ("since", "until"))
         if since is not None and until is not None and since > until:
             raise InvalidArgument("`since` time cannot be after `until` time")
         filters = request.query.filters()
@@ -103,6 +104,10 @@ def routes(system: System, events: Events) -> list[Route]:
         Route("GET", "/info", info),
         Route("GET", "/events", follow),
     ]
+
+
+def _moment(text: str) -> int | None:
+    return moments.parse(text, time.time_ns()) if text else None
 
 
 async def _follow(
