@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes directories as tars: a layer from what a container changed, or a whole file system from its layers.
+
+`write_layer` turns overlayfs's marks in an upper directory into `.wh.` entries; `write_changes` compares two whole
+trees (vfs) and does the same. `write_merged` writes what the layers show together. Names come in sorted order, so
+equal trees give equal bytes. Trees are walked by descriptors, links are never followed; a file that changes while it
+is read is padded or cut to the size in its header. Called by the jobs commit and export, and by save.
+Source: OCI image-spec v1.1 §layer; Linux Documentation/filesystems/overlayfs.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from holdfast.snapshots import whiteouts
+from holdfast.snapshots.tar import Entry, Kind, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.snapshots.tar.writer import Writable
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK_BYTES = 1 << 20
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+}
+_DROPPED_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux")
+
+
+class _Found(NamedTuple):
+    """A name in a directory, the descriptor of the directory, and what it is."""
+
+    name: bytes
+    directory_fd: int
+    info: os.stat_result
+
+
+def write_layer(upper: str, target: Writable) -> None:
+    """The upper directory of an overlay as a layer tar."""
+    _write_tree([upper], target, is_layer=True)
+
+
+def write_merged(layers: Sequence[str], target: Writable) -> None:
+    """What the directories (the top one first) show together, as overlayfs would merge them, without whiteouts."""
+    _write_tree(layers, target, is_layer=False)
+
+
+def write_changes(lower: str, current: str, target: Writable) -> None:
+    """What turns the tree `lower` into the tree `current`, as a layer tar; compares metadata, size and mtime."""
+    writer = _TreeWriter(target, is_layer=True)
+    lower_fd, current_fd = os.open(lower, _DIRECTORY), os.open(current, _DIRECTORY)
+    try:
+        _compare(writer, lower_fd, current_fd, b"")
+    finally:
+        os.close(lower_fd)
+        os.close(current_fd)
+    writer.close()
+
+
+def _write_tree(layers: Sequence[str], target: Writable, *, is_layer: bool) -> None:
+    writer = _TreeWriter(target, is_layer=is_layer)
+    fds = [os.open(layer, _DIRECTORY) for layer in layers]
+    try:
+        writer.directory(fds, b"")
+    finally:
+        for fd in fds:
+            os.close(fd)
+    writer.close()
+
+
+def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -> None:
+    """Writes the differences between two directories of the same path."""
+    before, now = _listing(lower_fd), _listing(current_fd)
+    for name in sorted(before.keys() | now.keys()):
+        own = path + name
+        if name not in now:
+            writer.whiteout(path, name)
+            continue
+        old, new = before.get(name), now[name]
+        is_same = old is not None and _looks_same(old.info, new.info)
+        if not stat.S_ISDIR(new.info.st_mode):
+            if not is_same:
+                writer.one(new, own)
+            continue
+        if old is None or not stat.S_ISDIR(old.info.st_mode):
+            writer.one(new, own)
+            with_fd = os.open(name, _DIRECTORY, dir_fd=current_fd)
+            try:
+                writer.directory([with_fd], own + b"/")
+            finally:
+                os.close(with_fd)
+            continue
+        if not is_same:
+            writer.one(new, own)
+        else:
+            writer.expect(new, own)
+        below_fd, with_fd = os.open(name, _DIRECTORY, dir_fd=lower_fd), os.open(name, _DIRECTORY, dir_fd=current_fd)
+        try:
+            _compare(writer, below_fd, with_fd, own + b"/")
+        finally:
+            os.close(below_fd)
+            os.close(with_fd)
+        writer.expect_no_more(own)
+
+
+def _looks_same(old: os.stat_result, new: os.stat_result) -> bool:
+    keys = ("st_mode", "st_uid", "st_gid", "st_rdev", "st_mtime_ns")
+    if stat.S_ISDIR(old.st_mode):
+        keys = keys[:4]
+    return all(getattr(old, key) == getattr(new, key) for key in keys) and (
+        stat.S_ISDIR(old.st_mode) or old.st_size == new.st_size
+    )
+
+
+def _listing(fd: int) -> dict[bytes, _Found]:
+    found: dict[bytes, _Found] = {}
+    for text in os.listdir(fd):
+        name = os.fsencode(text)
+        try:
+            found[name] = _Found(name, fd, os.stat(name, dir_fd=fd, follow_symlinks=False))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+class _TreeWriter:
+    """Entries in walking order, hard links by inode."""
+
+    def __init__(self, target: Writable, *, is_layer: bool) -> None:
+        self._tar = Writer(target)
+        self._is_layer = is_layer
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._expected: list[tuple[_Found, bytes]] = []
+
+    def expect(self, found: _Found, path: bytes) -> None:
+        """A directory that is written only if something below it is, so that no layer implies its parents."""
+        self._expected.append((found, path))
+
+    def expect_no_more(self, path: bytes) -> None:
+        """Forgets the directory if nothing below it was written."""
+        if self._expected and self._expected[-1][1] == path:
+            self._expected.pop()
+
+    def _write_expected(self) -> None:
+        expected, self._expected = self._expected, []
+        for found, path in expected:
+            self.one(found, path)
+
+    def close(self) -> None:
+        self._tar.close()
+
+    def whiteout(self, directory: bytes, name: bytes) -> None:
+        self._write_expected()
+        self._tar.add(Entry(directory + whiteouts.PREFIX + name, mode=0))
+
+    def directory(self, fds: list[int], path: bytes) -> None:
+        """What the directories of the same path in several layers (the top one first) hold together."""
+        if self._is_layer and _is_opaque(fds[0]):
+            self._tar.add(Entry(path + whiteouts.OPAQUE, mode=0))
+        merged: dict[bytes, list[_Found]] = {}
+        for fd in fds:
+            for name, found in _listing(fd).items():
+                merged.setdefault(name, []).append(found)
+            if _is_opaque(fd):
+                break
+        for name in sorted(merged):
+            self._name(merged[name], path)
+
+    def _name(self, found: list[_Found], path: bytes) -> None:
+        top = found[0]
+        if whiteouts.is_overlay_whiteout(top.info):
+            if self._is_layer:
+                self.whiteout(path, top.name)
+            return
+        own = path + top.name
+        self.one(top, own)
+        if not stat.S_ISDIR(top.info.st_mode):
+            return
+        fds = [os.open(top.name, _DIRECTORY, dir_fd=each.directory_fd) for each in _stack(found)]
+        try:
+            self.directory(fds, own + b"/")
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def one(self, found: _Found, path: bytes) -> None:
+        """One entry; sockets have no place in an archive."""
+        self._write_expected()
+        info = found.info
+        kind = _KINDS.get(stat.S_IFMT(info.st_mode))
+        if kind is None:
+            return
+        entry = Entry(
+            path + b"/" if kind == Kind.DIRECTORY else path,
+            kind,
+            mode=stat.S_IMODE(info.st_mode),
+            uid=info.st_uid,
+            gid=info.st_gid,
+            mtime_nanos=info.st_mtime_ns,
+        )
+        if kind == Kind.SYMLINK:
+            entry.link = os.readlink(found.name, dir_fd=found.directory_fd)
+        elif kind in (Kind.CHARACTER, Kind.BLOCK):
+            entry.major, entry.minor = os.major(info.st_rdev), os.minor(info.st_rdev)
+        if kind != Kind.DIRECTORY and info.st_nlink > 1:
+            first = self._links.setdefault((info.st_dev, info.st_ino), path)
+            if first != path:
+                entry.kind, entry.link = Kind.HARD_LINK, first
+                self._tar.add(entry)
+                return
+        if kind not in (Kind.FILE, Kind.DIRECTORY):
+            self._tar.add(entry)
+            return
+        fd = os.open(found.name, _FILE if kind == Kind.FILE else _DIRECTORY, dir_fd=found.directory_fd)
+        try:
+            entry.xattrs = _xattrs(fd)
+            entry.size = info.st_size if kind == Kind.FILE else 0
+            self._tar.add(entry, _content(fd, entry.size))
+        finally:
+            os.close(fd)
+
+
+def _stack(found: list[_Found]) -> Iterator[_Found]:
+    """The directories of one name that show through each other: up to the first that is none."""
+    for each in found:
+        if not stat.S_ISDIR(each.info.st_mode):
+            return
+        yield each
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(fd, whiteouts.OPAQUE_XATTR) == b"y"
+    except OSError:
+        return False
+
+
+def _xattrs(fd: int) -> dict[str, bytes] | None:
+    kept = {name: os.getxattr(fd, name) for name in os.listxattr(fd) if not name.startswith(_DROPPED_XATTRS)}
+    return kept or None
+
+
+def _content(fd: int, size: int) -> Iterator[bytes]:
+    """Exactly `size` bytes: a file that has shrunk meanwhile is filled with zeros."""
+    while size > 0:
+        chunk = os.read(fd, min(size, _CHUNK_BYTES)) or bytes(min(size, _CHUNK_BYTES))
+        size -= len(chunk)
+        yield chunk
