@@ -120,6 +120,14 @@ class Controller:
             ) from ExceptionGroup("network", failures)
         self._forget(found)
 
+    def rename(self, container_id: str, name: str) -> None:
+        """Follows a container's new name; one without a network is no error."""
+        found = self._sandboxes.get(container_id)
+        if found is not None:
+            renamed = msgspec.structs.replace(found, name=name)
+            self._journal.write(renamed)
+            self._sandboxes[container_id] = renamed
+
     def networks(self) -> list[Network]:
         return self._registry.all()
 

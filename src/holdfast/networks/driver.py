@@ -42,10 +42,6 @@ class Driver(Protocol):
         """Cuts the endpoint off at once; its devices go with the namespace. Nothing there is fine."""
         ...
 
-    def detach(self, network: Network, endpoint: Endpoint) -> None:
-        """Deletes the endpoint's devices although the namespace lives on; 12-20 ms for a veth."""
-        ...
-
     def remove_strays(self, network: Network, known: Collection[str]) -> list[str]:
         """Deletes our devices on this network whose name is not known; returns their names."""
         ...

@@ -277,3 +277,13 @@ def test_fifty_starts_keep_descriptors_level(lan):
         lan.disconnect(f"c{number}")
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_new_name_is_kept_over_a_restart(lan):
+    lan.connect("old")
+    lan.host.run(lambda: lan.controller.rename("old", "new"))
+
+    lan.restart_daemon()
+
+    network_id = lan.controller.network("bridge").network_id
+    assert [member.name for member in lan.controller.members(network_id)] == ["new"]

@@ -106,9 +106,6 @@ class Bridge:
             if error.errno not in (errno.ENODEV, errno.EOPNOTSUPP):
                 raise errors.Internal(f"failed to cut off interface {endpoint.host_interface}: {error}") from error
 
-    def detach(self, network: Network, endpoint: Endpoint) -> None:
-        self._delete(endpoint.host_interface)
-
     def remove_strays(self, network: Network, known: Collection[str]) -> list[str]:
         bridge = self._find(network.bridge_interface)
         if bridge is None:

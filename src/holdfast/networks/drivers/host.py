@@ -28,8 +28,5 @@ class Host:
     def leave(self, network: Network, endpoint: Endpoint) -> None:
         """Nothing to cut."""
 
-    def detach(self, network: Network, endpoint: Endpoint) -> None:
-        """Nothing to delete."""
-
     def remove_strays(self, network: Network, known: Collection[str]) -> list[str]:
         return []
