@@ -62,7 +62,10 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             assert daemon.sh(f"docker load -i {archive}").returncode == 0
         yield daemon
     finally:
-        subprocess.run([script, "stop", name], check=False)
+        subprocess.run([script, "stop", name], check=False, stderr=subprocess.DEVNULL)
+        leftover = daemon.socket.parent / "exec/netns/default"
+        subprocess.run(["umount", "-l", str(leftover)], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(daemon.socket.parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
