@@ -12,8 +12,8 @@ import pytest
 
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import Credentials
+from holdfast.distribution.http import Unreachable
 from holdfast.distribution.remote import RegistryDown
-from holdfast.distribution.transport import Unreachable
 from holdfast.errors import Corrupt, HoldfastError, InvalidArgument, NotFound, Unauthenticated
 from holdfast.oci import media, platform, reference
 

@@ -19,8 +19,8 @@ from holdfast.distribution import answers, challenge
 from holdfast.distribution.challenge import Challenge
 from holdfast.distribution.credentials import Credentials, is_same_origin, may_send
 from holdfast.distribution.endpoints import Endpoint
+from holdfast.distribution.http import HTTP
 from holdfast.distribution.retry import retry_after_seconds
-from holdfast.distribution.transport import HTTP
 from holdfast.errors import Unauthenticated
 
 TOKEN_MAX_BYTES = 256 * 1024

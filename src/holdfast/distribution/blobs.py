@@ -16,9 +16,9 @@ from holdfast.distribution import progress as messages
 from holdfast.distribution import retry
 from holdfast.distribution.answers import Refused, Transient
 from holdfast.distribution.cancellation import Cancellation
+from holdfast.distribution.http import Unreachable
 from holdfast.distribution.progress import Meter, Progress
 from holdfast.distribution.remote import Remote
-from holdfast.distribution.transport import Unreachable
 from holdfast.errors import Corrupt
 from holdfast.oci import digest as digests
 from holdfast.oci.descriptor import Descriptor

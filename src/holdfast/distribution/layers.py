@@ -34,7 +34,7 @@ UNPACK_THREADS = 2
 class Images(Protocol):
     """What a pull needs of `images.Store`."""
 
-    def has(self, image_id: Digest) -> bool:
+    def has(self, image_id: Digest, /) -> bool:
         """Tells whether the image is registered."""
         ...
 

@@ -24,11 +24,11 @@ from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints, server_domain
+from holdfast.distribution.http import HTTP, Unreachable
 from holdfast.distribution.layers import Images, Lander, plan_layers
 from holdfast.distribution.progress import Message, Progress, silent
 from holdfast.distribution.remote import RegistryDown, Remote
 from holdfast.distribution.resolve import Resolved, look_up, resolve, translated, untranslated
-from holdfast.distribution.transport import HTTP, Transport, Unreachable
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, Unauthenticated
 from holdfast.oci import image as documents
 from holdfast.oci import platform as platforms
@@ -73,9 +73,7 @@ class Puller:
         self._store = store
         self._images = images
         self._config = config or RegistryConfig()
-        self._http = http or Transport(
-            certs_dir=self._config.certs_dir, connections=self._config.max_concurrent_downloads + 1
-        )
+        self._transport = http
         self._policy = policy or retry.Policy()
         self._pull_pool = ThreadPoolExecutor(PULL_THREADS, "pull")
         self._lock = threading.Lock()
@@ -90,8 +88,8 @@ class Puller:
             cancellation.cancel()
         self._pull_pool.shutdown(wait=False, cancel_futures=True)
         self._lander.close()
-        if isinstance(self._http, Transport):
-            self._http.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def pull(
         self,
@@ -207,6 +205,17 @@ class Puller:
         progress(messages.status(f"Digest: {resolved.top.digest}"))
         return PullResult(digest=resolved.top.digest, image_id=image_id, is_newer=is_newer)
 
+    def _http(self) -> HTTP:
+        """The transport, made when it is first needed."""
+        with self._lock:
+            if self._transport is None:
+                from holdfast.distribution.transport import Transport
+
+                self._transport = Transport(
+                    certs_dir=self._config.certs_dir, connections=self._config.max_concurrent_downloads + 1
+                )
+            return self._transport
+
     @contextmanager
     def _tracked(self, cancellation: Cancellation | None) -> Generator[Cancellation]:
         tracked = cancellation or Cancellation()
@@ -224,10 +233,10 @@ class Puller:
 
     def _remote(self, endpoint: Endpoint, reference: Reference, credentials: Credentials) -> Remote:
         return Remote(
-            http=self._http,
+            http=self._http(),
             endpoint=endpoint,
             path=reference.path,
-            authenticator=Authenticator(self._http, endpoint, credentials),
+            authenticator=Authenticator(self._http(), endpoint, credentials),
             policy=self._policy,
         )
 

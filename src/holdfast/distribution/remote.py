@@ -25,7 +25,7 @@ from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import Endpoint
-from holdfast.distribution.transport import HTTP, Answer, Unreachable
+from holdfast.distribution.http import HTTP, Answer, Unreachable
 from holdfast.errors import Corrupt, InvalidArgument, Unavailable
 from holdfast.oci import digest as digests
 from holdfast.oci import media, strict

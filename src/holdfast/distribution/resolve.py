@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from holdfast.distribution.answers import Refused
 from holdfast.distribution.cancellation import Cancellation
+from holdfast.distribution.http import Unreachable
 from holdfast.distribution.remote import Document, RegistryDown, Remote
-from holdfast.distribution.transport import Unreachable
 from holdfast.errors import HoldfastError, Internal, InvalidArgument, NotFound, Unauthenticated
 from holdfast.oci import image, media
 from holdfast.oci.platform import Platform

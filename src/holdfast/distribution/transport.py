@@ -3,7 +3,7 @@
 
 Blocking, thread-safe, no retries and no authentication (`remote` and `auth` do those). The bytes of a body pass
 unchanged. Foreign exceptions end here: `Unreachable` says in Docker's (Go's) words what the network did.
-Called by `distribution.auth` and `distribution.remote`.
+Made by `distribution.pull` at the first pull, because urllib3 costs 50 ms and 4 MB that a daemon may never need.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -23,32 +22,16 @@ from urllib3 import exceptions as failures
 
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import is_loopback
-from holdfast.errors import InvalidArgument, Unavailable
+from holdfast.distribution.http import CHUNK_BYTES, READ_SECONDS, Unreachable
+from holdfast.errors import InvalidArgument
 
-CHUNK_BYTES = 256 * 1024
 MAX_REDIRECTS = 10
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 20.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "holdfast/0.1"
 
 
-class Unreachable(Unavailable):
-    """No HTTP answer came; status 500 is what Docker's API gives for it.
-
-    `never_connected` is true when not even a connection (or a TLS session) came about, so that another endpoint, or
-    plain http where it is allowed, is worth a try; `is_final` when trying the same again cannot help.
-    """
-
-    http_status = 500
-
-    def __init__(self, message: str, *, never_connected: bool = False, is_final: bool = False) -> None:
-        super().__init__(message)
-        self.never_connected = never_connected
-        self.is_final = is_final
-
-
-class Answer:
+class Response:
     """One response: status, headers, and a body that is read once; a context manager that frees the connection."""
 
     __slots__ = ("_raw", "headers", "status", "url")
@@ -59,7 +42,7 @@ class Answer:
         self.status = raw.status
         self.headers: Mapping[str, str] = raw.headers
 
-    def __enter__(self) -> Answer:
+    def __enter__(self) -> Response:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -109,23 +92,6 @@ class Answer:
             self._raw.close()
 
 
-class HTTP(Protocol):
-    """What `auth` and `remote` need of a transport."""
-
-    def exchange(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        verify: bool = True,
-        body: bytes | None = None,
-        timeout_seconds: float = READ_SECONDS,
-    ) -> Answer:
-        """Sends one request, follows redirects, returns the last answer with its body unread."""
-        ...
-
-
 class Transport:
     """The pools of one daemon; at most `connections` are kept to each host."""
 
@@ -151,7 +117,7 @@ class Transport:
         verify: bool = True,
         body: bytes | None = None,
         timeout_seconds: float = READ_SECONDS,
-    ) -> Answer:
+    ) -> Response:
         """See `HTTP.exchange`. Authorization goes no further than the first address's scheme, host and port.
 
         Only GET and HEAD are redirected, never from https to http except on loopback.
@@ -161,7 +127,7 @@ class Transport:
             raw = self._send(method, current, sent, verify and is_same_origin(origin, current), body, timeout_seconds)
             location = raw.headers.get("Location")
             if raw.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
-                return Answer(raw, current)
+                return Response(raw, current)
             raw.close()
             target = urljoin(current, location)
             _check_redirect(current, target)
