@@ -19,7 +19,7 @@ from holdfast.engine.jobs import health, reap
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
 from holdfast.engine.packages import Packages
-from holdfast.errors import HoldfastError, NotFound, Unavailable
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.shim import client
 from holdfast.shim.client import Exited
 
@@ -35,7 +35,10 @@ async def restore(*, packages: Packages) -> None:
     for note in await packages.networks.run(packages.networks.controller.start):
         _LOG.warning("%s", note)
     was_running = {container.id for container in packages.containers if container.state.is_running}
-    await asyncio.gather(*(_find(packages, container) for container in packages.containers))
+    found = await asyncio.gather(*(_find(packages, each) for each in packages.containers), return_exceptions=True)
+    for container, error in zip(packages.containers, found, strict=True):
+        if error is not None:
+            _LOG.error("container %s was not found again", container.id[:12], exc_info=error)
     await _end_strangers(packages)
     packages.background.start_endless(reap.reap_forever(packages), "reaper")
     await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
@@ -56,7 +59,7 @@ async def _find(packages: Packages, container: Container) -> None:
         return
     try:
         shim = await packages.supervisor.adopt(container.id, directory)
-    except (Unavailable, HoldfastError, OSError):
+    except (HoldfastError, OSError):
         await _find_exit(packages, container)
         return
     container.shim = shim
