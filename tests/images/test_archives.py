@@ -226,7 +226,8 @@ def test_a_hostile_layer_leaves_nothing(store: images.Store, kit: Any) -> None:
 
 def test_a_layer_bomb_is_stopped(store: images.Store, kit: Any) -> None:
     layer = kit.tar_of({"big": bytes(8 << 20)})
-    store.limits = compression.Limits(ratio=50, ratio_floor_bytes=1 << 20)
+    limits = compression.Limits(ratio=50, ratio_floor_bytes=1 << 20)
+    store = images.Store(store.metadata, store.content, store.snapshots, limits=limits)
 
     error = refused(store, kit, kit.docker_archive(["x"], gzip.compress(layer), config=kit.config_of(layer)))
 

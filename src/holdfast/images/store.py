@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast.content import compression
-from holdfast.errors import AlreadyExists, Corrupt, HoldfastError, InvalidArgument, NotFound
+from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.images import archive_load, archive_save, deletion, filters, importing, naming
 from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, seconds_of
+from holdfast.images.layers import Layers
 from holdfast.images.progress import Progress, silent
 from holdfast.images.records import IMAGES, TAGS, ImageRecord, TagRecord
 from holdfast.oci import digest as digests
@@ -33,16 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from holdfast.content import Store as ContentStore
+    from holdfast.images.layers import Readable
     from holdfast.metadata import Store as MetadataStore
     from holdfast.oci.platform import Platform
     from holdfast.oci.reference import Reference
     from holdfast.snapshots import Driver
-
-
-class Readable(Protocol):
-    """Whatever bytes come from."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class _Documents(msgspec.Struct, frozen=True):
@@ -68,15 +64,13 @@ class Store:
         self.content = content
         self.snapshots = snapshots
         self.metadata = metadata
-        self.limits = limits if limits is not None else compression.Limits()
         self._clock = clock
+        self._layers = Layers(content, snapshots, limits if limits is not None else compression.Limits(), clock)
         self._lock = threading.RLock()
         self._images: dict[Digest, ImageRecord] = {}
         self._tags: dict[str, TagRecord] = {}
         self._names: dict[Digest, dict[str, Reference]] = {}
         self._documents: dict[Digest, _Documents] = {}
-        self._fresh: set[str] = set()
-        self._serial = 0
         self.damaged: list[str] = []
         self._restore()
 
@@ -97,6 +91,11 @@ class Store:
             if record.image in self._images:
                 self._remember(key, record)
 
+    @property
+    def limits(self) -> compression.Limits:
+        """How far compressed input may expand."""
+        return self._layers.limits
+
     # looking
 
     def has(self, image: Digest) -> bool:
@@ -105,9 +104,7 @@ class Store:
 
     def has_chain(self, chain_id: Digest) -> bool:
         """Tells whether the layers up to this one are unpacked; if so they stay until the caller's lease ends."""
-        with self._lock:
-            self._fresh.add(chain_id)
-        return self.snapshots.exists(chain_id)
+        return self._layers.has(chain_id)
 
     def resolve(self, name: str) -> Digest:
         """The id that a name, an id or a unique prefix stands for; NotFound `No such image: …`."""
@@ -168,38 +165,11 @@ class Store:
 
         `on_read` gets the number of the blob's bytes read so far. Corrupt when it unpacks to another diff id.
         """
-        chain = digests.chain(parent, diff_id)
-        if self.has_chain(chain):
-            return chain
-        with self.content.open(descriptor.digest) as blob:
-            stream = compression.Reader(_Counted(blob, on_read), limits=self.limits)
-            self.unpack(stream, parent, expected=diff_id)
-        return chain
+        return self._layers.unpack_blob(descriptor, parent, diff_id, on_read)
 
     def unpack(self, stream: Readable, parent: Digest | None, expected: Digest | None = None) -> Digest:
         """Unpacks an uncompressed layer tar on its parent chain; returns its diff id, Corrupt when another is due."""
-        with self._lock:
-            self._serial += 1
-            key = f"unpack-{self._clock():x}-{self._serial}"
-        self.snapshots.prepare(key, parent)
-        try:
-            applied = self.snapshots.apply(key, stream)
-            if expected is not None and applied.diff_id != expected:
-                raise Corrupt(f"layer verification failed: expected {expected}, its content is {applied.diff_id}")
-            self._commit(digests.chain(parent, applied.diff_id), key)
-        except BaseException:
-            self.snapshots.remove(key)
-            raise
-        return applied.diff_id
-
-    def _commit(self, chain: Digest, key: str) -> None:
-        """Names an unpacked layer; if somebody else was quicker, theirs stays and this one goes."""
-        with self._lock:
-            self._fresh.add(chain)
-        try:
-            self.snapshots.commit(chain, key)
-        except AlreadyExists:
-            self.snapshots.remove(key)
+        return self._layers.unpack(stream, parent, expected)
 
     def add(self, manifest: Digest, *, parent: str = "") -> Digest:
         """Makes the image of a manifest known, without a name; its blobs and layers must be there. Returns its id."""
@@ -308,16 +278,11 @@ class Store:
         Nothing is deleted while a damaged image hides which layers are its own.
         """
         with self._lock:
-            if not self.content.is_leased():
-                self._fresh.clear()
             try:
                 found = [self._read(record.manifest) for record in self._images.values()]
             except HoldfastError:
                 return []
-            wanted = self._needed_chains(found)
-            gone = [chain for chain in self.snapshots.iter_names() if chain not in wanted]
-            for chain in gone:
-                self.snapshots.remove(chain)
+            gone = self._layers.collect(chain for each in found for chain in _chains_of(each))
             roots = {record.manifest for record in self._images.values()}
             for each in found:
                 roots.add(each.manifest.config.digest)
@@ -389,18 +354,6 @@ class Store:
         except HoldfastError:
             return []
 
-    def _needed_chains(self, found: Sequence[_Documents]) -> set[str]:
-        """All chains of images, of containers' snapshots and of what is being brought in, with those below them."""
-        wanted: set[str] = set(self._fresh)
-        for each in found:
-            wanted.update(digests.chains(each.config.rootfs.diff_ids))
-        for key in self.snapshots.iter_keys():
-            below = self.snapshots.parent(key)
-            while below is not None and below not in wanted:
-                wanted.add(below)
-                below = self.snapshots.parent(below)
-        return wanted
-
     def _prunable_parents(self, image: Digest, containers: Sequence[ContainerUse]) -> list[Digest]:
         """The nameless, unused parents that only this image kept."""
         doomed: list[Digest] = []
@@ -449,20 +402,8 @@ class Store:
                 self._documents.pop(record.manifest, None)
 
 
-class _Counted:
-    """A reader that tells how far it has come."""
-
-    def __init__(self, source: Readable, on_read: Callable[[int], None] | None) -> None:
-        self._source = source
-        self._on_read = on_read
-        self._count = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        if self._on_read is not None and data:
-            self._count += len(data)
-            self._on_read(self._count)
-        return data
+def _chains_of(found: _Documents) -> list[Digest]:
+    return digests.chains(found.config.rootfs.diff_ids)
 
 
 def _no_config(record: ImageRecord) -> Descriptor:
