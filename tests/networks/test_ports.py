@@ -50,7 +50,7 @@ def test_range_gives_its_first_free_port():
     allocator = ports.PortAllocator(ephemeral=range(100, 110), bind=Binder(8081))
 
     assert numbers(reserve(allocator, wish(8080, 8083), wish(8080, 8083), wish(8080, 8083))) == [8080, 8082, 8083]
-    with pytest.raises(errors.Internal, match=r"Bind for 0.0.0.0:8083 failed: port is already allocated"):
+    with pytest.raises(errors.Exhausted, match=r"Bind for 0.0.0.0:8083 failed: port is already allocated"):
         reserve(allocator, wish(8080, 8083))
 
 
@@ -62,7 +62,7 @@ def test_ephemeral_ports_go_round():
     assert numbers(first) == [100]
     allocator.release(first)
     assert numbers(reserve(allocator, wish(), wish(), wish())) == [101, 103, 100]
-    with pytest.raises(errors.Internal):
+    with pytest.raises(errors.Exhausted):
         reserve(allocator, wish())
 
 
@@ -80,7 +80,7 @@ def test_same_port_collides_only_on_overlapping_addresses_of_one_protocol(first,
     reserve(allocator, wish(80, 80, *first))
 
     if collide:
-        with pytest.raises(errors.Internal, match="port is already allocated"):
+        with pytest.raises(errors.Exhausted, match="port is already allocated"):
             reserve(allocator, wish(80, 80, *second))
     else:
         reserve(allocator, wish(80, 80, *second))
@@ -90,7 +90,7 @@ def test_refused_wish_gives_back_what_the_others_took():
     binder = Binder(81)
     allocator = ports.PortAllocator(ephemeral=range(1), bind=binder)
 
-    with pytest.raises(errors.Internal) as refusal:
+    with pytest.raises(errors.Exhausted) as refusal:
         reserve(allocator, wish(80, 80), wish(81, 81))
 
     assert refusal.value.message == (
@@ -104,7 +104,7 @@ def test_refused_wish_gives_back_what_the_others_took():
 def test_address_that_is_not_the_hosts_is_refused_at_once():
     allocator = ports.PortAllocator(ephemeral=range(1), bind=Binder())
 
-    with pytest.raises(errors.Internal, match=r"9.9.9.9:80:172.17.0.2:80/tcp: cannot assign requested address"):
+    with pytest.raises(errors.Exhausted, match=r"9.9.9.9:80:172.17.0.2:80/tcp: cannot assign requested address"):
         reserve(allocator, wish(80, 90, "9.9.9.9"))
 
 
@@ -119,7 +119,7 @@ def test_adopted_port_stays_ours_even_when_a_foreign_program_has_it():
 
     assert numbers(allocator.adopt(known)) == [81]
     for port in (80, 81):
-        with pytest.raises(errors.Internal, match="already allocated"):
+        with pytest.raises(errors.Exhausted, match="already allocated"):
             reserve(allocator, wish(port, port))
     allocator.release(known)
     assert numbers(reserve(allocator, wish(80, 80))) == [80]
@@ -136,7 +136,7 @@ def test_sockets_held_are_exactly_the_ports_given(steps):
             continue
         try:
             given_out.append(reserve(allocator, wish(number, number, host_ip)))
-        except errors.Internal:
+        except errors.Exhausted:
             continue
     expected = sorted((p.protocol, p.host_ip, p.host_port) for bound in given_out for p in bound)
     assert sorted(binder.held) == expected

@@ -83,7 +83,7 @@ class Controller:
     def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
         """Gives a container its network; whatever it had before is taken down first.
 
-        Raises NotFound (network), Conflict (address), Internal (port taken, in Docker's words); leaves nothing then.
+        Raises NotFound (network), Conflict (address), Exhausted (port taken, in Docker's words); leaves nothing then.
         """
         if request.mode.startswith(_CONTAINER_MODE):
             return self._share(request, joined_pid)

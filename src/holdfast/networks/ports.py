@@ -86,7 +86,7 @@ class PortAllocator:
     ) -> tuple[BoundPort, ...]:
         """Takes a host port for every wish, or none; `endpoint` (`NAME (ID)`) is for the message.
 
-        Raises Internal in Docker's words when a port is taken, InvalidArgument for an impossible wish.
+        Raises Exhausted in Docker's words when a port is taken, InvalidArgument for an impossible wish.
         """
         bound: list[BoundPort] = []
         try:
@@ -152,7 +152,7 @@ class PortAllocator:
             self._keep(bound, held)
             return bound
         refusal = refusal or "all ports are allocated"
-        raise errors.Internal(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
+        raise errors.Exhausted(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
 
     def _candidates(self, binding: PortBinding) -> Iterator[int]:
         if binding.host_port_start:

@@ -66,7 +66,7 @@ def test_address_is_the_lowest_free_one_and_works_at_once_for_its_next_owner(lan
 def test_taken_port_is_refused_in_dockers_words(lan, publish):
     lan.connect("web", ports=[publish(80, 8080)])
 
-    with pytest.raises(errors.Internal) as refusal:
+    with pytest.raises(errors.Exhausted) as refusal:
         lan.connect("late", ports=[publish(79, 8079), publish(80, 8080)])
 
     assert "driver failed programming external connectivity on endpoint late (" in refusal.value.message
@@ -77,7 +77,7 @@ def test_taken_port_is_refused_in_dockers_words(lan, publish):
 def test_port_of_a_foreign_program_is_refused(lan, publish):
     lan.host.serve(8077, address="127.0.0.1")
 
-    with pytest.raises(errors.Internal) as refusal:
+    with pytest.raises(errors.Exhausted) as refusal:
         lan.connect("late", ports=[publish(80, 8077)])
 
     assert refusal.value.message.endswith(
@@ -93,7 +93,7 @@ def test_foreign_program_does_not_get_a_published_port(lan, publish):
 
 
 def test_address_of_another_host_is_refused(lan, publish):
-    with pytest.raises(errors.Internal, match="cannot assign requested address"):
+    with pytest.raises(errors.Exhausted, match="cannot assign requested address"):
         lan.connect("web", ports=[publish(80, 8080, host_ip="203.0.113.9")])
 
 
@@ -110,7 +110,7 @@ def test_ports_and_addresses_outlive_the_daemon(lan, publish):
     assert lan.neighbour.ask(HOST, 8080) == f"web {NEIGHBOUR}"
     attachment, _ = lan.connect("next")
     assert attachment.endpoints[0].ip_address == "172.17.0.3"
-    with pytest.raises(errors.Internal, match="port is already allocated"):
+    with pytest.raises(errors.Exhausted, match="port is already allocated"):
         lan.connect("late", ports=[publish(80, 8080)])
     assert lan.controller.sandbox("web").ports[0].host_port == 8080
 
