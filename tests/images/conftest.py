@@ -100,6 +100,11 @@ class Kit:
         return buffer.getvalue()
 
     @staticmethod
+    def open_store(root: Path) -> images.Store:
+        """A store on that data root."""
+        return open_store(root)
+
+    @staticmethod
     def reopen(store: images.Store) -> images.Store:
         """The same data by a new store, as after a restart."""
         root = Path(store.content.path(Kit.sha(b""))).parents[3]
