@@ -182,6 +182,10 @@ def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 
+def _read(path: str) -> str:
+    return Path(path).read_text()
+
+
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
@@ -535,6 +539,19 @@ async def test_a_killed_spawner_is_replaced_and_no_container_notices(house: Hous
     await shim.exec("a", _process("true"))
 
 
+async def test_a_start_that_nobody_waits_for_any_more_is_undone(house: House):
+    plan = house.plan("sleep", "60")
+    starting = asyncio.create_task(house.spawner.launch(plan))
+    await asyncio.sleep(0)
+
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert not _exists(plan.directory)
+    await _wait_for(lambda: _cgroups_of(plan.container_id) == [])
+
+
 async def test_a_killed_shim_is_reported(house: House):
     shim = await house.launch("sleep", "60")
 
@@ -590,6 +607,15 @@ async def test_a_shim_keeps_no_descriptor_of_an_ended_exec(house: House):
         await one(str(number))
 
     await _wait_for(lambda: len(os.listdir(f"/proc/{shim.shim_pid}/fd")) <= before)
+
+
+async def test_an_idle_shim_is_smaller_than_containerds_and_holds_few_descriptors(house: House):
+    shim = await house.launch("sleep", "60")
+
+    rollup = dict(line.split(":") for line in _read(f"/proc/{shim.shim_pid}/smaps_rollup").splitlines()[1:])
+
+    assert int(rollup["Private_Dirty"].split()[0]) < 2400
+    assert len(os.listdir(f"/proc/{shim.shim_pid}/fd")) <= 16
 
 
 async def test_orphans_are_reaped(house: House):

@@ -7,8 +7,11 @@ Called by `containers.supervisor` and `engine`; everything they need is exported
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -33,6 +36,8 @@ __all__ = [
     "adopt",
     "read_exit",
 ]
+
+_HELLO_SECONDS = 5.0
 
 
 class Shim:
@@ -73,13 +78,13 @@ class Shim:
         )
         return reply["pid"]
 
-    async def kill(self, signal: int, *, all: bool = False) -> None:  # noqa: A002  (the contract's word)
+    async def kill(self, number: int, *, all: bool = False) -> None:  # noqa: A002  (the contract's word)
         """Sends a signal to the init or to all processes; Conflict when the container has ended."""
-        await self._connection.ask({"do": "kill", "signal": int(signal), "all": all})
+        await self._connection.ask({"do": "kill", "signal": int(number), "all": all})
 
-    async def kill_exec(self, exec_id: str, signal: int) -> None:
+    async def kill_exec(self, exec_id: str, number: int) -> None:
         """Sends a signal to an exec; NotFound, Conflict when it has ended."""
-        await self._connection.ask({"do": "kill_exec", "exec_id": exec_id, "signal": int(signal)})
+        await self._connection.ask({"do": "kill_exec", "exec_id": exec_id, "signal": int(number)})
 
     async def resize(self, height: int, width: int, exec_id: str | None = None) -> None:
         """Sets the size of a terminal; Conflict when there is none."""
@@ -175,13 +180,23 @@ class Spawner:
             state.write(directory_fd, state.CONFIG, dict(launch.spec))
         finally:
             os.close(directory_fd)
+        start = asyncio.create_task(self._start(launch))
+        try:
+            shim = await asyncio.shield(start)
+        except asyncio.CancelledError:  # whoever asked is gone; what is half-born is finished and undone
+            with contextlib.suppress(errors.HoldfastError):
+                await _undo(await start)
+            raise
+        for grant in launch.grants:
+            grant.sock.close()
+        return shim
+
+    async def _start(self, launch: Launch) -> Shim:
         try:
             connection, first = await self._launch(launch)
         except BaseException:
             shutil.rmtree(launch.directory, ignore_errors=True)
             raise
-        for grant in launch.grants:
-            grant.sock.close()
         return Shim(launch.container_id, launch.directory, connection, first)
 
     async def _launch(self, launch: Launch) -> tuple[Connection, dict[str, Any]]:
@@ -221,10 +236,13 @@ async def adopt(container_id: str, directory: str) -> Shim:
         sock.close()
         raise errors.Unavailable(f"no shim of container {container_id}: {error.strerror}") from None
     connection = Connection(Channel(sock))
-    first = await connection.next_event()
+    try:
+        first = await asyncio.wait_for(connection.next_event(), _HELLO_SECONDS)
+    except TimeoutError:
+        first = None
     if first is None:
         connection.close()
-        raise errors.Unavailable(f"the shim of container {container_id} hung up")
+        raise errors.Unavailable(f"the shim of container {container_id} does not answer")
     return Shim(container_id, directory, connection, _first_event(first))
 
 
@@ -239,6 +257,13 @@ def read_exit(directory: str) -> Exited | None:
     finally:
         os.close(directory_fd)
     return None if message is None else Exited.from_message(message["container_id"], message)
+
+
+async def _undo(shim: Shim) -> None:
+    await shim.kill(signal.SIGKILL)
+    async for _ in shim.events():
+        pass
+    await shim.close()
 
 
 def _first_event(message: dict[str, Any]) -> dict[str, Any]:

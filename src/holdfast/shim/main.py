@@ -57,7 +57,7 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     server.adopt(channel)
     started = container.to_message()
     server.notify({"event": "started", **started})
-    state.write(directory_fd, state.SHIM, started)
+    poll.call_later(0, lambda: state.write(directory_fd, state.SHIM, started))
     _reap(children, container)  # a very short life may have ended before anybody listened
     gc.enable()
     poll.run()
@@ -88,7 +88,9 @@ def watch_children() -> socket.socket:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    inherited = signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    if inherited >= 0:
+        os.close(inherited)
     return ours
 
 

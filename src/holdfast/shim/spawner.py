@@ -57,7 +57,7 @@ def main() -> None:
                 continue
             if received is None:
                 return
-            _bear(daemon, *received, hierarchy)
+            _bear((daemon, children), *received, hierarchy)
 
 
 def _reap(children: socket.socket) -> None:
@@ -78,8 +78,8 @@ def _forget_terminal() -> None:
     os.close(null)
 
 
-def _bear(daemon: Channel, launch: Message, fds: list[int], hierarchy: cgroups.Hierarchy) -> None:
-    """Forks a shim; returns in the parent only."""
+def _bear(own: tuple[Channel, socket.socket], launch: Message, fds: list[int], hierarchy: cgroups.Hierarchy) -> None:
+    """Forks a shim, which closes what is our `own`; returns in the parent only."""
     try:
         is_child = os.fork() == 0
     except OSError:
@@ -87,7 +87,8 @@ def _bear(daemon: Channel, launch: Message, fds: list[int], hierarchy: cgroups.H
     if is_child:
         status = 1
         try:
-            daemon.close()
+            for each in own:
+                each.close()
             os.dup2(0, 2)  # whoever reads the daemon's stderr must not wait for every container
             shim.run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy)
             status = 0
