@@ -40,7 +40,7 @@ def apply_changes(config: RunConfig, changes: Sequence[str]) -> RunConfig:
         word, _, rest = line.strip().partition(" ")
         maker = _INSTRUCTIONS.get(word.upper())
         if maker is None:
-            raise InvalidArgument(f"{word or line!r} is not a valid change command")
+            raise InvalidArgument(f"{word or 'nothing'} is not a valid change command")
         config = maker(config, rest.strip())
     return config
 

@@ -114,7 +114,7 @@ class Reader:
     def _fill(self) -> None:
         data = self._source.read(_READ_BYTES)
         if not data:
-            raise InvalidArgument("truncated tar archive: it ends within a member")
+            raise InvalidArgument("unexpected EOF: truncated tar archive, it ends within a member")
         self._buffer = memoryview(data)
         self._position = 0
 
@@ -145,13 +145,13 @@ class Reader:
         if not block or block == _ZERO:
             return None
         if len(block) < BLOCK:
-            raise InvalidArgument("truncated tar archive: it ends within a header")
+            raise InvalidArgument("unexpected EOF: truncated tar archive, it ends within a header")
         stored = numbers.parse_field(block[148:156])
         unsigned = sum(block) - sum(block[148:156]) + _BLANK_CHECKSUM
         if stored != unsigned:
             signed = unsigned - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127)
             if stored != signed:
-                raise InvalidArgument("damaged tar header: wrong checksum")
+                raise InvalidArgument("archive/tar: invalid tar header: wrong checksum")
         self._entries += 1
         if self._entries > self._limits.entries:
             raise Exhausted(f"archive has more than the limit of {self._limits.entries} entries")
