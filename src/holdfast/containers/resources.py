@@ -99,9 +99,11 @@ def _numbers(path: str) -> dict[str, int]:
 def _device_rules(host: HostConfig, devices: Sequence[HostDevice]) -> list[dict[str, Any]]:
     if host.privileged:
         return [{"allow": True, "access": "rwm"}]
-    rules: list[dict[str, Any]] = []
-    for allow, kind, major, minor, access in defaults.DEVICE_RULES:
-        rules.append(_rule(allow, kind, major, minor, access))
+    rules = [
+        _rule(allow, kind, major, minor, access)
+        for allow, kind, major, minor, access in defaults.DEVICE_RULES
+        if allow or kind == "a"  # runc refuses a denial that would be a hole in a wildcard, and it changes nothing
+    ]
     rules += [_rule(True, device.kind, device.major, device.minor, device.access) for device in devices]
     for text in host.device_cgroup_rules or ():
         kind, numbers, access = text.split(" ")

@@ -261,22 +261,8 @@ def _standard_mount(
                 "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
             }
         words = [word for word in words if not word.startswith("size=")] + [f"size={host.shm_size}"]
-    if target == "/dev/mqueue" and ("ipc" in around.joined or host.ipc_mode == "host"):
-        return {
-            "destination": target,
-            "type": "bind",
-            "source": target,
-            "options": ["rbind", "nosuid", "noexec", "nodev"],
-        }
     if host.privileged and target in ("/sys", "/sys/fs/cgroup"):
         words = ["rw" if word == "ro" else word for word in words]
-    if target == "/sys" and around.netns_path is None and not host.privileged:
-        return {
-            "destination": target,
-            "type": "bind",
-            "source": "/sys",
-            "options": ["rbind", "nosuid", "noexec", "nodev", "ro"],
-        }
     return {"destination": target, "type": kind, "source": source, "options": words}
 
 

@@ -55,10 +55,9 @@ async def create(
     config_defaults.merge_image(config, image.config.config)
     config_defaults.complete(config, host, packages.config)
     container_id = secrets.token_hex(32)
-    if not config.hostname:
-        config.hostname = socket.gethostname() if host.network_mode == "host" else container_id[:12]
     points = mount_wishes.collect(config, host, _inherited(packages, host))
     _check_joined(packages, host)
+    config.hostname = config.hostname or _hostname(packages, host, container_id)
     command = [*(strings(config.entrypoint) or ()), *(strings(config.cmd) or ())]
     chosen = bare_name or names.generate(packages.containers.names, _CHANCE)
     packages.containers.reserve_name(chosen, container_id)
@@ -97,6 +96,17 @@ def _check_platform(image: images.Image, platform: str) -> None:
             f"image with reference {image.repo_tags[0] if image.repo_tags else image.id} was found but does not match "
             f"the specified platform: wanted {platform}, actual: {image.config.os}/{image.config.architecture}"
         )
+
+
+def _hostname(packages: Packages, host: HostConfig, container_id: str) -> str:
+    """The host's or the joined container's where the network is theirs, else the short id."""
+    if host.network_mode == "host" or host.uts_mode == "host":
+        return socket.gethostname()
+    joined = namespace_modes.joined_container(host.network_mode)
+    try:
+        return packages.containers.find(joined).record.config.hostname if joined else container_id[:12]
+    except NotFound:
+        return container_id[:12]
 
 
 def _inherited(packages: Packages, host: HostConfig) -> list[MountPoint]:

@@ -21,6 +21,7 @@ from holdfast.errors import Conflict, HoldfastError, Internal, NotFound
 _LOG = logging.getLogger("holdfast.engine")
 _SIGKILL = 9
 _KILL_SECONDS = 10.0
+_SHIM_FAREWELL_SECONDS = 0.2
 
 
 async def remove(*, packages: Packages, reference: str, force: bool = False, with_volumes: bool = False) -> None:
@@ -116,6 +117,10 @@ async def _remove_files(packages: Packages, container: Container, with_volumes: 
     except (HoldfastError, OSError) as error:
         _LOG.warning("snapshot of %s: %s", container.id[:12], error)
     await asyncio.to_thread(rootfs.remove_directory, packages.config.container_directory(container.id))
+    shim_directory = packages.config.shim_directory(container.id)
+    if await asyncio.to_thread(shim_directory.exists):  # a shim of a very short life may write after its farewell
+        await asyncio.sleep(_SHIM_FAREWELL_SECONDS)
+        await asyncio.to_thread(rootfs.remove_directory, shim_directory)
     if not with_volumes:
         return
     for point in container.record.mounts:
