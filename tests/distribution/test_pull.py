@@ -501,6 +501,8 @@ def test_a_cancelled_pull_does_not_end_another_of_the_same_layer(registry: Any, 
     staying: list[Any] = []
     stayer = threading.Thread(target=lambda: staying.append(puller.pull(ref(registry))))
     stayer.start()
+    while not registry.requests(layer["digest"]):
+        time.sleep(0.01)
     threading.Timer(0.2, cancellation.cancel).start()
 
     with pytest.raises(Cancelled):
