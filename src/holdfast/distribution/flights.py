@@ -43,7 +43,7 @@ class Flights(Generic[R]):
         """Joins or starts the flight and tells whether it is a new one; never blocks.
 
         `progress` is called from the flight's thread. A passenger sees `waiting` when the flight has to queue.
-        `Future.cancel()` of the seat does not leave the flight: use `leave`.
+        `Future.cancel()` of the seat does not leave the flight: use `leave`. Cancelled after the pool's end.
         """
         seat: Future[R] = Future()
         with self._lock:
@@ -56,8 +56,11 @@ class Flights(Generic[R]):
             if flight is None:
                 flight = _Flight[R]()
                 flight.last = waiting if len(self._flights) >= self._limit else None
+                try:
+                    self._pool.submit(self._fly, key, flight, work, before)
+                except RuntimeError:  # the pool was shut down: the daemon stops
+                    raise Cancelled from None
                 self._flights[key] = flight
-                self._pool.submit(self._fly, key, flight, work, before)
             flight.passengers.append((seat, progress))
             if flight.last is not None:
                 progress(flight.last)

@@ -21,7 +21,7 @@ from holdfast.distribution import answers, retry
 from holdfast.distribution import progress as messages
 from holdfast.distribution.answers import Refused
 from holdfast.distribution.auth import Authenticator
-from holdfast.distribution.cancellation import Cancellation
+from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints, server_domain
 from holdfast.distribution.http import HTTP, Unreachable
@@ -164,7 +164,10 @@ class Puller:
 
     def start(self, work: Callable[[], R]) -> Future[R]:
         """Runs a `pull` or `pull_all` in a thread kept for pulls, so that long ones keep nobody else waiting."""
-        return self._pull_pool.submit(work)
+        try:
+            return self._pull_pool.submit(work)
+        except RuntimeError:  # the pool was shut down: the daemon stops
+            raise Cancelled from None
 
     def tags(
         self, reference: Reference, *, credentials: Credentials = ANONYMOUS, cancellation: Cancellation | None = None
