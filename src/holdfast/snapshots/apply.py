@@ -18,9 +18,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from holdfast.errors import Exhausted, HoldfastError, Internal, InvalidArgument
+from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.kernel import paths
-from holdfast.snapshots import removal, whiteouts
+from holdfast.snapshots import durability, removal, whiteouts
 from holdfast.snapshots.driver import Applied
 from holdfast.snapshots.readahead import ReadAhead
 from holdfast.snapshots.tar import Entry, Kind, Limits, Reader
@@ -52,7 +52,6 @@ _CALLERS_FAULT = frozenset(
         errno.E2BIG,
     }
 )
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def unpack(
@@ -377,9 +376,6 @@ def umask() -> int:
 
 def _explained(error: OSError, entry: Entry | None) -> HoldfastError:
     label = f"archive member {entry.name[:160]!r}" if entry is not None else "layer"
-    text = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno in _NO_ROOM:
-        return Exhausted(f"no space left while unpacking {label}: {text}")
     if error.errno in _CALLERS_FAULT:
-        return InvalidArgument(f"cannot unpack {label}: {text}")
-    return Internal(f"cannot unpack {label}: {text}")
+        return InvalidArgument(f"cannot unpack {label}: {os.strerror(error.errno or 0)}")
+    return durability.explained(error, f"unpacking {label}")

@@ -11,12 +11,22 @@ import fcntl
 import os
 import struct
 
+from holdfast.errors import Exhausted, HoldfastError, Internal
 from holdfast.kernel import syscalls
 
 _SYNCFS = 306 if syscalls.MACHINE == "x86_64" else 267
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 _TOP_OF_HIERARCHY = 0x00020000
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_HERE = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.ENOSYS)
+
+
+def explained(error: OSError, what: str) -> HoldfastError:
+    """The error of a disk operation in the house's own classes: Exhausted when there is no room, else Internal."""
+    text = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in NO_ROOM:
+        return Exhausted(f"no space left for {what}: {text}")
+    return Internal(f"{what}: {text}")
 
 
 def sync_file_system(fd: int) -> None:

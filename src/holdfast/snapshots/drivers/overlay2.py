@@ -36,7 +36,7 @@ from holdfast.snapshots import counting, durability, names, removal, whiteouts
 from holdfast.snapshots.driver import Applied, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from holdfast.snapshots.driver import Readable
     from holdfast.snapshots.tar import Limits
@@ -83,19 +83,21 @@ class Overlay2:
     # Snapshotter
 
     def prepare(self, key: str, parent: str | None) -> list[Mount]:
-        lowers, mode = self._make(key, parent)
-        identity = names.directory(key)
-        os.mkdir(f"{identity}/diff", 0o755, dir_fd=self._root_fd)
-        if mode != 0o755 or self._umask & 0o755:
-            os.chmod(f"{self.root}/{identity}/diff", mode)
-        os.mkdir(f"{identity}/work", 0o700, dir_fd=self._root_fd)
-        os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
+        with self._all_or_nothing(key):
+            lowers, mode = self._make(key, parent)
+            identity = names.directory(key)
+            os.mkdir(f"{identity}/diff", 0o755, dir_fd=self._root_fd)
+            if mode != 0o755 or self._umask & 0o755:
+                os.chmod(f"{self.root}/{identity}/diff", mode)
+            os.mkdir(f"{identity}/work", 0o700, dir_fd=self._root_fd)
+            os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
         return self._overlay(identity, lowers)
 
     def view(self, key: str, parent: str | None) -> list[Mount]:
-        lowers, _ = self._make(key, parent)
-        identity = names.directory(key)
-        os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
+        with self._all_or_nothing(key):
+            lowers, _ = self._make(key, parent)
+            identity = names.directory(key)
+            os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
         return self._read_only(identity, lowers)
 
     def mounts(self, key: str) -> list[Mount]:
@@ -118,6 +120,8 @@ class Overlay2:
             removal.remove("work", dir_fd=directory_fd)
             removal.remove("merged", dir_fd=directory_fd)
             durability.sync_file_system(directory_fd)
+        except OSError as error:
+            raise durability.explained(error, f"snapshot {name}") from error
         finally:
             os.close(directory_fd)
         try:
@@ -125,7 +129,7 @@ class Overlay2:
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise AlreadyExists(f"snapshot {name} already exists") from error
-            raise
+            raise durability.explained(error, f"snapshot {name}") from error
         os.fsync(self._root_fd)
         if identity != target:
             self._unlink(f"{_LINKS}/{_short(identity)}")
@@ -208,6 +212,16 @@ class Overlay2:
                 self._unlink(f"{_LINKS}/{link}")
 
     # the parts of a snapshot's directory
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self, key: str) -> Generator[None]:
+        """Removes what was made of a snapshot when the disk says no; what was there before is not touched."""
+        try:
+            yield
+        except OSError as error:
+            with contextlib.suppress(OSError, NotFound):
+                self.remove(key)
+            raise durability.explained(error, f"snapshot {key}") from error
 
     def _make(self, key: str, parent: str | None) -> tuple[tuple[str, ...], int]:
         """The directory with its link and lower files; returns the lower links and the mode for a new root."""

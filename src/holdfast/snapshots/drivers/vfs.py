@@ -82,14 +82,15 @@ class Vfs:
             raise AlreadyExists(f"snapshot {name} already exists")
         applied = self._applied.pop(key, None)
         usage = Usage(applied.size_bytes, applied.entries) if applied else counting.count(self._files(key))
-        self._write(names.directory(key), _Record(name, _COMMITTED, record.parent, usage.size_bytes, usage.inodes))
-        durability.sync_file_system(self._root_fd)
+        committed = _Record(name, _COMMITTED, record.parent, usage.size_bytes, usage.inodes)
         try:
+            self._write(names.directory(key), committed)
+            durability.sync_file_system(self._root_fd)
             os.rename(names.directory(key), names.directory(name), src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise AlreadyExists(f"snapshot {name} already exists") from error
-            raise
+            raise durability.explained(error, f"snapshot {name}") from error
         os.fsync(self._root_fd)
 
     def remove(self, key: str) -> None:
@@ -151,11 +152,14 @@ class Vfs:
             os.mkdir(identity, 0o700, dir_fd=self._root_fd)
         except FileExistsError:
             raise AlreadyExists(f"snapshot {key} already exists") from None
-        files = self._files(key)
-        os.mkdir(files, 0o755)
-        if kind == _ACTIVE and parent is not None:
-            copying.copy_tree(self._files(parent), files)
-        self._write(identity, _Record(key, kind, parent))
+        try:
+            os.mkdir(self._files(key), 0o755)
+            if kind == _ACTIVE and parent is not None:
+                copying.copy_tree(self._files(parent), self._files(key))
+            self._write(identity, _Record(key, kind, parent))
+        except OSError as error:
+            self.remove(key)
+            raise durability.explained(error, f"snapshot {key}") from error
 
     def _files(self, key: str) -> str:
         return f"{self.root}/{names.directory(key)}/fs"
