@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`-v`, `--mount`, `--tmpfs`, VOLUME: merged, and refused in Docker's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.containers import mount_wishes
+from holdfast.containers.config import BindOptions, Config, HostConfig, MountWish, TmpfsOptions
+from holdfast.containers.record import MountPoint
+from holdfast.errors import InvalidArgument
+
+
+def test_a_path_is_a_bind_and_a_name_a_volume() -> None:
+    bind = mount_wishes.parse_bind("/a/../b:/c:ro,rslave")
+    volume = mount_wishes.parse_bind("data:/d")
+
+    assert (bind.type, bind.source, bind.destination, bind.rw, bind.propagation) == (
+        "bind",
+        "/b",
+        "/c",
+        False,
+        "rslave",
+    )
+    assert (volume.type, volume.name, volume.mode, volume.copy_up) == ("volume", "data", "z", True)
+    assert not mount_wishes.parse_bind("data:/d:nocopy").copy_up
+    assert mount_wishes.parse_bind("/anonymous").is_anonymous
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/a:/b:zz", "invalid mode: zz"),
+        ("/a:/b:ro,rw", "invalid mode: ro,rw"),
+        ("/a:b", "mount path must be absolute"),
+        ("/a:/", "destination can't be '/'"),
+        ("/a:/x/..", "destination can't be '/'"),
+        ("/a:/b:ro:x", "invalid volume specification"),
+        ("", "invalid volume specification"),
+        ("./a:/b", "path must be absolute"),
+        ("name:/b:rslave", "invalid volume specification"),
+    ],
+)
+def test_wrong_binds_are_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        mount_wishes.parse_bind(text)
+
+    assert message in caught.value.message
+
+
+def test_the_user_comes_before_the_image_and_before_what_was_inherited() -> None:
+    config = Config(volumes={"/data": {}, "/../../etc/x": {}})
+    host = HostConfig(binds=["named:/data"], tmpfs={"/t": ""})
+    inherited = [
+        MountPoint(type="volume", name="other", destination="/data"),
+        MountPoint(type="volume", destination="/t"),
+    ]
+
+    points = mount_wishes.collect(config, host, inherited)
+
+    assert [(point.destination, point.name) for point in points] == [("/data", "named"), ("/etc/x", "")]
+
+
+def test_one_destination_twice_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="Duplicate mount point: /b"):
+        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b", "/c:/b"]), [])
+    with pytest.raises(InvalidArgument, match="Duplicate mount point: /b"):
+        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b"], tmpfs={"/b/": ""}), [])
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (MountWish(type="foo", target="/x"), 'for type "foo": mount type unknown'),
+        (MountWish(type="bind", source="/a"), "field Target must not be empty"),
+        (MountWish(type="bind", target="/x"), "field Source must not be empty"),
+        (MountWish(type="bind", source="a", target="/x"), "mount path must be absolute"),
+        (MountWish(type="bind", source="/a", target="x"), "mount path must be absolute"),
+        (MountWish(type="tmpfs", source="/a", target="/x"), "field Source must not be specified"),
+        (MountWish(type="volume", target="/x", bind_options=BindOptions()), "BindOptions must not be specified"),
+    ],
+)
+def test_wrong_mounts_are_refused(wish: MountWish, message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        mount_wishes.collect(Config(), HostConfig(mounts=[wish]), [])
+
+    assert message in caught.value.message
+
+
+def test_tmpfs_words_replace_dockers_defaults() -> None:
+    assert mount_wishes.tmpfs_options("") == ["noexec", "nosuid", "nodev"]
+    assert mount_wishes.tmpfs_options("exec,size=1m") == ["nosuid", "nodev", "exec", "size=1m"]
+    with pytest.raises(InvalidArgument, match='invalid tmpfs option "zz"'):
+        mount_wishes.tmpfs_options("zz")
+    (point,) = mount_wishes.collect(
+        Config(),
+        HostConfig(mounts=[MountWish(type="tmpfs", target="/t", tmpfs_options=TmpfsOptions(size_bytes=5, mode=0o700))]),
+        [],
+    )
+    assert point.options == ["noexec", "nosuid", "nodev", "mode=700", "size=5"]
+
+
+def test_volumes_from_can_only_take_rights_away() -> None:
+    given = [MountPoint(type="volume", name="v", destination="/v", rw=True, copy_up=True)]
+
+    assert mount_wishes.volumes_from("abc:ro") == ("abc", "ro")
+    (point,) = mount_wishes.inherit(given, "ro")
+    assert (point.rw, point.copy_up) == (False, False)
+    with pytest.raises(InvalidArgument, match="invalid mode: zz"):
+        mount_wishes.volumes_from("abc:zz")

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled runtime spec: the default sandbox value by value, and what each option changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from holdfast.containers import spec
+from holdfast.containers.config import Config, HostConfig, Ulimit
+from holdfast.containers.record import MountPoint, Record
+from holdfast.containers.users import Identity
+from holdfast.errors import InvalidArgument
+from holdfast.kernel import capabilities
+from holdfast.runtime import defaults
+
+ALL = frozenset(capabilities.NAMES)
+
+
+def record(config: Config | None = None, host: HostConfig | None = None, **more: Any) -> Record:
+    host = host or HostConfig()
+    host.shm_size = host.shm_size or 64 << 20
+    host.ipc_mode = host.ipc_mode or "private"
+    config = config or Config(env=["A=1"])
+    return Record(
+        id="c" * 64,
+        name="web",
+        created_nanos=1,
+        image_id="sha256:0",
+        driver="overlay2",
+        config=config,
+        host_config=host,
+        path="echo",
+        args=["hi"],
+        **more,
+    )
+
+
+def compile_(given: Record, **more: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "identity": Identity(home="/root"),
+        "netns_path": "/run/netns/x",
+        "hostname": "cccccccccccc",
+        "cgroup_path": "/docker/c",
+        "cgroup_version": 1,
+        "bounding": ALL,
+        "files": [("/d/hosts", "/etc/hosts")],
+        **more,
+    }
+    return spec.compile_spec(given, spec.Surroundings(**values))
+
+
+def test_the_default_sandbox() -> None:
+    document = compile_(record())
+
+    process, linux = document["process"], document["linux"]
+    fourteen = [name for name in capabilities.NAMES if name in defaults.CAPABILITIES]
+    assert len(fourteen) == 14
+    assert process["capabilities"] == {
+        "bounding": fourteen,
+        "effective": fourteen,
+        "permitted": fourteen,
+        "inheritable": [],
+        "ambient": [],
+    }
+    assert capabilities.mask(fourteen) == 0xA80425FB
+    assert process["args"] == ["echo", "hi"]
+    assert process["cwd"] == "/"
+    assert process["env"] == [f"PATH={defaults.PATH}", "HOSTNAME=cccccccccccc", "A=1", "HOME=/root"]
+    assert process["user"] == {"uid": 0, "gid": 0, "additionalGids": [0]}
+    assert (process["noNewPrivileges"], process["oomScoreAdj"], process["rlimits"]) == (False, 0, [])
+    assert linux["namespaces"] == [
+        {"type": "mount"},
+        {"type": "network", "path": "/run/netns/x"},
+        {"type": "uts"},
+        {"type": "pid"},
+        {"type": "ipc"},
+    ]
+    assert set(linux["maskedPaths"]) >= {"/proc/kcore", "/proc/interrupts", "/sys/firmware"}
+    assert linux["readonlyPaths"] == ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+    assert linux["sysctl"] == {
+        "net.ipv4.ip_unprivileged_port_start": "0",
+        "net.ipv4.ping_group_range": "0 2147483647",
+    }
+    assert [mount["destination"] for mount in document["mounts"]] == [
+        "/proc",
+        "/dev",
+        "/dev/pts",
+        "/sys",
+        "/sys/fs/cgroup",
+        "/dev/mqueue",
+        "/dev/shm",
+        "/etc/hosts",
+    ]
+    assert document["mounts"][3]["options"] == ["nosuid", "noexec", "nodev", "ro"]
+    assert linux["resources"]["devices"][0] == {"allow": False, "type": "a", "access": "rwm"}
+    allowed = {(r["type"], r.get("major"), r.get("minor"), r["access"]) for r in linux["resources"]["devices"][1:]}
+    assert allowed == {
+        ("b", None, None, "m"),
+        ("c", None, None, "m"),
+        ("c", 1, 3, "rwm"),
+        ("c", 1, 5, "rwm"),
+        ("c", 1, 7, "rwm"),
+        ("c", 1, 8, "rwm"),
+        ("c", 1, 9, "rwm"),
+        ("c", 5, 0, "rwm"),
+        ("c", 5, 1, "rwm"),
+        ("c", 5, 2, "rwm"),
+        ("c", 10, 200, "rwm"),
+        ("c", 136, None, "rwm"),
+    }
+    assert "seccomp" not in linux
+    assert spec.seccomp_mode(record()) == "default"
+
+
+def test_privileged_takes_everything_that_the_daemon_has() -> None:
+    given = record(host=HostConfig(privileged=True))
+
+    document = compile_(given, bounding=ALL - {"CAP_SYS_RESOURCE"})
+
+    assert document["process"]["capabilities"]["bounding"] == [n for n in capabilities.NAMES if n != "CAP_SYS_RESOURCE"]
+    assert document["linux"]["maskedPaths"] == document["linux"]["readonlyPaths"] == []
+    assert document["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
+    assert spec.seccomp_mode(given) == "unconfined"
+    assert "ro" not in next(m for m in document["mounts"] if m["destination"] == "/sys")["options"]
+
+
+@pytest.mark.parametrize(
+    ("add", "drop", "names"),
+    [
+        ([], ["ALL"], []),
+        (["net_admin"], ["all"], ["CAP_NET_ADMIN"]),
+        (["ALL"], ["CAP_MKNOD"], [n for n in capabilities.NAMES if n != "CAP_MKNOD"]),
+        ([], ["chown"], [n for n in capabilities.NAMES if n in defaults.CAPABILITIES and n != "CAP_CHOWN"]),
+    ],
+)
+def test_capability_arithmetic(add: list[str], drop: list[str], names: list[str]) -> None:
+    document = compile_(record(host=HostConfig(cap_add=add, cap_drop=drop)))
+
+    assert document["process"]["capabilities"]["bounding"] == names
+
+
+def test_modes_join_or_drop_namespaces() -> None:
+    host = HostConfig(pid_mode="host", ipc_mode="container:x", uts_mode="host", cgroupns_mode="private")
+
+    document = compile_(record(host=host), netns_path=None, joined={"ipc": "/proc/5/ns/ipc"})
+
+    assert document["linux"]["namespaces"] == [
+        {"type": "mount"},
+        {"type": "ipc", "path": "/proc/5/ns/ipc"},
+        {"type": "cgroup"},
+    ]
+    assert "hostname" not in document
+    assert document["linux"]["sysctl"] == {}
+
+
+def test_limits_become_resources() -> None:
+    host = HostConfig(memory=50 << 20, nano_cpus=500_000_000, pids_limit=50, cpu_shares=512, cpuset_cpus="0")
+
+    resources = compile_(record(host=host))["linux"]["resources"]
+
+    assert resources["memory"] == {"limit": 50 << 20, "swap": 100 << 20}
+    assert resources["cpu"] == {"shares": 512, "period": 100000, "quota": 50000, "cpus": "0"}
+    assert resources["pids"] == {"limit": 50}
+
+
+def test_own_mounts_cover_the_standard_ones_and_go_by_depth() -> None:
+    host = HostConfig(tmpfs={"/run": "size=1m"}, readonly_rootfs=True)
+    points = [
+        MountPoint(type="bind", source="/h/deep", destination="/a/b/c", propagation="rslave"),
+        MountPoint(type="bind", source="/h/shm", destination="/dev/shm", rw=False),
+        MountPoint(type="volume", name="v", destination="/data"),
+    ]
+
+    document = compile_(record(host=host, mounts=points), volume_sources={"/data": "/vol/v/_data"})
+
+    own = document["mounts"][-4:]
+    assert [mount["destination"] for mount in own] == ["/data", "/run", "/dev/shm", "/a/b/c"]
+    assert own[0]["source"] == "/vol/v/_data"
+    assert own[2]["options"] == ["rbind", "rprivate", "ro"]
+    assert own[3]["options"] == ["rbind", "rslave"]
+    assert [m["destination"] for m in document["mounts"]].count("/dev/shm") == 1
+    assert document["root"]["readonly"]
+    assert next(m for m in document["mounts"] if m["destination"] == "/etc/hosts")["options"][-1] == "ro"
+
+
+def test_security_options() -> None:
+    host = HostConfig(security_opt=["no-new-privileges", "systempaths=unconfined", 'seccomp={"defaultAction":"X"}'])
+
+    document = compile_(record(host=host))
+
+    assert document["process"]["noNewPrivileges"]
+    assert document["linux"]["maskedPaths"] == []
+    assert document["linux"]["seccomp"] == {"defaultAction": "X"}
+    assert spec.seccomp_mode(record(host=HostConfig(security_opt=["seccomp=unconfined"]))) == "unconfined"
+    for wrong in ("foo", "foo=bar", "seccomp={", "no-new-privileges=maybe"):
+        with pytest.raises(InvalidArgument):
+            compile_(record(host=HostConfig(security_opt=[wrong])))
+
+
+def test_the_environment_is_merged_by_name() -> None:
+    config = Config(env=["PATH=/bin", "HOME=/mine", "B", "C=x=y"], tty=True)
+
+    document = compile_(record(config))
+
+    assert document["process"]["env"] == ["PATH=/bin", "HOSTNAME=cccccccccccc", "TERM=xterm", "HOME=/mine", "C=x=y"]
+
+
+def test_rlimits_are_named_as_the_kernel_does() -> None:
+    host = HostConfig(ulimits=[Ulimit(name="nofile", soft=10, hard=20)])
+
+    limits = compile_(record(host=host), ulimits={"nofile": (1, 2), "core": (0, 0)})["process"]["rlimits"]
+
+    assert limits == [
+        {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+        {"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20},
+    ]
+    with pytest.raises(InvalidArgument, match="wrong rlimit value: RLIMIT_FOO"):
+        compile_(record(host=HostConfig(ulimits=[Ulimit(name="foo")])))
