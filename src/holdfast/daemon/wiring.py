@@ -6,6 +6,7 @@ The one place that knows everybody; it has no features. Called by `daemon.servic
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -34,7 +35,10 @@ from holdfast.engine.events import Events
 from holdfast.engine.jobs.restore import restore
 from holdfast.engine.networking import NetworkWorker
 from holdfast.engine.packages import Packages, Settings
+from holdfast.errors import HoldfastError
+from holdfast.images import builtin
 from holdfast.logs import factory as log_factory
+from holdfast.oci import platform
 from holdfast.runtime import cgroups
 from holdfast.shim.client import Spawner
 from holdfast.snapshots import factory as snapshot_factory
@@ -59,6 +63,7 @@ async def build(options: Config) -> Built:
     host = facts.gather(str(cgroup_version), hierarchy.controllers())
     described = describe(options, host, packages)
     await restore(packages=packages)
+    await asyncio.to_thread(_offer_builtin_image, packages.images)
     return Built(
         packages,
         [
@@ -72,6 +77,14 @@ async def build(options: Config) -> Built:
             *volume_routes.routes(packages),
         ],
     )
+
+
+def _offer_builtin_image(store: images.Store) -> None:
+    """A full disk costs hello-world, not the start."""
+    try:
+        builtin.ensure(store, platform.of_machine(os.uname().machine))
+    except (HoldfastError, OSError) as error:
+        _LOG.warning("the built-in image could not be stored: %s", error)
 
 
 async def close(packages: Packages) -> None:
