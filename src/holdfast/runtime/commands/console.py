@@ -64,7 +64,7 @@ class Foreground:
         if self._master is not None and sys.stdin.isatty():
             self._saved = termios.tcgetattr(0)
             self._resize()
-            tty.setraw(0)
+            tty.setraw(0, termios.TCSANOW)  # what was typed ahead is the container's
         return self
 
     def __exit__(self, *_: object) -> None:
