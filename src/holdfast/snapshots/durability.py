@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 
 from holdfast.errors import Exhausted, HoldfastError, Internal
 from holdfast.kernel import syscalls
@@ -18,6 +19,8 @@ _SYNCFS = 306 if syscalls.MACHINE == "x86_64" else 267
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 _TOP_OF_HIERARCHY = 0x00020000
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_RETRIES = 5
+_QUICK_SECONDS = 250e-6
 _NOT_HERE = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.ENOSYS)
 
 
@@ -60,3 +63,31 @@ def spread_directories(fd: int) -> None:
     except OSError as error:
         if error.errno not in _NOT_HERE:
             raise
+
+
+def make_quick_directory(parent_fd: int, prefix: str) -> str:
+    """Makes a directory in which files are quickly made, and returns its name; the last of a few tries in any case."""
+    name = _make_directory(parent_fd, prefix)
+    for _ in range(_RETRIES):
+        if _is_quick(f"{name}/probe", parent_fd):
+            break
+        os.rmdir(name, dir_fd=parent_fd)
+        name = _make_directory(parent_fd, prefix)
+    return name
+
+
+def _make_directory(parent_fd: int, prefix: str) -> str:
+    name = f"{prefix}-{os.urandom(8).hex()}"
+    os.mkdir(name, 0o700, dir_fd=parent_fd)
+    return name
+
+
+def _is_quick(name: str, dir_fd: int) -> bool:
+    """Tells whether one of three files was made in less than a quarter of a millisecond (45 us is usual)."""
+    best = 1.0
+    for _ in range(3):
+        start = time.perf_counter()
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=dir_fd))
+        best = min(best, time.perf_counter() - start)
+        os.unlink(name, dir_fd=dir_fd)
+    return best < _QUICK_SECONDS

@@ -294,20 +294,20 @@ class Overlay2:
     def _spread(self, identity: str) -> None:
         """Gives a layer that is about to be unpacked a fresh `diff` in a block group of its own (ext4).
 
-        The group is chosen by a hash of the name, so the name must be new each time.
+        The group is chosen by a hash of the name, so the name must be new each time; one that turns out to be slow
+        is given up for another.
         """
-        fresh = f"diff-{os.urandom(8).hex()}"
+        if os.listdir(f"{self.root}/{identity}/diff"):
+            return
         own_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
         try:
             mode = stat.S_IMODE(os.stat("diff", dir_fd=own_fd).st_mode)
             durability.spread_directories(own_fd)
-            os.mkdir(fresh, 0o700, dir_fd=own_fd)
+            fresh = durability.make_quick_directory(own_fd, "diff")
             os.chmod(fresh, mode, dir_fd=own_fd)
             os.rename(fresh, "diff", src_dir_fd=own_fd, dst_dir_fd=own_fd)
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
-                raise
-            os.rmdir(fresh, dir_fd=own_fd)
+            raise durability.explained(error, f"snapshot {identity}") from error
         finally:
             os.close(own_fd)
 
