@@ -7,6 +7,7 @@ import array
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -42,6 +43,7 @@ class Runtime:
         directory = self.scratch / f"bundle-{uuid.uuid4().hex[:8]}"
         directory.mkdir()
         document = spec_command.template(is_rootless=False)
+        document["ociVersion"] = "1.0.2"  # the newest that crun 1.8 takes
         document["root"] = {"path": str(self.root), "readonly": True}
         document["process"] |= {"args": list(args), "terminal": False}
         for name, value in changes.items():
@@ -136,8 +138,11 @@ def test_a_bundle_shows_what_it_shows_under_the_peer(runtime: Runtime, peer: str
     ours = runtime("run", "-b", str(bundle), runtime.new_id())
     theirs = other("run", "-b", str(bundle), f"peer-{uuid.uuid4().hex[:8]}")
 
+    alone = ".*kcore|[bc] .* r?w?m$" if peer == "crun" else "c 5:1"
+
     def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-        return [line for line in done.stdout.splitlines() if not line.startswith("c 5:1")]
+        # crun has a device list of its own and a link to /proc/kcore; runc 1.1 leaves the console's device out
+        return [line for line in done.stdout.splitlines() if not re.match(alone, line)]
 
     assert lines(ours) == lines(theirs)
     assert ours.returncode == theirs.returncode
