@@ -37,6 +37,9 @@ from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument, Unsupported
 from holdfast.runtime import cgroups
 
+_NULL_WARNINGS_UNTIL = (1, 27)
+"""Daemons of that time wrote null for no warnings; later ones write an empty list."""
+
 
 def routes(packages: Packages) -> list[Route]:
     """The routes of this noun."""
@@ -60,7 +63,8 @@ def _making(packages: Packages) -> list[Route]:
             endpoints=(networking.endpoints_config if networking else None) or {},
             platform=request.query.text("platform"),
         )
-        return Json(schema.Answer(created.container_id, created.warnings), 201)
+        warnings = created.warnings or (None if request.version <= _NULL_WARNINGS_UNTIL else [])
+        return Json(schema.Answer(created.container_id, warnings), 201)
 
     async def remove(request: Request) -> Response:
         query = request.query

@@ -319,7 +319,7 @@ class Answer(msgspec.Struct, rename=docker_name):
     """create's answer."""
 
     id: str
-    warnings: list[str]
+    warnings: list[str] | None
 
 
 def has_restart_policy(body: UpdateBody) -> bool:

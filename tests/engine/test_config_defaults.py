@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the image and the daemon fill in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.containers.config import Config, EndpointSettings, HostConfig
+from holdfast.engine import config_defaults
+from holdfast.engine.packages import Settings
+from holdfast.errors import InvalidArgument
+from holdfast.oci.image import RunConfig
+
+SETTINGS = Settings(data_root=Path("/d"), exec_root=Path("/e"))
+
+
+def merged(config: Config, image: RunConfig) -> Config:
+    config_defaults.merge_image(config, image)
+    config_defaults.complete(config, HostConfig(), SETTINGS)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "cmd", "wanted"),
+    [
+        (None, None, (["e"], ["c"])),
+        (None, ["mine"], (["e"], ["mine"])),
+        (["mine"], None, (["mine"], None)),
+        ("mine", "arg", (["mine"], ["arg"])),
+        ([""], ["run"], (None, ["run"])),
+    ],
+)
+def test_entrypoint_and_command(
+    entrypoint: list[str] | str | None, cmd: list[str] | str | None, wanted: tuple[list[str] | None, list[str] | None]
+) -> None:
+    config = merged(Config(entrypoint=entrypoint, cmd=cmd), RunConfig(entrypoint=("e",), cmd=("c",)))
+
+    assert (config.entrypoint, config.cmd) == wanted
+
+
+def test_no_command_at_all_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="no command specified"):
+        merged(Config(), RunConfig())
+    with pytest.raises(InvalidArgument, match="no command specified"):
+        merged(Config(entrypoint=[""], cmd=[]), RunConfig(entrypoint=("e",), cmd=("c",)))
+
+
+def test_environment_labels_ports_and_volumes_are_merged_by_name() -> None:
+    image = RunConfig(
+        cmd=("c",),
+        env=("A=image", "B=image"),
+        labels={"x": "image", "y": "image"},
+        exposed_ports={"80/tcp": {}},
+        volumes={"/v": {}},
+        user="app",
+        working_dir="/w",
+    )
+
+    config = merged(Config(env=["A=mine"], labels={"x": "mine"}, exposed_ports={"90/tcp": {}}), image)
+
+    assert config.env == ["A=mine", "B=image"]
+    assert config.labels == {"x": "mine", "y": "image"}
+    assert set(config.exposed_ports or ()) == {"80/tcp", "90/tcp"}
+    assert (config.volumes, config.user, config.working_dir) == ({"/v": {}}, "app", "/w")
+
+
+def test_the_host_config_is_completed_as_inspect_shows_it() -> None:
+    host = HostConfig(memory=10 << 20, pids_limit=0, cap_add="NET_ADMIN")
+
+    config_defaults.complete(Config(), host, SETTINGS)
+
+    assert (host.network_mode, host.ipc_mode, host.restart_policy.name) == ("bridge", "private", "no")
+    assert (host.shm_size, host.memory_swap, host.pids_limit) == (64 << 20, 20 << 20, None)
+    assert (host.cgroupns_mode, host.log_config.type, host.cap_add) == ("host", "json-file", ["NET_ADMIN"])
+    assert "/proc/kcore" in (host.masked_paths or ())
+
+
+def test_networks_before_the_first_start() -> None:
+    named = EndpointSettings(aliases=["a"])
+
+    assert list(config_defaults.wished_endpoints(HostConfig(network_mode="bridge"), {})) == ["bridge"]
+    assert config_defaults.wished_endpoints(HostConfig(network_mode="container:x"), {"bridge": named}) == {}
+    assert config_defaults.wished_endpoints(HostConfig(network_mode="n"), {"n": named})["n"] is named
+    with pytest.raises(InvalidArgument, match="only supported for user-defined networks"):
+        config_defaults.wished_endpoints(HostConfig(network_mode="bridge"), {"bridge": named})
