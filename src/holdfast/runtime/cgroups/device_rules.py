@@ -9,6 +9,8 @@ Source: OCI runtime-spec v1.2 §config-linux allowed device list, Documentation/
 
 from __future__ import annotations
 
+import itertools
+
 from holdfast.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 
 WILDCARD = -1
 _ACCESS = "rwm"
+# every spelling of a set of letters -> its order in the kernel's files
+_SPELLINGS = {
+    "".join(letters): "".join(letter for letter in _ACCESS if letter in letters)
+    for count in (1, 2, 3)
+    for letters in itertools.permutations(_ACCESS, count)
+}
 _TYPES = {"a": "a", "b": "b", "c": "c", "u": "c", "p": "p", "": "a", None: "a"}
 
 
@@ -48,15 +56,15 @@ def fold(rules: Iterable[Mapping[str, Any]]) -> Decision:
 
 
 def _take(decision: Decision, allow: bool, key: tuple[str, int, int], access: str) -> None:
-    held = decision.exceptions.get(key, "")
+    held = decision.exceptions.get(key)
     if allow != decision.default_allow:
-        left = "".join(letter for letter in _ACCESS if letter in held or letter in access)
-    else:
+        decision.exceptions[key] = access if held is None else _SPELLINGS["".join({*held, *access})]
+    elif held is not None:
         left = "".join(letter for letter in held if letter not in access)
-    if left:
-        decision.exceptions[key] = left
-    else:
-        decision.exceptions.pop(key, None)
+        if left:
+            decision.exceptions[key] = left
+        else:
+            del decision.exceptions[key]
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
@@ -68,9 +76,10 @@ def _kind(rule: Mapping[str, Any]) -> str:
 
 def _access(rule: Mapping[str, Any]) -> str:
     access = rule.get("access") or _ACCESS
-    if not isinstance(access, str) or not access or not set(access) <= set(_ACCESS):
+    known = _SPELLINGS.get(access) if isinstance(access, str) else None
+    if known is None:
         raise InvalidArgument(f"invalid device rule access {access!r}: letters of rwm are needed")
-    return "".join(letter for letter in _ACCESS if letter in access)
+    return known
 
 
 def _number(rule: Mapping[str, Any], which: str) -> int:

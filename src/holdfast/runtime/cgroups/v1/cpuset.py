@@ -25,11 +25,14 @@ def plan(resources: Resources) -> Writes:
 
 
 def fill(directory: str) -> None:
-    """Gives an empty cpuset its parent's processors and nodes (parents must be filled: go from the top down)."""
+    """Gives an empty cpuset its parent's processors and nodes (parents must be filled: go from the top down).
+
+    The kernel fills both files or none, so one is looked at.
+    """
+    if cgroupfs.read(f"{directory}/{_FILES[0]}") != "":
+        return
     for file in _FILES:
-        if cgroupfs.read(f"{directory}/{file}") == "":
-            inherited = cgroupfs.read(f"{directory.rpartition('/')[0]}/{file}")
-            cgroupfs.write(f"{directory}/{file}", [inherited])
+        cgroupfs.write(f"{directory}/{file}", [cgroupfs.read(f"{directory.rpartition('/')[0]}/{file}")])
 
 
 def let_children_inherit(directory: str) -> None:
