@@ -166,7 +166,10 @@ async def _connect(packages: Packages, container: Container) -> Attachment:
         mac=config.mac_address,
         endpoints=tuple(_endpoint_wish(name, wish) for name, wish in record.network.endpoints.items()),
     )
-    return await packages.networks.connect(request, joined_pid)
+    try:
+        return await packages.networks.connect(request, joined_pid)
+    except HoldfastError as error:
+        raise type(error)(f"failed to set up container networking: {error.message}") from error
 
 
 def _links(packages: Packages, host: HostConfig) -> list[str]:

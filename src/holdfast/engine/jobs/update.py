@@ -42,7 +42,10 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
                 f'Cannot update container {container.id}: Container is marked for removal and cannot be "update".'
             )
         host = msgspec.structs.replace(container.record.host_config)
-        _merge(host, wish)
+        try:
+            _merge(host, wish)
+        except Conflict as error:
+            raise Conflict(f"Cannot update container {container.id}: {error.message}") from None
         validation.check_resources(host, packages.machine)
         if has_policy and wish.restart_policy.name:
             if host.auto_remove and wish.restart_policy.name != "no":
@@ -64,7 +67,7 @@ def _merge(host: HostConfig, wish: HostConfig) -> None:
         raise Conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period or Quota has already been set")
     if (wish.cpu_period or wish.cpu_quota) and host.nano_cpus:
         raise Conflict("Conflicting options: CPU Period or Quota cannot be updated as NanoCPUs has already been set")
-    if wish.memory and not wish.memory_swap and 0 < host.memory_swap < wish.memory:
+    if wish.memory and not wish.memory_swap and 0 <= host.memory_swap < wish.memory:
         raise Conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
         )
