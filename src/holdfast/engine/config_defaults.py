@@ -23,10 +23,8 @@ def merge_image(config: Config, image: RunConfig) -> None:
     config.stop_signal = config.stop_signal or image.stop_signal
     if config.stop_timeout is None:
         config.stop_timeout = image.stop_timeout
-    if image.exposed_ports:
-        config.exposed_ports = {**image.exposed_ports, **(config.exposed_ports or {})}
-    if image.volumes:
-        config.volumes = {**image.volumes, **(config.volumes or {})}
+    config.exposed_ports = {**(image.exposed_ports or {}), **(config.exposed_ports or {})} or None
+    config.volumes = {**(image.volumes or {}), **(config.volumes or {})} or None
     config.labels = {**image.labels, **(config.labels or {})}
     given = {entry.partition("=")[0] for entry in config.env or ()}
     config.env = [*(config.env or ()), *(entry for entry in image.env if entry.partition("=")[0] not in given)]
@@ -80,6 +78,8 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
         host.oom_kill_disable = False
     if host.pids_limit is not None and host.pids_limit <= 0:
         host.pids_limit = None
+    if host.memory_swappiness == -1:
+        host.memory_swappiness = None
     if not host.privileged and "systempaths=unconfined" not in (host.security_opt or ()):
         host.masked_paths = list(defaults.MASKED_PATHS) if host.masked_paths is None else host.masked_paths
         host.readonly_paths = list(defaults.READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths

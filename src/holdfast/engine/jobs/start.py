@@ -169,7 +169,8 @@ async def _connect(packages: Packages, container: Container) -> Attachment:
     try:
         return await packages.networks.connect(request, joined_pid)
     except HoldfastError as error:
-        raise type(error)(f"failed to set up container networking: {error.message}") from error
+        error.message = f"failed to set up container networking: {error.message}"
+        raise
 
 
 def _links(packages: Packages, host: HostConfig) -> list[str]:
