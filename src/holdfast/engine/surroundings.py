@@ -69,7 +69,7 @@ def running(packages: Packages, container_id: str, what: str) -> Container:
         raise InvalidArgument(f"joining {what} namespace of container: {error.message}") from None
     if not other.state.has_process:
         raise Conflict(
-            f"cannot join {what} namespace of a non running container: container {other.name} is not running"
+            f"cannot join {what} namespace of a non running container: container {other.name} is {other.state.status}"
         )
     return other
 

@@ -25,18 +25,18 @@ CAPABILITIES: tuple[str, ...] = (
 )
 
 MASKED_PATHS: tuple[str, ...] = (
-    "/proc/acpi",
     "/proc/asound",
+    "/proc/acpi",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
+    "/proc/sched_debug",
+    "/proc/scsi",
     "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 )
 """Besides these, /sys/devices/system/cpu/cpu*/thermal_throttle where the host has it."""
 

@@ -120,12 +120,12 @@ class Extractor:
         }
 
     def run(self) -> int:
-        """Unpacks everything; returns the sum of the files' sizes."""
+        """Unpacks everything; returns the sum of the sizes of files and of symbolic links' targets, as Docker counts."""
         size = 0
         entry: Entry | None = None
         try:
             while (entry := self._reader.next()) is not None:
-                size += entry.size
+                size += len(entry.link) if entry.kind == Kind.SYMLINK else entry.size
                 self.entries += 1
                 self._member(entry)
             self._set_directory_times()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a directory tree holds: bytes of its files and number of its inodes, hard links once."""
+"""What a directory tree holds: bytes of its files and symbolic links, and number of inodes, hard links once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def count(path: str) -> Usage:
                             continue
                         seen.add((info.st_dev, info.st_ino))
                     inodes += 1
-                    if stat.S_ISREG(info.st_mode):
+                    if stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
                         size += info.st_size
                     elif stat.S_ISDIR(info.st_mode):
                         pending.append(f"{current}/{entry.name}")
