@@ -7,14 +7,16 @@ Source: Engine API v1.51 ImageDelete; events of dockerd 28.5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from holdfast import images
 from holdfast.engine.events import Events
+from holdfast.errors import Corrupt
 
 if TYPE_CHECKING:
     from holdfast.containers.record import Record
+    from holdfast.oci.digest import Digest
 
 
 async def remove_image(
@@ -27,17 +29,26 @@ async def remove_image(
     keep_parents: bool,
 ) -> list[images.Removed]:
     """What went, in order; NotFound, Conflict in Docker's words. `records` are all containers."""
-    image = store.get(name)
+    image_id = store.resolve(name)
+    labels = _labels(store, image_id)
     removed = await asyncio.to_thread(
         store.delete, name, force=force, prune_parents=not keep_parents, containers=container_uses(records)
     )
-    attributes = {**image.config.config.labels, "name": image.id}
+    attributes = {**labels, "name": image_id}
     for item in removed:
         if item.untagged:
-            events.publish("image", "untag", image.id, attributes)
-        elif item.deleted == image.id:
-            events.publish("image", "delete", image.id, attributes)
+            events.publish("image", "untag", image_id, attributes)
+        elif item.deleted == image_id:
+            events.publish("image", "delete", image_id, attributes)
     return removed
+
+
+def _labels(store: images.Store, image_id: Digest) -> Mapping[str, str]:
+    """A damaged image can be removed like any other; it only has no labels to tell."""
+    try:
+        return store.get(image_id).config.config.labels
+    except Corrupt:
+        return {}
 
 
 def container_uses(records: Iterable[Record]) -> list[images.ContainerUse]:
