@@ -1,9 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One compared script, and how outputs of two daemons are made comparable."""
+"""One compared script: how it runs on two daemons, how their answers are made comparable, where ours differ on purpose."""
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+
+class Daemon(Protocol):
+    """What the fixtures of conftest.py give."""
+
+    name: str
+    socket: Path
+    netns: str
+
+    def sh(self, script: str, timeout: float = 60, folder: Path | None = None) -> subprocess.CompletedProcess[str]: ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An intended difference: dockerd's words (a regular expression), ours in their place, and why."""
+
+    theirs: str
+    ours: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -14,7 +35,17 @@ class Case:
     script: str
     is_error: bool = False
     is_loose: bool = False
+    differs: tuple[Difference, ...] = ()
 
+
+NO_IPV6_PUBLISHING = Difference(
+    r"(, )?\[::\]:\d+->\d+/\w+|^(\d+/\w+ -> )?\[::\]:\d+\n",
+    "",
+    "dockerd listens on the host's IPv6 addresses with a user-space proxy per port; Holdfast has none and says so",
+)
+OWN_RUNTIME = Difference(
+    '"Runtime":"runc"', '"Runtime":"holdfast"', "runc is a name for the real runc; ours is holdfast"
+)
 
 _RULES = [
     (r"\b[0-9a-f]{64}\b", "<id>"),
@@ -24,6 +55,11 @@ _RULES = [
     (r"\b(Less than a second|About a minute|\d+ seconds?|\d+ minutes?)( ago)?\b", "<age>"),
     (r" {2,}", "  "),
 ]
+# the substrings of an error that the CLI chooses exit codes by, or that people search for
+_PARSED = (
+    r"executable file not found|no such file or directory|permission denied|is a directory"
+    r"|port is already allocated|not found|invalid|unrecognized|not a directory"
+)
 
 
 def normal(text: str, folder: Path) -> str:
@@ -32,3 +68,37 @@ def normal(text: str, folder: Path) -> str:
     for pattern, shown in _RULES:
         text = re.sub(pattern, shown, text)
     return text
+
+
+def answer(case: Case, daemon: Daemon, folder: Path) -> tuple[str, str, int]:
+    """What one daemon says: output, errors, exit code."""
+    folder.mkdir()
+    try:
+        done = daemon.sh(case.script, folder=folder)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"{daemon.name} did not finish") from None
+    return normal(done.stdout, folder), normal(done.stderr, folder), done.returncode
+
+
+def compare(case: Case, dockerd: Daemon, holdfastd: Daemon, folder: Path) -> None:
+    """Runs the case on both and asserts that Holdfast answers as dockerd does."""
+    their_out, their_err, their_code = answer(case, dockerd, folder / "dockerd")
+    our_out, our_err, our_code = answer(case, holdfastd, folder / "holdfast")
+    for difference in case.differs:
+        their_out = re.sub(difference.theirs, difference.ours, their_out, flags=re.MULTILINE)
+        their_err = re.sub(difference.theirs, difference.ours, their_err, flags=re.MULTILINE)
+
+    assert "Traceback" not in our_out + our_err
+    assert our_code == their_code, our_err
+    if case.is_loose:
+        return
+    assert our_out == their_out
+    if case.is_error:
+        assert bool(our_err) == bool(their_err)
+        assert _verdict(our_err) == _verdict(their_err)
+    else:
+        assert our_err == their_err
+
+
+def _verdict(text: str) -> list[str]:
+    return sorted(set(re.findall(_PARSED, text)))[:1]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,14 +69,13 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         shutil.rmtree(daemon.socket.parent, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Ours, from this checkout."""
-    name = f"hf-compat-{os.getpid()}"
-    home = Path("/var/tmp") / name
+@contextmanager
+def started_holdfastd(name: str, home: Path, *flags: str) -> Iterator[Daemon]:
+    """A holdfastd from this checkout in a network namespace of its own; everything goes when the block ends."""
     home.mkdir()
     subprocess.run(["ip", "netns", "add", name], check=True)
-    subprocess.run(["nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "lo", "up"], check=True)
+    inside = ["nsenter", f"--net=/run/netns/{name}"]
+    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
     socket = home / "docker.sock"
     program = [
         sys.executable,
@@ -86,21 +86,9 @@ def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         "--data-root",
         str(home / "data"),
     ]
+    program += ["--exec-root", str(home / "exec"), "--pidfile", str(home / "pid"), *flags]
     with open(home / "log", "wb") as log:
-        process = subprocess.Popen(
-            [
-                "nsenter",
-                f"--net=/run/netns/{name}",
-                *program,
-                "--exec-root",
-                str(home / "exec"),
-                "--pidfile",
-                str(home / "pid"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen([*inside, *program], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     daemon = Daemon("holdfast", socket, name)
     try:
         deadline = time.monotonic() + 15
@@ -108,13 +96,23 @@ def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             assert process.poll() is None, (home / "log").read_text()[-3000:]
             assert time.monotonic() < deadline, (home / "log").read_text()[-3000:]
             time.sleep(0.05)
-        for archive in _archives(tmp_path_factory.mktemp("holdfast-images")):
-            loaded = daemon.sh(f"docker load -i {archive}")
-            assert loaded.returncode == 0, loaded.stderr
         yield daemon
+        log = (home / "log").read_text()
+        assert "Traceback" not in log, log[log.index("Traceback") - 300 :][:3000]
     finally:
         daemon.sh("docker ps -aq | xargs -r docker rm -f")
         process.terminate()
         process.wait(20)
         subprocess.run(["ip", "netns", "del", name], check=False)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Ours, with the same images; at the end its log must know no traceback."""
+    name = f"hf-compat-{os.getpid()}"
+    with started_holdfastd(name, Path("/var/tmp") / name, "-H", "tcp://127.0.0.1:2375") as daemon:
+        for archive in _archives(tmp_path_factory.mktemp("holdfast-images")):
+            loaded = daemon.sh(f"docker load -i {archive}")
+            assert loaded.returncode == 0, loaded.stderr
+        yield daemon
