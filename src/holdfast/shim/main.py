@@ -57,7 +57,7 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     server.adopt(channel)
     started = container.to_message()
     server.notify({"event": "started", **started})
-    poll.call_later(0, lambda: state.write(directory_fd, state.SHIM, started))
+    state.write(directory_fd, state.SHIM, started)  # before an exit is told: then the directory is the daemon's to remove
     _reap(children, container)  # a very short life may have ended before anybody listened
     gc.enable()
     poll.run()
