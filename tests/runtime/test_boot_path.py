@@ -9,7 +9,20 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 ALLOWED = {
     *("_collections", "_ctypes", "_functools", "_operator", "_socket", "_stat", "_struct", "array", "collections"),
     *("ctypes", "enum", "errno", "fcntl", "functools", "gc", "genericpath", "itertools", "keyword", "math"),
-    *("operator", "os", "posixpath", "reprlib", "select", "selectors", "signal", "socket", "stat", "struct", "types"),
+    *(
+        "mmap",
+        "operator",
+        "os",
+        "posixpath",
+        "reprlib",
+        "select",
+        "selectors",
+        "signal",
+        "socket",
+        "stat",
+        "struct",
+        "types",
+    ),
     *("__future__", "_collections_abc", "holdfast"),
 }
 

@@ -38,6 +38,10 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
 
+    def fileno(self) -> int:
+        """The descriptor of this end."""
+        return self._socket.fileno()
+
     def send(self, message: bytes, fd: int | None = None) -> None:
         """Sends one message, with a descriptor if there is one."""
         if fd is None:
@@ -57,9 +61,8 @@ class Channel:
             message, ancillary, _, _ = self._socket.recvmsg(_LIMIT, _FD_SPACE, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             return b"", None
-        if message[:1] == _ERROR:
-            step, errno, text = message[1:].split(b"\0", 2)
-            raise StartError(text.decode(errors="surrogateescape"), step=step.decode(), errno=int(errno))
+        if is_refusal(message):
+            raise read_refusal(message)
         if ancillary:
             return message, int.from_bytes(ancillary[0][2][:4], "little")
         return message, None
@@ -78,6 +81,17 @@ class Channel:
     def close(self) -> None:
         """Closes this end."""
         self._socket.close()
+
+
+def is_refusal(message: bytes) -> bool:
+    """Whether a message is what `send_refusal` sends."""
+    return message[:1] == _ERROR
+
+
+def read_refusal(message: bytes) -> StartError:
+    """The error in it."""
+    step, errno, text = message[1:].split(b"\0", 2)
+    return StartError(text.decode(errors="surrogateescape"), step=step.decode(), errno=int(errno))
 
 
 def make_pair() -> tuple[Channel, Channel]:

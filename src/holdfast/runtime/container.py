@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-from holdfast.kernel import capabilities, namespaces, process
+from holdfast.kernel import borrow, capabilities, namespaces, process
 from holdfast.runtime import cgroups, channel, init, mounts, plan, prepare, rootfs
 from holdfast.runtime.channel import reason
 from holdfast.runtime.errors import StartError
@@ -108,25 +108,13 @@ def create(
     for `Created.start`, and outlives the caller; `hooks` are those that the init and its maker run before execve.
     """
     planned = plan.plan_create(container_id, spec, rootfs_mounts, bundle)
-    ignored, own = process.read_status()
-    handed = init.Handed()
-    handed.own_bounding = own
-    handed.sets = planned.process.capabilities.limited_to(own) if planned.process.capabilities else None
-    handed.ignored_signals = ignored
-    handed.program = seccomp
+    handed = init.hand(planned.process, stdio, seccomp)
     handed.preserved_fds = preserved_fds
     handed.gate = gate
     handed.hooks = hooks if hooks is not None and hooks.concern_init else None
-    handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
-    handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
-    links = _expand_cgroup(planned, hierarchy, cgroup)
     held: list[int] = []
     try:
-        into, handed.cgroup_fds = open_cgroup(cgroup, held)
-        handed.detached = _detach_root(planned, held)
-        handed.prepared = prepare.prepare(planned, links, held)
-        inner, outer = _open_joins(planned, held)
-        handed.join_fds = inner
+        into, outer = _make_ready(planned, handed, cgroup, hierarchy, held)
         mine, its = channel.make_pair()
         try:
             pid, pidfd = _clone(planned, outer, into)
@@ -144,7 +132,61 @@ def create(
             os.close(fd)
     if handed.waits_for_maps:
         _write_maps(planned, pid, pidfd, mine)
-    return await_ready(pid, pidfd, mine, missing(planned.process, own), handed.hooks)
+    return await_ready(pid, pidfd, mine, missing(planned.process, handed.own_bounding), handed.hooks)
+
+
+def become(
+    *,
+    container_id: str,
+    spec: dict[str, Any],
+    rootfs_mounts: Sequence[Mount] | None,
+    cgroup: Cgroup | None,
+    stdio: Stdio | None,
+    seccomp: bytes | None,
+    bundle: str,
+    hierarchy: Hierarchy,
+    end: channel.Channel,
+) -> bool:
+    """As `create` and `start` in one, and quicker: the init borrows the caller's memory, which uses the caller up.
+
+    The init becomes a child of the caller's parent, at the other side of `end`, to which it says READY (with the
+    console) or its refusal; it has executed when that side finds nobody else at `end`. Returns False, with nothing
+    done, when it must be done the other way; raises StartError. See `kernel.borrow`.
+    """
+    planned = plan.plan_create(container_id, spec, rootfs_mounts, bundle)
+    flags = planned.clone_flags
+    if flags & (namespaces.NEWUSER | namespaces.NEWTIME) or not borrow.is_possible():
+        return False
+    handed = init.hand(planned.process, stdio, seccomp)
+    handed.goes_at_once = True
+    into, outer = _make_ready(planned, handed, cgroup, hierarchy, [])
+    if into is not None and cgroup is not None:
+        cgroup.join(os.getpid())  # a member's child is born a member
+    for fd, kind in outer:
+        namespaces.setns(fd, kind)
+    try:
+        borrow.become(
+            lambda: init.run(lambda channel: init.init_container(planned, handed, channel), end),
+            flags & ~namespaces.NEWCGROUP,
+            end.fileno(),
+        )
+    except OSError as error:
+        raise StartError(
+            f"unable to start container process: clone: {reason(error)}", step="clone", errno=error.errno or 0
+        ) from error
+
+
+def _make_ready(
+    planned: Plan, handed: init.Handed, cgroup: Cgroup | None, hierarchy: Hierarchy | None, held: list[int]
+) -> tuple[int | None, list[tuple[int, int]]]:
+    """Does what can be done before there is a child; returns the cgroup to be born in (v2) and `outer` joins."""
+    handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
+    links = _expand_cgroup(planned, hierarchy, cgroup)
+    into, handed.cgroup_fds = open_cgroup(cgroup, held)
+    handed.detached = _detach_root(planned, held)
+    handed.prepared = prepare.prepare(planned, links, held)
+    handed.join_fds, outer = _open_joins(planned, held)
+    return into, outer
 
 
 def missing(planned: plan.ProcessPlan, own: int) -> tuple[str, ...]:

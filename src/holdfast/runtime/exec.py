@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 
-from holdfast.kernel import namespaces
+from holdfast.kernel import borrow, namespaces
 from holdfast.kernel import process as processes
 from holdfast.runtime import channel, container, init, plan
 from holdfast.runtime.channel import reason
@@ -57,15 +57,8 @@ def exec_process(
 ) -> ExecProcess:
     """Runs a command beside the init `pid` (held by `pidfd`); returns when execve has succeeded, raises StartError."""
     planned = plan.plan_process(process)
-    ignored, own = processes.read_status()
-    handed = init.Handed()
-    handed.own_bounding = own
-    handed.sets = planned.capabilities.limited_to(own) if planned.capabilities else None
-    handed.ignored_signals = ignored
-    handed.program = seccomp
+    handed = init.hand(planned, stdio, seccomp)
     handed.preserved_fds = preserved_fds
-    handed.gate = handed.hooks = None
-    handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
     kinds, foreign_pid = _kinds(pid, pidfd)
     held: list[int] = []
     try:
@@ -84,9 +77,42 @@ def exec_process(
     finally:
         for fd in held:
             os.close(fd)
-    made = container.await_ready(child, child_pidfd, mine, container.missing(planned, own))
+    made = container.await_ready(child, child_pidfd, mine, container.missing(planned, handed.own_bounding))
     made.start()
     return ExecProcess(made.pid, made.pidfd, made.console_fd, made.missing_capabilities)
+
+
+def become_exec(
+    *,
+    pid: int,
+    pidfd: int,
+    process: dict[str, Any],
+    cgroup: Cgroup | None,
+    stdio: container.Stdio | None,
+    seccomp: bytes | None,
+    end: channel.Channel,
+) -> bool:
+    """As `exec_process`, in the way of `container.become`: the command borrows the caller's memory and uses it up."""
+    if not borrow.is_possible():
+        return False
+    planned = plan.plan_process(process)
+    handed = init.hand(planned, stdio, seccomp)
+    handed.goes_at_once = True
+    kinds, foreign_pid = _kinds(pid, pidfd)
+    into, handed.cgroup_fds = container.open_cgroup(cgroup, [])
+    if into is not None and cgroup is not None:
+        cgroup.join(os.getpid())
+    try:
+        if foreign_pid:
+            namespaces.setns(pidfd, namespaces.NEWPID)
+        borrow.become(
+            lambda: init.run(lambda channel: init.init_exec(planned, handed, (pidfd, kinds), channel), end),
+            0,
+            end.fileno(),
+        )
+    except OSError as error:
+        text = f"unable to start container process: clone: {reason(error)}"
+        raise StartError(text, step="clone", errno=error.errno or 0) from error
 
 
 def _clone(pidfd: int, cgroup_fd: int | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import NoReturn, ParamSpec, TypeVar
 
+    from holdfast.runtime.container import Stdio
     from holdfast.runtime.hooks import Hooks
     from holdfast.runtime.plan import Capabilities, Plan, ProcessPlan
     from holdfast.runtime.prepare import Prepared
@@ -39,6 +40,7 @@ class Handed:
         "cgroup_fds",
         "detached",
         "gate",
+        "goes_at_once",
         "hooks",
         "ignored_signals",
         "join_fds",
@@ -54,6 +56,7 @@ class Handed:
     cgroup_fds: Sequence[int]
     detached: Sequence[int]
     gate: socket | None
+    goes_at_once: bool
     hooks: Hooks | None
     ignored_signals: int
     join_fds: Sequence[tuple[int, int]]
@@ -64,6 +67,19 @@ class Handed:
     sets: Capabilities | None
     stdio: tuple[int, int, int] | None
     waits_for_maps: bool
+
+
+def hand(plan: ProcessPlan, stdio: Stdio | None, program: bytes | None) -> Handed:
+    """What every child is handed; the descriptors of a container's are added by its maker."""
+    handed = Handed()
+    handed.ignored_signals, handed.own_bounding = process.read_status()
+    handed.sets = plan.capabilities.limited_to(handed.own_bounding) if plan.capabilities else None
+    handed.program = program
+    handed.preserved_fds = 0
+    handed.gate = handed.hooks = None
+    handed.stdio = (stdio.stdin, stdio.stdout, stdio.stderr) if stdio else None
+    handed.goes_at_once = False
+    return handed
 
 
 class _RefuseImports:
@@ -194,7 +210,7 @@ def _finish(
         os.close(master)
     if handed.gate is not None:
         end.move_to(handed.gate)
-    if end.receive()[0] != channel.GO:
+    if not handed.goes_at_once and end.receive()[0] != channel.GO:
         os._exit(_FAILED)
     if handed.hooks is not None:
         handed.hooks.before_execve()

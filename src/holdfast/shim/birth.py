@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts processes from a child of the shim, whose memory goes when it has done so.
+"""Starts processes from a child of the shim, which is used up by the one start that it does.
 
 What a start touches (the spec, the plan, the runtime's code) would stay with the shim as long as its container lives:
-1.5 MB of copied pages. The child's own child becomes the shim's, because the shim is a sub-reaper (prctl(2)); its
-descriptors come back by SCM_RIGHTS. Costs one fork.
+1.5 MB of copied pages. So a `Maker` does it and is gone; the process is the shim's child all the same. A maker can be
+born long before it is needed: its fork and its page faults, 2 ms, are then not part of a start. `labour` is its inside.
 """
 
 from __future__ import annotations
 
+import array
 import os
 import socket
+from struct import unpack
 
 from holdfast import errors
+from holdfast.runtime import channel as gate
 from holdfast.runtime.errors import StartError
+from holdfast.shim import protocol
 from holdfast.shim.channel import Channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     from holdfast.shim.protocol import Message
@@ -30,49 +34,74 @@ if TYPE_CHECKING:
         console_fd: int | None
 
 
+_LIMIT = 64 * 1024
+_SPACE = socket.CMSG_SPACE(2 * 4) + socket.CMSG_SPACE(3 * 4)
+
+
 class Born:
     """A process that runs and is ours to reap; the descriptors are the caller's to close."""
 
-    __slots__ = ("console_fd", "note", "pid", "pidfd")
+    __slots__ = ("console_fd", "pid", "pidfd")
 
-    def __init__(self, pid: int, pidfd: int, console_fd: int | None, note: Message) -> None:
+    def __init__(self, pid: int, pidfd: int, console_fd: int | None) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.console_fd = console_fd
-        self.note = note
 
 
-def give(start: Callable[[], tuple[Started, Message]]) -> Born:
-    """Runs `start` in a child and returns what it started, with its note; raises the HoldfastError that it raised."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
+class Maker:
+    """A child that waits for its order. It ends with the shim, or when it has carried the order out."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, live: Callable[[socket.socket], None]) -> None:
+        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # the kernel says who speaks: the new process's pid as we see it, which it does not know itself
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
-            child = os.fork()
-            if child == 0:
-                _labour(start, Channel(theirs))
-        ours.setblocking(True)
-        answer = Channel(ours).wait()
-    os.waitpid(child, 0)
-    if answer is None:
-        raise errors.Internal("the process that was to start the command died")
-    message, fds = answer
-    if "error" in message:
-        raise error_of(message["error"])
-    return Born(message["pid"], fds[0], fds[1] if len(fds) > 1 else None, message["note"])
+            if os.fork() == 0:
+                self._sock.close()
+                live(theirs)
+                os._exit(1)
 
+    def order(self, order: Message, fds: Sequence[int]) -> None:
+        """Has it start a process; `wait` for the outcome. OSError when it is dead."""
+        Channel(self._sock).send(order, fds)
 
-def _labour(start: Callable[[], tuple[Started, Message]], channel: Channel) -> None:
-    """The child's whole life."""
-    try:
-        started, note = start()
-        fds = [started.pidfd] if started.console_fd is None else [started.pidfd, started.console_fd]
-        channel.send({"pid": started.pid, "note": note}, fds)
-    except errors.HoldfastError as error:
-        channel.send({"error": describe(error)})
-    except BaseException as error:  # noqa: BLE001  (the last frame of a fork: what is above belongs to the parent)
-        channel.send({"error": describe(errors.Internal(f"{type(error).__name__}: {error}"))})
-    finally:
-        os._exit(0)
+    def wait(self) -> Born:
+        """Returns when the command has been executed; raises the HoldfastError for which it has not."""
+        with self._sock:
+            said, fds, pid = self._receive()
+            if said == gate.READY:
+                refusal, _, _ = self._receive()  # nothing when execve has closed the other end
+                if refusal:
+                    for fd in fds:
+                        os.close(fd)
+                    raise gate.read_refusal(refusal)
+                return Born(pid, os.pidfd_open(pid), fds[0] if fds else None)
+        if not said:
+            raise errors.Internal("the process that was to start the command died")
+        if gate.is_refusal(said):
+            raise gate.read_refusal(said)
+        message = protocol.decode(said[1:])
+        if "error" in message:
+            raise error_of(message["error"])
+        return Born(message["pid"], fds[0], fds[1] if len(fds) > 1 else None)
+
+    def _receive(self) -> tuple[bytes, list[int], int]:
+        """The next message, its descriptors, and the pid of the process that sent it."""
+        try:
+            said, ancillary, _, _ = self._sock.recvmsg(_LIMIT, _SPACE, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionError:
+            return b"", [], 0
+        fds = array.array("i")
+        pid = 0
+        for _, kind, payload in ancillary:
+            if kind == socket.SCM_RIGHTS:
+                fds.frombytes(payload)
+            else:
+                pid = unpack("3i", payload)[0]
+        return said, fds.tolist(), pid
 
 
 def describe(error: errors.HoldfastError) -> Message:

@@ -49,17 +49,13 @@ class Channel:
         if len(fds) >= _MAX_FDS:
             raise errors.InvalidArgument(f"{len(fds)} file descriptors do not fit one message")
         if len(data) <= protocol.INLINE_LIMIT:
-            self._send(_INLINE + data, fds)
+            self.pass_on(_INLINE + data, fds)
             return
         memfd = _sealed(data)
         try:
-            self._send(_IN_MEMFD, (memfd, *fds))
+            self.pass_on(_IN_MEMFD, (memfd, *fds))
         finally:
             os.close(memfd)
-
-    def _send(self, data: bytes, fds: Sequence[int]) -> None:
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self._sock.sendmsg([data], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def receive(self) -> tuple[Message, list[int]] | None:
         """Returns the next message and its descriptors (the caller's to close), None at the end of the stream.
@@ -72,7 +68,16 @@ class Channel:
         """As `receive`, but waits for the message."""
         return self._receive(_RECEIVE_FLAGS & ~socket.MSG_DONTWAIT)
 
-    def _receive(self, flags: int) -> tuple[Message, list[int]] | None:
+    def take(self) -> tuple[bytes, list[int]] | None:
+        """As `receive`, but unread, for `pass_on` of another channel."""
+        return self._take(_RECEIVE_FLAGS)
+
+    def pass_on(self, data: bytes, fds: Sequence[int]) -> None:
+        """Sends what another channel's `take` has returned; as `send`."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self._sock.sendmsg([data], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def _take(self, flags: int) -> tuple[bytes, list[int]] | None:
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
                 protocol.INLINE_LIMIT + 1, socket.CMSG_SPACE(_MAX_FDS * 4), flags
@@ -85,11 +90,17 @@ class Channel:
                 received = array.array("i")
                 received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
                 fds.extend(received)
-        if not data and not fds:
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            _close(fds)
+            raise errors.Corrupt("shim message was cut short")
+        return (data, fds) if data or fds else None
+
+    def _receive(self, flags: int) -> tuple[Message, list[int]] | None:
+        taken = self._take(flags)
+        if taken is None:
             return None
+        data, fds = taken
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise errors.Corrupt("shim message was cut short")
             if data[:1] == _INLINE:
                 return protocol.decode(data[1:]), fds
             if data != _IN_MEMFD or not fds:
@@ -100,10 +111,14 @@ class Channel:
             finally:
                 os.close(memfd)
         except errors.Corrupt:
-            for fd in fds:
-                os.close(fd)
+            _close(fds)
             raise
         return message, fds
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _sealed(data: bytes) -> int:

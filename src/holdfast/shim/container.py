@@ -15,9 +15,8 @@ import time
 from holdfast import errors
 from holdfast.logs import factory as logs
 from holdfast.runtime import cgroups
-from holdfast.shim import birth, protocol, state
-from holdfast.shim.external import External
-from holdfast.shim.native import Native
+from holdfast.shim import labour, protocol, state
+from holdfast.shim.birth import Maker
 from holdfast.shim.process import Process
 from holdfast.shim.stdio import Pipes
 from holdfast.shim.streams import Streams
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from holdfast.logs.driver import Writer
     from holdfast.shim.loop import Loop
     from holdfast.shim.protocol import Message
-
-NATIVE = "native"
 
 
 class Container:
@@ -64,67 +61,50 @@ class Container:
         self._loop = poll
         self._hierarchy = hierarchy
         self._notify = notify
-        self._runner = self._choose_runner(launch["runtime"])
+        self._runner = labour.choose(launch, directory_fd)
         self._log: Writer | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
-        self._shares_pids = False
+        self._shares_pids = bool(launch["shares_pids"])
         self.init: Process | None = None
         self.exit: Message | None = None
 
-    def _choose_runner(self, program: str) -> Native | External:
-        if program == NATIVE:
-            return Native(self._launch["seccomp"])
-        launch = self._launch
-        return External(program, launch["container_id"], launch["directory"], self._directory_fd)
-
-    def start(self, clients: Sequence[socket.socket]) -> None:
+    def start(self, clients: Sequence[socket.socket], maker: Maker) -> None:
         """Starts the container with its first clients attached; raises StartError or another HoldfastError.
 
         When it raises, nothing of the container is left.
         """
         self._log = _open_log(self._launch["log"])
-        self.init = self._bear(None, self._launch, clients, self._start_init)
+        try:
+            self.init = self._bear(None, self._launch, clients, maker)
+        except BaseException:
+            self._remove_what_was_begun()
+            raise
         self._launch["rootfs_mounts"] = self._launch["grants"] = None
 
-    def _start_init(self, pipes: Pipes | None) -> tuple[birth.Started, Message]:
-        """In a child of the shim: reads the spec, makes the cgroup, starts the init."""
-        spec = self._read_spec()
-        linux = spec.get("linux", {})
-        kinds = {each["type"]: each.get("path") for each in linux.get("namespaces", ())}
-        cgroup = self._hierarchy.create(self._launch["cgroup_path"], linux.get("resources", {}))
+    def _remove_what_was_begun(self) -> None:
         try:
-            _prepare(spec["process"], pipes)
-            started = self._runner.start(self._launch, spec, cgroup, pipes)
-        except BaseException:
-            cgroup.kill()
-            cgroup.remove()
-            raise
-        return started, {"shares_pids": "pid" not in kinds or bool(kinds["pid"])}
+            self._cgroup.kill()
+            self._cgroup.remove()
+        except (errors.HoldfastError, OSError):
+            return  # there was no cgroup yet
 
-    def _read_spec(self) -> Message:
-        spec = state.read(self._directory_fd, state.CONFIG)
-        if spec is None:
-            raise errors.Internal(f"{state.CONFIG} is missing")
-        return spec
-
-    def _bear(
-        self,
-        exec_id: str | None,
-        request: Message,
-        clients: Sequence[socket.socket],
-        start: Callable[[Pipes | None], tuple[birth.Started, Message]],
-    ) -> Process:
+    def _bear(self, exec_id: str | None, request: Message, clients: Sequence[socket.socket], maker: Maker) -> Process:
         """Starts the init or an exec, its streams running and its clients attached."""
         is_tty = bool(request["tty"])
+        fds = [self._directory_fd]
+        if exec_id is not None:
+            fds.append(self._running().pidfd)
         pipes = None if is_tty else Pipes(open_stdin=request["open_stdin"])
         try:
-            born = birth.give(lambda: start(pipes))
+            maker.order(self._order(request), fds if pipes is None else [*fds, *pipes.theirs])
+            if pipes is not None:
+                pipes.close_theirs()
+            born = maker.wait()
         except BaseException:
             if pipes is not None:
                 pipes.close()
             raise
-        self._shares_pids = born.note.get("shares_pids", self._shares_pids)
         streams = Streams(
             self._loop,
             is_tty=is_tty,
@@ -132,7 +112,6 @@ class Container:
             on_detached=lambda: self._notify({"event": "detached", "exec_id": exec_id}),
         )
         if pipes is not None:
-            pipes.close_theirs()
             if pipes.ours_in is not None:
                 streams.add_stdin(pipes.ours_in)
             for stream, fd in pipes.ours_out.items():
@@ -144,6 +123,22 @@ class Container:
         for sock, grant in zip(clients, request["grants"], strict=True):
             streams.attach(sock, grant)
         return Process(exec_id, born.pid, born.pidfd, born.console_fd, streams)
+
+    def _order(self, request: Message) -> Message:
+        """What `labour` must know."""
+        launch = self._launch
+        return {
+            "exec": request.get("process"),
+            "init_pid": None if self.init is None else self.init.pid,
+            "tty": request["tty"],
+            "open_stdin": request["open_stdin"],
+            "rootfs_mounts": launch["rootfs_mounts"],
+            "container_id": launch["container_id"],
+            "directory": launch["directory"],
+            "cgroup_path": launch["cgroup_path"],
+            "seccomp": launch["seccomp"],
+            "runtime": launch["runtime"],
+        }
 
     def attach(self, exec_id: str | None, grant: Message, client: socket.socket) -> None:
         """Adds a client to a running process."""
@@ -157,13 +152,7 @@ class Container:
         exec_id = request["exec_id"]
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
-        init = self._running()
-
-        def start(pipes: Pipes | None) -> tuple[birth.Started, Message]:
-            _prepare(request["process"], pipes)
-            return self._runner.execute(request["process"], self._read_spec(), self._cgroup, init, pipes), {}
-
-        process = self._bear(exec_id, request, clients, start)
+        process = self._bear(exec_id, request, clients, Maker(self._live))
         self._execs[exec_id] = process
         return process.pid
 
@@ -263,6 +252,9 @@ class Container:
         processes = [*self._execs.values(), *([self.init] if self.init is not None else [])]
         return any(process.streams.has_clients for process in processes)
 
+    def _live(self, sock: socket.socket) -> None:
+        labour.live(sock, self._hierarchy)
+
     def to_message(self) -> Message:
         """What a daemon must know that has just come."""
         if self.init is None:
@@ -293,12 +285,6 @@ class Container:
         if process is None:
             raise errors.NotFound(f"No such exec instance: {exec_id}")
         return process
-
-
-def _prepare(process: Message, pipes: Pipes | None) -> None:
-    process.setdefault("oomScoreAdj", 0)  # the shim has a score of its own
-    if pipes is not None:
-        pipes.give_to(process.get("user", {}).get("uid", 0))
 
 
 def _open_log(target: Message) -> Writer:

@@ -21,10 +21,10 @@ from holdfast.shim import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups import Cgroup
-    from holdfast.shim.process import Process
+    from holdfast.runtime import Stdio
+    from holdfast.runtime.cgroups import Cgroup, Hierarchy
+    from holdfast.runtime.channel import Channel as Gate
     from holdfast.shim.protocol import Message
-    from holdfast.shim.stdio import Pipes
 
 _ROOTFS, _RUNTIME_LOG, _PID_FILE, _CONSOLE, _PROCESS = "rootfs", "runtime.log", "pid", "tty.sock", "process.json"
 _STATE = "runtime"
@@ -57,7 +57,9 @@ class External:
         self._directory = directory
         self._directory_fd = directory_fd
 
-    def start(self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Pipes | None) -> Started:
+    def start(
+        self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Stdio | None, gate: Gate, hierarchy: Hierarchy
+    ) -> Started:
         """Mounts the root, creates and starts the init; raises StartError with nothing left behind."""
         self._prepare_bundle(launch, spec)
         started = self._run_detached("create", ["--bundle", self._directory], self._container_id, pipes)
@@ -68,7 +70,9 @@ class External:
             raise
         return started
 
-    def execute(self, process: Message, spec: Message, cgroup: Cgroup, init: Process, pipes: Pipes | None) -> Started:
+    def execute(
+        self, process: Message, spec: Message, cgroup: Cgroup, init: tuple[int, int], pipes: Stdio | None, gate: Gate
+    ) -> Started:
         """Starts another process in the container; raises StartError."""
         _enter_private_mounts()
         state.write(self._directory_fd, _PROCESS, process)
@@ -114,7 +118,7 @@ class External:
                 os.close(attached)
         return rootfs
 
-    def _run_detached(self, verb: str, options: list[str], container_id: str, pipes: Pipes | None) -> Started:
+    def _run_detached(self, verb: str, options: list[str], container_id: str, pipes: Stdio | None) -> Started:
         pid_file = self._path(_PID_FILE)
         arguments = [verb, "--pid-file", pid_file, *options]
         if pipes is not None:
@@ -129,7 +133,7 @@ class External:
                 os.unlink(_CONSOLE, dir_fd=self._directory_fd)
         return Started(_read_pid(pid_file), console_fd)
 
-    def _call(self, arguments: list[str], pipes: Pipes | None) -> None:
+    def _call(self, arguments: list[str], pipes: Stdio | None) -> None:
         """Runs the runtime to its end; raises StartError with the last thing it logged."""
         log = self._path(_RUNTIME_LOG)
         command = [self._program, "--root", self._path(_STATE), "--log", log, "--log-format", "json", *arguments]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The per-container process, from fork to farewell: becomes a shim, starts the container, serves until it may leave.
 
-`spawner` calls `run` in the child it has just forked; nothing is executed, so a shim costs a few hundred kilobytes.
+`spawner` calls `live` in the child it has just forked; nothing is executed, so a shim costs a few hundred kilobytes.
 It needs nothing of the daemon once the launch message is read. Sources: prctl(2) §PR_SET_CHILD_SUBREAPER,
 proc(5) §oom_score_adj.
 """
@@ -16,8 +16,9 @@ import sys
 
 from holdfast import errors
 from holdfast.kernel import process
-from holdfast.shim import loop, state
-from holdfast.shim.birth import describe
+from holdfast.shim import labour, loop, state
+from holdfast.shim.birth import Maker, describe
+from holdfast.shim.channel import Channel
 from holdfast.shim.container import Container
 from holdfast.shim.server import Server
 
@@ -27,18 +28,32 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdfast.runtime.cgroups import Hierarchy
-    from holdfast.shim.channel import Channel
     from holdfast.shim.protocol import Message
 
 NAME = "hold-shim"
-
-_CAUGHT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-"""Caught and dropped rather than ignored: execve hands ignored signals on to the container, caught ones not."""
+SPARE_NAME = "hold-spare"
 
 
-def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy) -> None:
-    """Lives the shim's life; returns when there is nothing left to watch. `fds` are the first clients' sockets."""
-    _become_shim()
+def live(orders: Channel, hierarchy: Hierarchy) -> None:
+    """A spare shim's life: makes itself and its first `Maker` ready, waits for a launch, and becomes a shim by it.
+
+    Returns when there is nothing left to watch, or when the spawner has ended and no launch can come.
+    """
+    os.setsid()
+    _write_own("comm", SPARE_NAME.encode())
+    process.set_child_subreaper()
+    maker = Maker(lambda sock: labour.live(sock, hierarchy))
+    received = orders.wait()
+    if received is None:
+        return
+    orders.close()
+    launch, fds = received
+    _write_own("comm", NAME.encode())
+    _run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy, maker)
+
+
+def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy, maker: Maker) -> None:
+    """Lives the shim's life; `fds` are the first clients' sockets."""
     directory_fd = state.open_directory(launch["directory"])
     sys.excepthook = _logging_to(directory_fd)
     poll = loop.Loop()
@@ -47,7 +62,7 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     container = Container(launch, directory_fd, poll, hierarchy, server.notify)
     clients = [socket.socket(fileno=fd) for fd in fds]
     try:
-        container.start(clients)
+        container.start(clients, maker)
     except (errors.HoldfastError, OSError) as error:
         refusal = error if isinstance(error, errors.HoldfastError) else errors.Internal(f"start: {error}")
         channel.send({"event": "failed", "error": describe(refusal)})
@@ -55,9 +70,7 @@ def run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy)
     poll.add(children.fileno(), loop.READ, lambda _: _reap(children, container))
     server.container = container
     server.adopt(channel)
-    started = container.to_message()
-    server.notify({"event": "started", **started})
-    state.write(directory_fd, state.SHIM, started)  # before an exit is told: then the directory is the daemon's to remove
+    server.notify({"event": "started", **container.to_message()})
     _reap(children, container)  # a very short life may have ended before anybody listened
     gc.enable()
     poll.run()
@@ -67,14 +80,8 @@ def prepare() -> None:
     """What the spawner can do once for all its shims: every line run in a shim copies pages into it."""
     _write_own("oom_score_adj", b"1")
     process.set_dumpable(False)
-    for number in (signal.SIGCHLD, *_CAUGHT):
+    for number in labour.CAUGHT:  # not ignored: execve hands ignored signals on to the container, caught ones not
         signal.signal(number, _drop)
-
-
-def _become_shim() -> None:
-    os.setsid()
-    _write_own("comm", NAME.encode())
-    process.set_child_subreaper()
 
 
 def _write_own(name: str, value: bytes) -> None:

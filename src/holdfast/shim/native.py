@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a container's processes with our own `runtime`, in this very process (the twin of `external`)."""
+"""Runs a container's processes with our own `runtime`, in the very process of `labour` (the twin of `external`)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from holdfast.runtime import seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups import Cgroup
-    from holdfast.shim.process import Process
+    from typing import Any
+
+    from holdfast.runtime.cgroups import Cgroup, Hierarchy
+    from holdfast.runtime.channel import Channel as Gate
     from holdfast.shim.protocol import Message
-    from holdfast.shim.stdio import Pipes
 
 
 class Native:
@@ -23,40 +24,55 @@ class Native:
     def __init__(self, mode: str) -> None:
         self._mode = mode
 
-    def start(self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Pipes | None) -> runtime.Created:
-        """Starts the init; returns when execve has succeeded, raises StartError with nothing left behind."""
-        mounts = launch["rootfs_mounts"]
-        created = runtime.create(
-            container_id=launch["container_id"],
-            spec=spec,
-            rootfs_mounts=None if mounts is None else [Mount.from_json(mount) for mount in mounts],
-            cgroup=cgroup,
-            stdio=_stdio(pipes),
-            seccomp=_compile(self._mode, spec),
-            bundle=launch["directory"],
-        )
+    def start(
+        self,
+        order: Message,
+        spec: Message,
+        cgroup: Cgroup,
+        stdio: runtime.Stdio | None,
+        gate: Gate,
+        hierarchy: Hierarchy,
+    ) -> runtime.Created:
+        """Starts the init, in the caller's place if it can be; else returns when execve has succeeded. StartError."""
+        mounts = order["rootfs_mounts"]
+        arguments: dict[str, Any] = {
+            "container_id": order["container_id"],
+            "spec": spec,
+            "rootfs_mounts": None if mounts is None else [Mount.from_json(mount) for mount in mounts],
+            "cgroup": cgroup,
+            "stdio": stdio,
+            "seccomp": _compile(self._mode, spec),
+            "bundle": order["directory"],
+            "hierarchy": hierarchy,
+        }
+        runtime.become(**arguments, end=gate)
+        created = runtime.create(**arguments)
         created.start()
         return created
 
     def execute(
-        self, process: Message, spec: Message, cgroup: Cgroup, init: Process, pipes: Pipes | None
+        self,
+        process: Message,
+        spec: Message,
+        cgroup: Cgroup,
+        init: tuple[int, int],
+        stdio: runtime.Stdio | None,
+        gate: Gate,
     ) -> runtime.ExecProcess:
-        """Starts another process in the container; as `start`. The filter is the init's."""
-        return runtime.exec_process(
-            pid=init.pid,
-            pidfd=init.pidfd,
-            process=process,
-            cgroup=cgroup,
-            stdio=_stdio(pipes),
-            seccomp=_compile(self._mode, spec),
-        )
+        """Starts another process beside `init` (pid, pidfd); as `start`. The filter is the init's."""
+        arguments: dict[str, Any] = {
+            "pid": init[0],
+            "pidfd": init[1],
+            "process": process,
+            "cgroup": cgroup,
+            "stdio": stdio,
+            "seccomp": _compile(self._mode, spec),
+        }
+        runtime.become_exec(**arguments, end=gate)
+        return runtime.exec_process(**arguments)
 
     def clean_up(self) -> None:
         """Has nothing to do: the mounts were the container's own and went with it."""
-
-
-def _stdio(pipes: Pipes | None) -> runtime.Stdio | None:
-    return None if pipes is None else runtime.Stdio(pipes.stdin, pipes.stdout, pipes.stderr)
 
 
 def _compile(mode: str, spec: Message) -> bytes | None:

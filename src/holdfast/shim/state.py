@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of a container's directory: what the daemon and the shim leave for each other when one of them is dead.
 
-`config.json` (OCI spec, by the daemon), `shim.json` (who watches), `exit.json` (how it ended), `shim.sock`.
+`config.json` (OCI spec, by the daemon), `exit.json` (how it ended), `shim.sock`.
 All are replaced by rename; none is synced, because a power loss ends the container too.
 """
 
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.shim.protocol import Message
 
-CONFIG, SHIM, EXIT, SOCKET, LOG = "config.json", "shim.json", "exit.json", "shim.sock", "shim.log"
+CONFIG, EXIT, SOCKET, LOG = "config.json", "exit.json", "shim.sock", "shim.log"
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -15,10 +15,9 @@ _PIPE_BYTES = 256 * 1024
 class Pipes:
     """Six ends at most; both sides are closed by whoever takes them (`close_theirs`, `close`)."""
 
-    __slots__ = ("_has_stdin", "_theirs", "ours_in", "ours_out", "stderr", "stdin", "stdout")
+    __slots__ = ("_theirs", "ours_in", "ours_out", "stderr", "stdin", "stdout")
 
     def __init__(self, *, open_stdin: bool) -> None:
-        self._has_stdin = open_stdin
         self._theirs: list[int] = []
         self.ours_in: int | None = None
         self.ours_out: dict[int, int] = {}
@@ -40,11 +39,10 @@ class Pipes:
             _enlarge(end)
         _, self.stdout, self.stderr = self._theirs
 
-    def give_to(self, uid: int) -> None:
-        """Lets that user open /dev/stdout again, as runc does."""
-        if uid:
-            for end in self._theirs if self._has_stdin else self._theirs[1:]:
-                os.fchown(end, uid, -1)
+    @property
+    def theirs(self) -> tuple[int, int, int]:
+        """The process's ends: stdin, stdout, stderr."""
+        return self.stdin, self.stdout, self.stderr
 
     def close_theirs(self) -> None:
         """Closes the process's ends once it has them; idempotent."""

@@ -95,11 +95,17 @@ class Launch:
                 "options": dict(self.log.options),
                 "attributes": dict(self.log.attributes),
             },
+            "shares_pids": self._shares_pids(),
             "tty": self.tty,
             "open_stdin": self.open_stdin,
             "runtime": self.runtime,
             "grants": grants,
         }
+
+    def _shares_pids(self) -> bool:
+        """Whether the init's end is not the end of every process of the container."""
+        namespaces: list[dict[str, str]] = (self.spec.get("linux") or {}).get("namespaces") or []
+        return not any(each["type"] == "pid" and not each.get("path") for each in namespaces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
