@@ -95,10 +95,11 @@ def compare(case: Case, dockerd: Daemon, holdfastd: Daemon, folder: Path) -> Non
     assert our_out == their_out
     if case.is_error:
         assert bool(our_err) == bool(their_err)
-        assert _verdict(our_err) == _verdict(their_err)
+        assert verdict(our_err) == verdict(their_err)
     else:
         assert our_err == their_err
 
 
-def _verdict(text: str) -> list[str]:
+def verdict(text: str) -> list[str]:
+    """The first of the parsed words in an error."""
     return sorted(set(re.findall(_PARSED, text)))[:1]

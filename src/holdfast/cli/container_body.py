@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from holdfast.cli.flags import Values
 
 
+_IPC_SYSCTLS = frozenset(
+    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+
+
 def build(values: Values, arguments: list[str]) -> dict[str, Any]:
     """The whole create body; `arguments` are the image and its command."""
     exposed, bindings = port_flags.parse(values["publish"], values["expose"])
@@ -103,7 +108,7 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "ReadonlyRootfs": values["read-only"],
         "SecurityOpt": [_security_option(text) for text in values["security-opt"]] or None,
         "StorageOpt": pairs(values["storage-opt"]),
-        "Sysctls": pairs(values["sysctl"]),
+        "Sysctls": _sysctls(values["sysctl"]),
         "UTSMode": values["uts"],
         "UsernsMode": values["userns"],
         "ShmSize": _bytes(values["shm-size"]),
@@ -306,6 +311,17 @@ def _gpus(text: str) -> list[dict[str, Any]] | None:
         return None
     count = -1 if text == "all" else int(text)
     return [{"Driver": "", "Count": count, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}]
+
+
+def _sysctls(texts: list[str]) -> dict[str, str]:
+    """Only what belongs to a namespace: everything else would be the host's."""
+    for text in texts:
+        key = text.partition("=")[0]
+        if key not in _IPC_SYSCTLS and not key.startswith(("net.", "fs.mqueue.")):
+            raise errors.InvalidArgument(
+                f'invalid argument "{text}" for "--sysctl" flag: sysctl \'{text}\' is not allowed'
+            )
+    return pairs(texts)
 
 
 def _capabilities(added: list[str], dropped: list[str]) -> tuple[list[str], list[str]]:

@@ -66,7 +66,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "rm": "rmi",
         },
     ),
-    "network": ("Manage networks", {"ls": "network_ls", "inspect": "inspect_network"}),
+    "network": ("Manage networks", {"ls": "network_ls", "inspect": "inspect_network", "rm": "network_rm"}),
     "volume": (
         "Manage volumes",
         {"create": "volume_create", "ls": "volume_ls", "inspect": "inspect_volume", "rm": "volume_rm"},

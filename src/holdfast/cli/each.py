@@ -27,7 +27,7 @@ def each(session: Session, names: list[str], act: Callable[[str], str | None]) -
         except errors.HoldfastError as error:
             if isinstance(error, errors.Unavailable):
                 raise
-            session.say(f"Error response from daemon: {table.printable(error.message)}")
+            session.say(f"hold: {table.printable(error.message)}")
             code = 1
             continue
         print(name if shown is None else shown)

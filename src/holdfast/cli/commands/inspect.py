@@ -53,7 +53,7 @@ def inspect(session: Session, values: Values, names: list[str], kinds: tuple[str
         for document in found:
             print(rendered(document, form))
     for name in missing:
-        session.say(f"error: no such {kinds[0] if len(kinds) == 1 else 'object'}: {name}")
+        session.say(f"hold: no such {kinds[0] if len(kinds) == 1 else 'object'}: {name}")
     return 1 if missing else 0
 
 

@@ -19,7 +19,7 @@ def run(session: Session, _values: Values, arguments: list[str]) -> int:
         wanted = arguments[1] if "/" in arguments[1] else f"{arguments[1]}/tcp"
         bindings = ports.get(wanted)
         if not bindings:
-            raise errors.NotFound(f"no public port '{wanted}' published for {arguments[0]}")
+            raise errors.NotFound(f"No public port '{wanted}' published for {arguments[0]}")
         print("\n".join(_address(binding) for binding in bindings))
         return 0
     for port, bindings in sorted(ports.items()):

@@ -28,7 +28,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         except errors.HoldfastError as error:
             if isinstance(error, errors.Unavailable):
                 raise
-            session.say(f"Error response from daemon: {table.printable(error.message)}")
+            session.say(f"hold: {table.printable(error.message)}")
             if not (values["force"] and isinstance(error, errors.NotFound)):
                 code = 1
             continue

@@ -25,6 +25,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Runs the command line; errors before the container's own command give 125, 126 or 127."""
     if values["detach"] and values["attach"]:
         raise ExitCode("conflicting options: cannot specify both --attach and --detach", 125)
+    if values["rm"] and values["restart"] not in ("", "no"):
+        raise ExitCode("conflicting options: cannot specify both --restart and --rm", 125)
     if values["tty"] and values["interactive"] and not values["detach"] and not terminal.is_terminal(0):
         raise ExitCode("the input device is not a TTY", 1)
     try:
@@ -44,8 +46,8 @@ def _start(session: Session, values: Values, body: dict[str, object], identity: 
         session.api.call("POST", f"/containers/{identity}/start")
 
     if values["detach"]:
+        print(identity)  # also when the start fails: the container is there
         start()
-        print(identity)
         return 0
     streams = {
         "stdin": bool(body["AttachStdin"]),
