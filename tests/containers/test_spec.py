@@ -171,11 +171,14 @@ def test_own_mounts_cover_the_standard_ones_and_go_by_depth() -> None:
         MountPoint(type="bind", source="/h/deep", destination="/a/b/c", propagation="rslave"),
         MountPoint(type="bind", source="/h/shm", destination="/dev/shm", rw=False),
         MountPoint(type="volume", name="v", destination="/data"),
+        MountPoint(type="bind", source="/h/etc", destination="/etc"),
     ]
 
     document = compile_(record(host=host, mounts=points), volume_sources={"/data": "/vol/v/_data"})
 
-    own = document["mounts"][-4:]
+    places = [mount["destination"] for mount in document["mounts"]]
+    assert places.index("/etc") < places.index("/etc/hosts")
+    own = [mount for mount in document["mounts"] if mount["destination"] in ("/data", "/run", "/dev/shm", "/a/b/c")]
     assert [mount["destination"] for mount in own] == ["/data", "/run", "/dev/shm", "/a/b/c"]
     assert own[0]["source"] == "/vol/v/_data"
     assert own[2]["options"] == ["rbind", "rprivate", "ro"]

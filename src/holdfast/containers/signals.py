@@ -25,6 +25,8 @@ def parse(text: str) -> int:
     """The signal's number; InvalidArgument for a number out of 1-64 or a name that is none."""
     is_number = text.isascii() and text.isdigit()
     number = int(text[:9]) if is_number else _NAMES.get(text.upper().removeprefix("SIG"), 0)
-    if not 1 <= number <= 64:
+    if is_number and number > 64:
+        raise InvalidArgument(f"the linux daemon does not support signal {text}")
+    if number < 1:
         raise InvalidArgument(f"invalid signal: {text}")
     return number

@@ -230,7 +230,10 @@ def _device_nodes(devices: Sequence[HostDevice]) -> list[dict[str, Any]]:
 
 
 def _mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
-    """The standard mounts less those that the user covers, the network's files, then the user's own by depth."""
+    """The standard mounts less those that the user covers, then the network's files and the user's own by depth.
+
+    A volume on /etc is mounted before /etc/hosts, which it would hide.
+    """
     host = record.host_config
     user = _user_mounts(record, around)
     covered = {mount["destination"] for mount in user}
@@ -239,12 +242,12 @@ def _mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
         if target in covered or (target == "/dev/shm" and host.ipc_mode == "none"):
             continue
         found.append(_standard_mount(record, around, kind, source, target, options))
-    found += [
+    files = [
         _bind(source, target, writable=not host.readonly_rootfs)
         for source, target in around.files
         if target not in covered
     ]
-    return found + user
+    return found + sorted([*files, *user], key=_depth)
 
 
 def _standard_mount(
@@ -276,7 +279,11 @@ def _user_mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
             found.append(_volume(point, source))
     for destination, text in (record.host_config.tmpfs or {}).items():
         found.append(_tmpfs(destination, mount_wishes.tmpfs_options(text)))
-    return sorted(found, key=lambda mount: mount["destination"].count("/"))
+    return found
+
+
+def _depth(mount: dict[str, Any]) -> int:
+    return mount["destination"].count("/")
 
 
 def _tmpfs(destination: str, options: Sequence[str]) -> dict[str, Any]:

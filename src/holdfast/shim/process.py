@@ -53,7 +53,7 @@ class Process:
 
     def resize(self, height: int, width: int) -> None:
         """Sets the size of its terminal; raises Conflict when there is none (any more)."""
-        if self._console_fd is None or self.exit_code is not None:
+        if self._console_fd is None or self.exit_code is not None or not self.streams.reads(self._console_fd):
             raise errors.Conflict("process has no terminal to resize")
         terminal.set_size(self._console_fd, height, width)
 

@@ -70,6 +70,10 @@ class Streams:
         self._outputs[fd] = stream
         self._loop.add(fd, loop.READ, lambda _: self._on_output(fd))
 
+    def reads(self, fd: int) -> bool:
+        """Whether an output is still open; a terminal's closes when nobody holds its other side."""
+        return fd in self._outputs
+
     def attach(self, sock: socket.socket, grant: Message) -> None:
         """Adds a client; it sees everything that is read from now on."""
         client = Attachment(sock, grant, self._loop, self)

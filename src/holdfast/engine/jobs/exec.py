@@ -32,7 +32,7 @@ def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Ex
     command = strings(config.cmd)
     if not command:
         raise InvalidArgument("No exec command specified")
-    require_running(container)
+    require_running(container, reference)
     detach_keys.parse(config.detach_keys)
     for entry in config.env or ():
         if not entry.partition("=")[0]:
@@ -44,13 +44,13 @@ def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Ex
     return found
 
 
-def require_running(container: Container) -> None:
-    """Raises Conflict in Docker's words when nothing can be executed in it."""
+def require_running(container: Container, reference: str) -> None:
+    """Raises Conflict in Docker's words, with the name that was asked for, when nothing can be executed in it."""
     if container.state.status == "restarting":
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     container.require_shim()
     if container.state.status == "paused":
-        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {reference} is paused, unpause the container before exec")
 
 
 def require_fresh(packages: Packages, exec_id: str) -> Exec:
@@ -58,7 +58,7 @@ def require_fresh(packages: Packages, exec_id: str) -> Exec:
     found = packages.containers.execs.get(exec_id)
     if found.exit_code is not None or found.was_started:
         raise Conflict(f"exec command {exec_id} has already run")
-    require_running(packages.containers.find(found.container_id))
+    require_running(packages.containers.find(found.container_id), found.container_id)
     return found
 
 
@@ -139,5 +139,5 @@ def merge_environment(base: Sequence[str], more: Sequence[str], home: str) -> li
 
 
 def _publish(packages: Packages, container: Container, found: Exec, verb: str) -> None:
-    action = f"{verb}: {' '.join(found.command)}"
+    action = f"{verb}: {found.command[0]} {' '.join(found.command[1:])}"
     packages.events.publish("container", action, container.id, container.attributes(execID=found.id))

@@ -12,7 +12,7 @@ import signal
 
 from holdfast.containers import Container, signals
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, Internal, InvalidArgument, NotModified
+from holdfast.errors import Conflict, HoldfastError, Internal, InvalidArgument, NotFound, NotModified
 
 _DEFAULT_SECONDS = 10
 _KILL_SECONDS = 10.0
@@ -54,7 +54,10 @@ async def end_process(packages: Packages, container: Container, number: int, sec
 
 async def kill(*, packages: Packages, reference: str, signal_text: str = "") -> None:
     """Sends one signal and does not wait, but for SIGKILL; InvalidArgument, Conflict."""
-    container = packages.containers.find(reference)
+    try:
+        container = packages.containers.find(reference)
+    except NotFound as error:
+        raise NotFound(f"cannot kill container: {reference}: {error.message}") from None
     try:
         number = signals.parse(signal_text) if signal_text else int(signal.SIGKILL)
     except InvalidArgument as error:
