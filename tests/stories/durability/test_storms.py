@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many requests for the same names at once, and a daemon that is killed at random moments amid them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+IMAGE = "story:1"
+PATIENCE = 15.0
+
+
+def test_of_many_creations_of_one_name_one_wins(daemon: Any) -> None:
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(
+            pool.map(
+                lambda _: daemon.api("POST", "/containers/create?name=one", {"Image": IMAGE, "Cmd": ["true"]}),
+                range(24),
+            )
+        )
+
+    assert sorted(status for status, _ in answers) == [201] + [409] * 23
+    winner = next(json.loads(body)["Id"] for status, body in answers if status == 201)
+    for status, body in answers:
+        if status == 409:
+            assert f'Conflict. The container name "/one" is already in use by container "{winner}"' in body.decode()
+    assert daemon.containers() == [winner]
+
+
+def test_a_storm_of_verbs_on_the_same_names_wedges_nothing(daemon: Any) -> None:
+    dice = random.Random(7)
+    names = ["sa", "sb", "sc"]
+    verbs = [
+        ("POST", "/containers/create?name={}", {"Image": IMAGE, "Cmd": ["sleep", "60"]}),
+        ("POST", "/containers/{}/start", None),
+        ("POST", "/containers/{}/start", None),
+        ("POST", "/containers/{}/stop?t=0", None),
+        ("POST", "/containers/{}/kill", None),
+        ("POST", "/containers/{}/restart?t=0", None),
+        ("POST", "/containers/{}/pause", None),
+        ("POST", "/containers/{}/unpause", None),
+        ("POST", "/containers/{}/rename?name={}", None),
+        ("DELETE", "/containers/{}?force=1", None),
+        ("GET", "/containers/{}/json", None),
+        ("GET", "/containers/{}/top", None),
+    ]
+    calls = [(dice.choice(verbs), dice.choice(names), dice.choice(names)) for _ in range(360)]
+    slow: list[tuple[str, float]] = []
+    wrong: list[tuple[str, int, bytes]] = []
+
+    def call(job: tuple[Any, str, str]) -> None:
+        (method, path, body), name, other = job
+        target = path.format(name, other)
+        began = time.monotonic()
+        status, answer = daemon.api(method, target, body, timeout=60)
+        if time.monotonic() - began > PATIENCE:
+            slow.append((target, time.monotonic() - began))
+        if status == 500:
+            wrong.append((target, status, answer))
+
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(call, calls))
+
+    assert slow == []
+    assert wrong == []
+    assert daemon.api("GET", "/_ping")[0] == 200
+    assert "Traceback" not in daemon.log.read_text()
+    assert daemon.out("run", "--rm", IMAGE, "echo", "healthy") == "healthy"
+
+
+def _storm(daemon: Any, dice: random.Random, stop: threading.Event, archive: str) -> None:
+    """What a busy user does, until the daemon goes away."""
+    names = [f"n{number}" for number in range(6)]
+    while not stop.is_set():
+        name = dice.choice(names)
+        verb = dice.randrange(9)
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired, ValueError):
+            if verb <= 1:
+                wish = {
+                    "Image": IMAGE, "Cmd": ["sleep", "300"],
+                    "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "0"}]}, "Binds": ["/data"]},
+                    "ExposedPorts": {"80/tcp": {}},
+                }  # fmt: skip
+                daemon.api("POST", f"/containers/create?name={name}", wish)
+            elif verb <= 3:
+                daemon.api("POST", f"/containers/{name}/start")
+            elif verb == 4:
+                daemon.api("POST", f"/containers/{name}/stop?t=0")
+            elif verb == 5:
+                daemon.api("DELETE", f"/containers/{name}?force=1&v=1")
+            elif verb == 6:
+                daemon.docker("run", "--rm", IMAGE, "true", timeout=20)
+            elif verb == 7:
+                daemon.docker("import", archive, "extra:1", timeout=20)
+            else:
+                daemon.docker("rmi", "extra:1", timeout=20)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_daemon_killed_amid_a_storm_keeps_its_word(daemon: Any, rootfs_tar: Any, seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(4):
+        stop = threading.Event()
+        workers = [
+            threading.Thread(target=_storm, args=(daemon, random.Random(dice.random()), stop, str(rootfs_tar)))
+            for _ in range(4)
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.1 + dice.random() * 0.7)
+        daemon.kill()
+        stop.set()
+        for worker in workers:
+            worker.join()
+        daemon.start()
+
+        for container_id in daemon.containers():
+            status, body = daemon.api("GET", f"/containers/{container_id}/json")
+            shown = json.loads(body)
+            assert status == 200
+            assert shown["State"]["Status"] in ("created", "running", "exited"), shown["State"]
+            if shown["State"]["Running"]:
+                assert daemon.out("exec", container_id, "echo", "alive") == "alive"
+        assert daemon.docker("ps", "-a").returncode == 0
+        assert {"story:1"} <= set(daemon.out("images", "--format", "{{.Repository}}:{{.Tag}}").split())
+        daemon.remove_all()
+        daemon.docker("rmi", "extra:1")
+        assert daemon.leftovers() == {}, daemon.tail()
+        assert daemon.out("run", "--rm", IMAGE, "echo", "on") == "on"
+    assert "Traceback" not in daemon.log.read_text()
