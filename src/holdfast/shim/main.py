@@ -119,6 +119,9 @@ def _logging_to(
     def write(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         import traceback  # only when something is wrong: it costs memory
 
-        state.append_log(directory_fd, "".join(traceback.format_exception(kind, error, trace)))
+        try:
+            state.append_log(directory_fd, "".join(traceback.format_exception(kind, error, trace)))
+        except OSError:  # a removed directory or a full disk: what is left to do matters more than the note of it
+            return
 
     return write
