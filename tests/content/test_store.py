@@ -161,6 +161,20 @@ def test_purge_removes_old_partials_only(store: Store) -> None:
     assert len(partials(store)) == 1
 
 
+def test_an_attempt_that_nobody_resumes_goes_with_its_block_or_the_next_purge(store: Store) -> None:
+    with store.ingest("load", DIGEST, len(DATA), resumable=False) as blob:
+        blob.write(DATA[:500])
+    assert partials(store) == []
+
+    killed = store.ingest("load", DIGEST, len(DATA), resumable=False)
+    killed.write(DATA[:500])
+    store.purge(older_than=0)
+    assert len(partials(store)) == 1  # it is under way
+    Store(str(Path(store.path(DIGEST)).parents[2])).purge(older_than=0)
+
+    assert partials(store) == []
+
+
 def test_directories_are_private(store: Store) -> None:
     assert os.stat(Path(store.path(DIGEST)).parents[2]).st_mode & 0o077 == 0
 

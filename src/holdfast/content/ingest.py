@@ -34,6 +34,7 @@ class Ingest:
         *,
         expected: Digest | None,
         size: int | None,
+        resumable: bool,
         publish: Callable[[str, Digest], None],
         release: Callable[[], None],
     ) -> None:
@@ -42,6 +43,7 @@ class Ingest:
         self._path = path
         self._expected = expected
         self._size = size
+        self._resumable = resumable
         self._publish = publish
         self._release = release
         self._hasher = Hasher(algorithm(expected) if expected else ALGORITHM)
@@ -54,8 +56,8 @@ class Ingest:
             raise
 
     def _resume(self) -> None:
-        """Hashes what an earlier attempt left; without a promised digest there is nothing to trust, so it starts anew."""
-        if self._expected is None:
+        """Hashes what an earlier attempt left; what cannot be resumed starts anew."""
+        if not self._resumable:
             os.ftruncate(self._fd, 0)
             return
         while chunk := os.read(self._fd, _CHUNK_BYTES):
@@ -126,10 +128,10 @@ class Ingest:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._expected is None:
-            self.abort()
-        else:
+        if self._resumable:
             self.close()
+        else:
+            self.abort()
 
     def _label(self) -> str:
         return f"blob {self._expected}" if self._expected else "blob"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _ALGORITHMS = ("sha256", "sha512")
 
+_PASSING = ".passing"
+"""Marks the partial files that nobody can resume."""
+
 
 class Lease:
     """Keeps blobs from garbage collection while it is open: those added, and all that land in the meantime."""
@@ -100,14 +103,19 @@ class Store:
         """Tells whether the blob is there, complete. One syscall."""
         return os.path.exists(self.path(digest))
 
-    def ingest(self, ref: str, expected: Digest | None = None, size: int | None = None) -> Ingest:
+    def ingest(
+        self, ref: str, expected: Digest | None = None, size: int | None = None, *, resumable: bool = True
+    ) -> Ingest:
         """Begins or resumes a blob; `ref` names the attempt (any text, the same one to resume). Conflict while busy.
+
+        What nobody can resume, for want of a digest or by wish, is gone with the block, and at the latest with `purge`.
 
         with store.ingest("layer-1", expected=digest, size=5) as blob:
             blob.write(b"hello"[blob.offset :])
             blob.commit()
         """
-        name = hashlib.sha256(ref.encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        resumable = resumable and expected is not None
+        name = hashlib.sha256(ref.encode("utf-8", "surrogateescape")).hexdigest()[:40] + ("" if resumable else _PASSING)
         if expected is not None:
             digests.parse(expected)
         with self._lock:
@@ -121,7 +129,12 @@ class Store:
 
         try:
             return Ingest(
-                f"{self._partials}/{name}", expected=expected, size=size, publish=self._publish, release=release
+                f"{self._partials}/{name}",
+                expected=expected,
+                size=size,
+                resumable=resumable,
+                publish=self._publish,
+                release=release,
             )
         except BaseException:
             release()
@@ -133,8 +146,7 @@ class Store:
         for lease in list(self._leases):
             lease.add(digest)
         if not self.has(digest):
-            with self.ingest(f"put-{digest}-{threading.get_ident()}", digest, len(data)) as blob:
-                blob.restart()
+            with self.ingest(f"put-{digest}-{threading.get_ident()}", digest, len(data), resumable=False) as blob:
                 blob.write(data)
                 blob.commit()
         return digest
@@ -183,9 +195,10 @@ class Store:
         return gone
 
     def purge(self, older_than: float) -> None:
-        """Deletes partial files last written before that time (seconds of the epoch)."""
+        """Deletes partial files that nobody resumes, and others last written before that time (seconds of the epoch)."""
         for entry in os.scandir(self._partials):
-            if entry.name not in self._busy and entry.stat(follow_symlinks=False).st_mtime < older_than:
+            is_old = entry.name.endswith(_PASSING) or entry.stat(follow_symlinks=False).st_mtime < older_than
+            if is_old and entry.name not in self._busy:
                 os.unlink(entry.path)
 
     def _publish(self, partial: str, digest: Digest) -> None:

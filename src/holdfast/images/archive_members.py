@@ -68,8 +68,7 @@ class Members:
             if hasher.digest() != expected:
                 raise InvalidArgument(f"{name} in the archive has another digest: {hasher.digest()}")
             return Member(expected, entry.size)
-        with self._content.ingest(f"load-{id(self)}-{name}", expected, entry.size) as blob:
-            blob.restart()
+        with self._content.ingest(f"load-{id(self)}-{name}", expected, entry.size, resumable=False) as blob:
             for chunk in reader.chunks():
                 blob.write(chunk)
             return Member(blob.commit(), entry.size)
