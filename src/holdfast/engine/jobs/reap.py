@@ -24,6 +24,7 @@ from holdfast.shim.client import Detached, Event, Exited, Shim, ShimLost
 
 _LOG = logging.getLogger("holdfast.engine")
 _KILLED = 137
+SHIM_IS_GONE = "the shim that watched this container is gone"
 _SECOND = 1_000_000_000
 
 
@@ -81,7 +82,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     state.exit_code, state.finished_nanos, state.oom_killed = event.exit_code, event.finished_at_nanos, event.oom_killed
     state.pid = 0
     if is_shim_lost:
-        state.error = "the shim that watched this container is gone"
+        state.error = SHIM_IS_GONE
     lifetime_nanos = event.finished_at_nanos - state.started_nanos
     delay = _restart_delay(container, lifetime_nanos)
     container.change("die" if delay is None else "restart")

@@ -26,6 +26,8 @@ from holdfast.shim.client import Exited
 _LOG = logging.getLogger("holdfast.engine")
 _REBOOTED = 255
 _SIGKILL = 9
+_PARTIAL_SECONDS = 7 * 24 * 3600.0
+"""How long a broken-off download can be gone on with."""
 
 
 async def restore(*, packages: Packages) -> None:
@@ -82,6 +84,9 @@ async def _find_exit(packages: Packages, container: Container) -> None:
         await asyncio.to_thread(reap.kill_leftovers, packages, container)
     if container.state.is_running:
         _write_exit(packages, container, ended or _exit(container.id, 137))
+        if ended is None:
+            container.state.error = reap.SHIM_IS_GONE
+            packages.containers.save(container)
     await asyncio.to_thread(rootfs.remove_directory, directory)
 
 
@@ -136,8 +141,9 @@ async def _end_strangers(packages: Packages) -> None:
 
 
 def _sweep(packages: Packages, known: set[str]) -> None:
-    """Snapshots and directories of containers that do not exist. Blocks."""
+    """Snapshots and directories of containers that do not exist, and downloads nobody came back for. Blocks."""
     packages.snapshots.purge(lambda key: key in known)
+    packages.content.purge(time.time() - _PARTIAL_SECONDS)
     root = packages.config.data_root / "containers"
     if root.is_dir():
         for name in os.listdir(root):
