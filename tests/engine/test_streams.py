@@ -125,3 +125,30 @@ async def test_a_reader_that_leaves_ends_the_writing_thread() -> None:
     await asyncio.sleep(0.05)
 
     assert written == before
+
+
+async def test_an_empty_write_is_not_the_end() -> None:
+    def write(pipe: Pipe) -> None:
+        for data in (b"", b"a", b"", b"b"):
+            pipe.write(data)
+            time.sleep(0.01)
+
+    assert b"".join([piece async for piece in drain(write)]) == b"ab"
+
+
+async def test_a_closed_drain_has_ended_its_thread() -> None:
+    ended: list[bool] = []
+
+    def write(pipe: Pipe) -> None:
+        try:
+            while True:
+                pipe.write(bytes(LIMIT_BYTES))
+        finally:
+            time.sleep(0.05)
+            ended.append(True)
+
+    pieces = drain(write)
+    await anext(pieces)
+    await pieces.aclose()
+
+    assert ended == [True]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TypeVar
@@ -58,6 +58,8 @@ class Pipe:
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         """Takes the bytes, waiting while the other side is slow; Abandoned when it is gone. For a thread."""
+        if not data:
+            return 0  # an empty chunk would look like the end to `take`
         with self._condition:
             while self._size >= self._limit and not self._is_closed:
                 self._condition.wait()
@@ -78,6 +80,8 @@ class Pipe:
 
     async def put(self, data: bytes) -> None:
         """Hands bytes to the thread, waiting while it is slow."""
+        if not data:
+            return
         while self._size >= self._limit and not self._is_closed:
             await self._wait()
         with self._condition:
@@ -129,8 +133,11 @@ async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R]) -> R:
         raise
 
 
-async def drain(work: Callable[[Pipe], None]) -> AsyncIterator[bytes]:
-    """Runs `work` in a thread and yields what it writes; its error is raised where the stream ends."""
+async def drain(work: Callable[[Pipe], None]) -> AsyncGenerator[bytes]:
+    """Runs `work` in a thread and yields what it writes; its error is raised where the stream ends.
+
+    The thread has ended when the iterator is closed: it fails at its next write.
+    """
     pipe = Pipe()
 
     def run() -> None:
@@ -148,3 +155,4 @@ async def drain(work: Callable[[Pipe], None]) -> AsyncIterator[bytes]:
         await asyncio.shield(task)
     finally:
         pipe.close()
+        await asyncio.wait((task,))
