@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blob encodings: gzip, zstd or none, recognised by their first bytes and undone in this process.
+"""Stream encodings: gzip, zstd, bzip2, xz or none, recognised by their first bytes and undone in this process.
 
 No helper program is ever run (GHSA-x86f-5xw2-fm2r), and expansion is bounded: a total, and a ratio that applies from
 `ratio_floor_bytes` on, so that a layer of zeros is welcome and a bomb is not (security.md §2.2, R6).
@@ -8,11 +8,13 @@ gzip is undone by isal (2.3 times as fast as zlib) where it is installed.
 
 from __future__ import annotations
 
+import bz2
 import importlib
+import lzma
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from holdfast.errors import Exhausted, InvalidArgument, Unsupported
+from holdfast.errors import Exhausted, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +36,22 @@ def _zstd_module() -> Any:
 
 _deflate = _deflate_module()
 _zstd = _zstd_module()
-_DAMAGED: tuple[type[Exception], ...] = (_deflate.error, zlib.error, _zstd.ZstdError, EOFError)
+_DAMAGED: tuple[type[Exception], ...] = (
+    _deflate.error,
+    zlib.error,
+    _zstd.ZstdError,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+)
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = (b"\x2a\x4d\x18", 0x50)
-_REFUSED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+BZIP2_MAGIC = b"BZh"
+XZ_MAGIC = b"\xfd7zXZ"
+_LONGEST_MAGIC = 6
+_XZ_MEMORY_BYTES = 128 << 20
 _GZIP_WINDOW = 31
 _IN_BYTES = 128 << 10
 _OUT_BYTES = 1 << 20
@@ -104,16 +116,44 @@ class _Zstd:
         return bool(self._state.needs_input)
 
 
+class _Stdlib:
+    """bz2 and lzma decompressors, which behave alike."""
+
+    def __init__(self, state: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
+        self._state = state
+        self.eof = False
+        self.unused_data = b""
+
+    def feed(self, data: bytes) -> bytes:
+        out = self._state.decompress(data, _OUT_BYTES)
+        self.eof = self._state.eof
+        self.unused_data = self._state.unused_data if self.eof else b""
+        return out
+
+    def is_hungry(self) -> bool:
+        return self._state.needs_input
+
+
+def _bzip2() -> _Decoder:
+    return _Stdlib(bz2.BZ2Decompressor())
+
+
+def _xz() -> _Decoder:
+    return _Stdlib(lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES))
+
+
+_DECODERS: dict[str, Callable[[], _Decoder]] = {"gzip": _Gzip, "zstd": _Zstd, "bzip2": _bzip2, "xz": _xz}
+
+
 def detect(head: bytes) -> str:
-    """`gzip`, `zstd` or `` for the first bytes of a stream; Unsupported for compressions that we do not undo."""
+    """`gzip`, `zstd`, `bzip2`, `xz` or `` for the first bytes of a stream."""
     if head.startswith(GZIP_MAGIC):
         return "gzip"
     if head.startswith(ZSTD_MAGIC) or (head[1:4] == _ZSTD_SKIPPABLE[0] and head[0] & 0xF0 == _ZSTD_SKIPPABLE[1]):
         return "zstd"
-    for magic, name in _REFUSED.items():
-        if head.startswith(magic):
-            raise Unsupported(f"{name} compression is not supported: use gzip, zstd or none")
-    return ""
+    if head.startswith(XZ_MAGIC):
+        return "xz"
+    return "bzip2" if head.startswith(BZIP2_MAGIC) and head[3:4].isdigit() else ""
 
 
 class Reader:
@@ -126,11 +166,11 @@ class Reader:
     def __init__(self, source: Readable, head: bytes = b"", limits: Limits | None = None) -> None:
         self._source = source
         self._limits = limits if limits is not None else Limits()
-        while len(head) < len(_REFUSED) + 4 and (more := source.read(_IN_BYTES)):
+        while len(head) < _LONGEST_MAGIC and (more := source.read(_IN_BYTES)):
             head += more
         self._pending = head
         self.kind = detect(head)
-        self._make: Callable[[], _Decoder] | None = {"gzip": _Gzip, "zstd": _Zstd}.get(self.kind)
+        self._make = _DECODERS.get(self.kind)
         self._decoder: _Decoder | None = self._make() if self._make else None
         self._taken = len(head)
         self._given = 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.content import compression
-from holdfast.errors import Corrupt, InvalidArgument, NotFound
+from holdfast.errors import Corrupt, InvalidArgument, NotFound, Unsupported
 from holdfast.images.archive_members import Members
 from holdfast.images.progress import Meter, Progress
 from holdfast.images.progress import stream as output
@@ -160,6 +160,8 @@ def _compose(store: Store, members: Members, item: ArchiveImage) -> Digest:
         layer = members.blob(path)
         with store.content.open(layer.digest) as blob:
             kind = compression.detect(blob.read(16))
+        if kind not in _ENCODING_MEDIA:
+            raise Unsupported(f"layer {path} is compressed with {kind}: use gzip, zstd or none")
         layers.append(Descriptor(_ENCODING_MEDIA[kind], layer.digest, layer.size))
     return compose_manifest(store, Descriptor(media.OCI_CONFIG, config.digest, config.size), layers)
 
