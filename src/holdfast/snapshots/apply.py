@@ -67,7 +67,8 @@ def unpack(
     `inherit` gives the attributes of a directory that the layer uses but does not bring.
     """
     with ReadAhead(tar) as stream:
-        extractor = Extractor(root, Reader(stream, limits), style, inherit)
+        root_fd = os.open(root, _DIRECTORY | os.O_NOFOLLOW)
+        extractor = Extractor(root_fd, Reader(stream, limits), style, inherit)
         try:
             size = extractor.run()
         finally:
@@ -75,8 +76,12 @@ def unpack(
         return Applied(stream.digest(), size, extractor.entries)
 
 
+class ClimbsOut(InvalidArgument):
+    """A name in an archive leads out of the root by its text."""
+
+
 def clean(name: bytes) -> list[bytes]:
-    """The components of a name from an archive; InvalidArgument when it climbs out of the root."""
+    """The components of a name from an archive; ClimbsOut when it leads out of the root."""
     parts: list[bytes] = []
     for part in name.split(b"/"):
         if part in (b"", b"."):
@@ -86,16 +91,16 @@ def clean(name: bytes) -> list[bytes]:
         elif parts:
             parts.pop()
         else:
-            raise InvalidArgument(f"archive member {name[:160]!r} leads out of the root")
+            raise ClimbsOut(f"archive member {name[:160]!r} leads out of the root")
     return parts
 
 
 class Extractor:
-    """The unpacking of one archive; holds directory descriptors, so `close` it."""
+    """The unpacking of one archive below `root_fd`, which it takes over; holds descriptors, so `close` it."""
 
     def __init__(
         self,
-        root: str,
+        root_fd: int,
         reader: Reader,
         style: whiteouts.Style,
         inherit: Callable[[bytes], os.stat_result | None] | None = None,
@@ -104,7 +109,7 @@ class Extractor:
         self._reader = reader
         self._style = style
         self._inherit = inherit
-        self._root_fd = os.open(root, _DIRECTORY | os.O_NOFOLLOW)
+        self._root_fd = root_fd
         self._directories: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
         self._uid, self._gid = os.geteuid(), os.getegid()
@@ -147,13 +152,15 @@ class Extractor:
             self._dress(entry, self._root_fd)
             self._times[b""] = entry.mtime_nanos
             return
-        base = parts[-1]
-        parent = b"/".join(parts[:-1])
-        parent_fd = self._open_directory(parent)
-        if base.startswith(whiteouts.PREFIX):
-            self._whiteout(parent_fd, base, parent)
+        if parts[-1].startswith(whiteouts.PREFIX):
+            parent = b"/".join(parts[:-1])
+            self._whiteout(self._open_directory(parent), parts[-1], parent)
             return
-        path = parent + b"/" + base if parent else base
+        self._place(entry, parts)
+
+    def _place(self, entry: Entry, parts: list[bytes]) -> None:
+        base, path = parts[-1], b"/".join(parts)
+        parent_fd = self._open_directory(b"/".join(parts[:-1]))
         self._makers[entry.kind](entry, parent_fd, base, path)
         self._style.created(path)
 
@@ -166,6 +173,10 @@ class Extractor:
 
     # directories on the way
 
+    def _walk(self, path: bytes, flags: int) -> int:
+        """Opens a path of the tree."""
+        return paths.openat2(self._root_fd, path or b".", flags)
+
     def _open_directory(self, path: bytes) -> int:
         """A descriptor of a directory of the tree, from the cache, made with its parents when it is missing."""
         if not path:
@@ -174,7 +185,7 @@ class Extractor:
         if fd is not None:
             return fd
         try:
-            fd = paths.openat2(self._root_fd, path, _DIRECTORY)
+            fd = self._walk(path, _DIRECTORY)
         except FileNotFoundError:
             parent, _, base = path.rpartition(b"/")
             fd = self._make_implied(self._open_directory(parent), base, path)
@@ -293,7 +304,7 @@ class Extractor:
             os.close(source_fd)
 
     def _open_existing(self, path: bytes) -> int:
-        return paths.openat2(self._root_fd, path or b".", paths.DIRECTORY)
+        return self._walk(path, paths.DIRECTORY)
 
     def _node(self, entry: Entry, parent_fd: int, name: bytes, path: bytes) -> None:
         device = 0
@@ -325,7 +336,7 @@ class Extractor:
         if entry.uid != self._uid or entry.gid != self._gid:
             os.chown(name, entry.uid, entry.gid, dir_fd=parent_fd, follow_symlinks=False)
         if entry.kind != Kind.SYMLINK:
-            os.chmod(name, entry.mode, dir_fd=parent_fd)
+            _change_mode(parent_fd, name, entry.mode)
         if entry.xattrs:
             _set_xattrs(entry, b"/proc/self/fd/%d/%s" % (parent_fd, name))
         os.utime(name, ns=(entry.mtime_nanos, entry.mtime_nanos), dir_fd=parent_fd, follow_symlinks=False)
@@ -335,7 +346,7 @@ class Extractor:
         self._forget()
         for path, nanos in self._times.items():
             try:
-                fd = paths.openat2(self._root_fd, path or b".", _DIRECTORY | os.O_NOFOLLOW)
+                fd = self._walk(path, _DIRECTORY | os.O_NOFOLLOW)
             except (FileNotFoundError, NotADirectoryError):  # a later entry took its place
                 continue
             try:
@@ -348,6 +359,15 @@ def _write(fd: int, data: memoryview) -> None:
     written = os.write(fd, data) if data else 0
     while written < len(data):
         written += os.write(fd, data[written:])
+
+
+def _change_mode(parent_fd: int, name: bytes, mode: int) -> None:
+    """Of a node, never of what a link leads to that a running container may have put in its place."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    try:
+        os.chmod(f"/proc/self/fd/{fd}", mode)
+    finally:
+        os.close(fd)
 
 
 def _set_xattrs(entry: Entry, target: int | bytes) -> None:

@@ -10,6 +10,7 @@ Source: OCI image-spec v1.1 §layer; Linux Documentation/filesystems/overlayfs.r
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,13 +19,14 @@ from holdfast.snapshots import whiteouts
 from holdfast.snapshots.tar import Entry, Kind, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from holdfast.snapshots.tar.writer import Writable
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK_BYTES = 1 << 20
+_HAS_CHANGED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES})
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.DIRECTORY,
@@ -52,6 +54,28 @@ def write_layer(upper: str, target: Writable) -> None:
 def write_merged(layers: Sequence[str], target: Writable) -> None:
     """What the directories (the top one first) show together, as overlayfs would merge them, without whiteouts."""
     _write_tree(layers, target, is_layer=False)
+
+
+def write_place(directory_fd: int, name: bytes, title: bytes, target: Writable) -> None:
+    """One file, or (name `.`) the directory itself with all below it, under the name `title`; for `docker cp`.
+
+    What cannot be opened any more when its turn comes is left out: the tree may be a running container's.
+    """
+    writer = _TreeWriter(target, is_layer=False)
+    found = _Found(name, directory_fd, os.stat(name, dir_fd=directory_fd, follow_symlinks=False))
+    if stat.S_ISDIR(found.info.st_mode):
+        writer.one(found, title.rstrip(b"/"))
+        writer.directory([directory_fd], title.rstrip(b"/") + b"/")
+    else:
+        writer.one(found, title)
+    writer.close()
+
+
+def write_tree(directory_fd: int, target: Writable) -> None:
+    """All below a directory, without an entry for the directory itself; for `docker export`."""
+    writer = _TreeWriter(target, is_layer=False)
+    writer.directory([directory_fd], b"")
+    writer.close()
 
 
 def write_changes(lower: str, current: str, target: Writable) -> None:
@@ -185,8 +209,10 @@ class _TreeWriter:
         self.one(top, own)
         if not stat.S_ISDIR(top.info.st_mode):
             return
-        fds = [os.open(top.name, _DIRECTORY, dir_fd=each.directory_fd) for each in _stack(found)]
+        fds = list(_open_all(_stack(found)))
         try:
+            if not fds:
+                return
             self.directory(fds, own + b"/")
         finally:
             for fd in fds:
@@ -208,7 +234,10 @@ class _TreeWriter:
             mtime_nanos=info.st_mtime_ns,
         )
         if kind == Kind.SYMLINK:
-            entry.link = os.readlink(found.name, dir_fd=found.directory_fd)
+            try:
+                entry.link = os.readlink(found.name, dir_fd=found.directory_fd)
+            except OSError:  # gone, or no link any more
+                return
         elif kind in (Kind.CHARACTER, Kind.BLOCK):
             entry.major, entry.minor = os.major(info.st_rdev), os.minor(info.st_rdev)
         if kind != Kind.DIRECTORY and info.st_nlink > 1:
@@ -220,13 +249,36 @@ class _TreeWriter:
         if kind not in (Kind.FILE, Kind.DIRECTORY):
             self._tar.add(entry)
             return
-        fd = os.open(found.name, _FILE if kind == Kind.FILE else _DIRECTORY, dir_fd=found.directory_fd)
+        fd = _open_same(found, _FILE if kind == Kind.FILE else _DIRECTORY)
+        if fd is None:
+            return
         try:
             entry.xattrs = _xattrs(fd)
             entry.size = info.st_size if kind == Kind.FILE else 0
             self._tar.add(entry, _content(fd, entry.size))
         finally:
             os.close(fd)
+
+
+def _open_same(found: _Found, flags: int) -> int | None:
+    """A descriptor of what was found; None when it has gone or something else is there by now."""
+    try:
+        fd = os.open(found.name, flags, dir_fd=found.directory_fd)
+    except OSError as error:
+        if error.errno in _HAS_CHANGED:
+            return None
+        raise
+    if stat.S_IFMT(os.fstat(fd).st_mode) == stat.S_IFMT(found.info.st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _open_all(found: Iterable[_Found]) -> Iterator[int]:
+    for each in found:
+        fd = _open_same(each, _DIRECTORY)
+        if fd is not None:
+            yield fd
 
 
 def _stack(found: list[_Found]) -> Iterator[_Found]:

@@ -14,7 +14,7 @@ import time
 from holdfast.api import moments
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
-from holdfast.api.routes import container_streams
+from holdfast.api.routes import container_archives, container_streams
 from holdfast.api.schema import containers as schema
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
@@ -43,7 +43,13 @@ _NULL_WARNINGS_UNTIL = (1, 27)
 
 def routes(packages: Packages) -> list[Route]:
     """The routes of this noun."""
-    return [*_making(packages), *_looking(packages), *_changing(packages), *container_streams.routes(packages)]
+    return [
+        *_making(packages),
+        *_looking(packages),
+        *_changing(packages),
+        *container_archives.routes(packages),
+        *container_streams.routes(packages),
+    ]
 
 
 def _making(packages: Packages) -> list[Route]:
@@ -119,7 +125,7 @@ def _looking(packages: Packages) -> list[Route]:
             schema.inspect(
                 container,
                 layers=_layers(packages, container),
-                exec_ids=[each.id for each in containers.execs.of(container.id) if each.is_running],
+                exec_ids=[each.id for each in containers.execs.of(container.id) if each.exit_code is None],
                 sizes=await _sizes(packages, container) if request.query.boolean("size") else None,
             )
         )
