@@ -184,8 +184,9 @@ class Container:
         self._is_paused = True
 
     def resume(self) -> None:
-        """Thaws every process; idempotent."""
-        self._cgroup.thaw()
+        """Thaws every process; idempotent, and nothing to do for a container whose end has been told."""
+        if self.exit is None:
+            self._cgroup.thaw()
         self._is_paused = False
 
     def update(self, resources: Message) -> None:

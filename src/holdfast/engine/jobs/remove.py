@@ -16,7 +16,7 @@ from holdfast.containers import Container
 from holdfast.engine import rootfs, usage
 from holdfast.engine.jobs import health
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, Internal, NotFound
+from holdfast.errors import Conflict, HoldfastError, Internal, NotFound, Unavailable
 
 _LOG = logging.getLogger("holdfast.engine")
 _SIGKILL = 9
@@ -99,7 +99,7 @@ async def _kill(container: Container) -> None:
     container.record.was_stopped_by_user = True
     ended = container.expect_exit()
     try:
-        with contextlib.suppress(Conflict):
+        with contextlib.suppress(Conflict, Unavailable):  # it has ended, or its shim has: either is reported
             await shim.kill(_SIGKILL)
             if container.state.status == "paused":
                 await shim.resume()

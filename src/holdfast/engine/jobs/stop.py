@@ -12,7 +12,7 @@ import signal
 
 from holdfast.containers import Container, signals
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, Internal, InvalidArgument, NotFound, NotModified
+from holdfast.errors import Conflict, HoldfastError, Internal, InvalidArgument, NotFound, NotModified, Unavailable
 
 _DEFAULT_SECONDS = 10
 _KILL_SECONDS = 10.0
@@ -107,7 +107,7 @@ async def _send(packages: Packages, container: Container, number: int) -> None:
         return
     try:
         await shim.kill(number)
-    except Conflict:
+    except (Conflict, Unavailable):  # it has ended, or its shim has: either is reported
         return
     packages.events.publish("container", "kill", container.id, container.attributes(signal=str(int(number))))
     if container.state.status == "paused":
