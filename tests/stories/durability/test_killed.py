@@ -34,7 +34,7 @@ def eventually(claim: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 def moment(text: str) -> float:
     """Docker's time as seconds since 1970."""
-    return datetime.fromisoformat(text[:26].rstrip("Z") + "+00:00").timestamp()
+    return datetime.fromisoformat(text[:26].rstrip("Z") + "Z").timestamp()
 
 
 class Terminal:
