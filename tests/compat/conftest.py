@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real dockerd and a holdfastd, each in a network namespace of its own, with the same images."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -116,3 +117,65 @@ def holdfastd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             loaded = daemon.sh(f"docker load -i {archive}")
             assert loaded.returncode == 0, loaded.stderr
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A docker-archive of alpine:3.20."""
+    return next(path for path in _archives(tmp_path_factory.mktemp("archive")) if "alpine" in path.name)
+
+
+@contextmanager
+def started_registry(netns: str, folder: Path) -> Iterator[str]:
+    """A docker-registry on the loopback of a namespace, with `library/thing:one` and `library/hello-world` in it."""
+    if shutil.which("docker-registry") is None:
+        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "docker-registry"], check=True)
+    address = "127.0.0.1:5001"
+    configuration = {
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "http": {"addr": address},
+    }
+    (folder / "config.yml").write_text(json.dumps(configuration))  # JSON is YAML
+    inside = ["nsenter", f"--net=/run/netns/{netns}"]
+    process = subprocess.Popen(
+        [*inside, "docker-registry", "serve", str(folder / "config.yml")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        probe = [
+            *inside,
+            "curl",
+            "-fs",
+            "-o",
+            "/dev/null",
+            "--retry",
+            "50",
+            "--retry-delay",
+            "0",
+            "--retry-connrefused",
+        ]
+        subprocess.run([*probe, f"http://{address}/v2/"], check=True)
+        for layout, reference, name in (
+            ("busybox-1.37.0-musl", "busybox:1.37.0-musl", "thing:one"),
+            ("hello-world", "", "hello-world:latest"),
+        ):
+            source = f"oci:{SHARED / 'images' / layout}" + (f":{reference}" if reference else "")
+            push = ["skopeo", "copy", "-q", "--dest-tls-verify=false", source, f"docker://{address}/library/{name}"]
+            subprocess.run([*inside, *push], check=True)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def registries(dockerd: Daemon, holdfastd: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same registry at the same address of both daemons' loopbacks."""
+    with (
+        started_registry(dockerd.netns, tmp_path_factory.mktemp("registry-of-dockerd")),
+        started_registry(holdfastd.netns, tmp_path_factory.mktemp("registry-of-holdfast")) as address,
+    ):
+        yield address

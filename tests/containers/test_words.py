@@ -20,7 +20,7 @@ def test_signals_by_number_and_name(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "65", "FOO", "", "SIG", "-9", "9 ", "٩"])
 def test_what_is_no_signal_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="invalid signal: |does not support signal "):
+    with pytest.raises(InvalidArgument, match=r"invalid signal: |does not support signal "):
         signals.parse(text)
 
 

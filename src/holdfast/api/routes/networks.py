@@ -15,6 +15,7 @@ from holdfast.engine.packages import Packages
 from holdfast.errors import Forbidden, InvalidArgument, NotFound, Unsupported
 
 _NOT_BUILT = "user-defined networks are not implemented by Holdfast yet: use bridge, host, none or container:NAME"
+_LISTS_WITHOUT_MEMBERS = (1, 28)
 _PREDEFINED = frozenset(("bridge", "default", "host", "none"))
 
 
@@ -24,13 +25,16 @@ def routes(packages: Packages) -> list[Route]:
 
     async def index(request: Request) -> Response:
         found = await list_networks(networks=networks, filters=request.query.filters())
-        return Json([schema.render(network, (), request.version) for network in found])
+        if request.version >= _LISTS_WITHOUT_MEMBERS:
+            return Json([schema.render(network, ()) for network in found])
+        members = await networks.run(lambda: [networks.controller.members(each.network_id) for each in found])
+        return Json([schema.render(*each) for each in zip(found, members, strict=True)])
 
     async def inspect(request: Request) -> Response:
         if request.query.text("scope") not in ("", "local"):
             raise NotFound(f"network {request.params['name']} not found")
         network, members = await inspect_network(networks=networks, name=request.params["name"])
-        return Json(schema.render(network, members, request.version))
+        return Json(schema.render(network, members))
 
     async def create(request: Request) -> Response:
         body = await request.json(schema.NetworkCreate)

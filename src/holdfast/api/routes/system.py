@@ -20,6 +20,7 @@ from holdfast.api import moments
 from holdfast.api.facts import Host, Program, python_version
 from holdfast.api.http import Json, Raw, Request, Response, Stream
 from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
+from holdfast.api.schema.system import adapt_info
 from holdfast.engine import event_filters
 from holdfast.errors import InvalidArgument
 
@@ -87,7 +88,7 @@ def routes(system: System, events: Events) -> list[Route]:
 
     async def info(request: Request) -> Response:
         counts = await system.count()
-        return Json(render_info(system, counts, events.statistics()["subscribers"]))
+        return Json(adapt_info(render_info(system, counts, events.statistics()["subscribers"]), request.version))
 
     async def follow(request: Request) -> Response:
         since, until = (_moment(request.query.text(name)) for name in ("since", "until"))
@@ -147,7 +148,7 @@ def render_version(system: System) -> dict[str, object]:
 
 
 def render_info(system: System, counts: Counts, listeners: int) -> dict[str, object]:
-    """The answer of `GET /info`."""
+    """The answer of `GET /info` in the newest version of the API."""
     host = system.host
     return {
         "ID": system.daemon_id,

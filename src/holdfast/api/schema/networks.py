@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON shapes of networks. Made by `api.routes.networks`. Source: Engine API v1.51; dockerd 28.5.
-
-`EnableIPv4` is there from API 1.48 on.
-"""
+"""The JSON shapes of networks. Made by `api.routes.networks`. Source: Engine API v1.51; dockerd 28.5, all versions alike."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from holdfast.networks import Member, Network
-
-_IPV4_SINCE = (1, 48)
 
 
 class NetworkCreate(msgspec.Struct):
@@ -28,14 +23,14 @@ class NetworkPrune(msgspec.Struct):
     NetworksDeleted: list[str] | None
 
 
-def render(network: Network, members: Sequence[Member], version: tuple[int, int]) -> dict[str, object]:
-    """A network as clients see it; a list shows no members."""
+def render(network: Network, members: Sequence[Member]) -> dict[str, object]:
+    """A network as clients see it."""
     configured: list[dict[str, str]] | None = None
     if network.subnet:
         configured = [{"Subnet": network.subnet, "Gateway": network.gateway}]
         if network.ip_range:
             configured[0]["IPRange"] = network.ip_range
-    shown: dict[str, object] = {
+    return {
         "Name": network.name,
         "Id": network.network_id,
         "Created": network.created_at,
@@ -53,9 +48,6 @@ def render(network: Network, members: Sequence[Member], version: tuple[int, int]
         "Options": network.options,
         "Labels": network.labels,
     }
-    if version < _IPV4_SINCE:
-        del shown["EnableIPv4"]
-    return shown
 
 
 def _render_member(member: Member) -> dict[str, str]:

@@ -16,9 +16,9 @@ CONDITIONS = ("not-running", "next-exit", "removed")
 
 def wait(*, containers: Containers, reference: str, condition: str = "") -> asyncio.Future[tuple[int, str]]:
     """A future of (exit code, error text), registered before this returns; cancel it when nobody waits any more."""
-    container = containers.find(reference)
     if condition and condition not in CONDITIONS:
         raise InvalidArgument(f'invalid condition: "{condition}"')
+    container = containers.find(reference)
     if condition == "removed":
         return container.expect_removal()
     if condition == "next-exit" or container.state.is_running:
