@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,3 +179,15 @@ def registries(dockerd: Daemon, holdfastd: Daemon, tmp_path_factory: pytest.Temp
         started_registry(holdfastd.netns, tmp_path_factory.mktemp("registry-of-holdfast")) as address,
     ):
         yield address
+
+
+@pytest.fixture(scope="session")
+def start_holdfastd() -> Callable[..., AbstractContextManager[Daemon]]:
+    """To start one more daemon with flags of the test's own."""
+    return started_holdfastd
+
+
+@pytest.fixture(scope="session")
+def start_registry() -> Callable[..., AbstractContextManager[str]]:
+    """To start one more registry in a namespace."""
+    return started_registry
