@@ -48,8 +48,8 @@ async def remove(*, packages: Packages, reference: str, force: bool = False, wit
             raise
 
 
-async def remove_ended(packages: Packages, container: Container) -> None:
-    """The removal that `--rm` promised, after the exit was reported."""
+async def remove_ended(packages: Packages, container: Container, *, with_volumes: bool = True) -> None:
+    """The removal that `--rm` promised, after the exit was reported; or one that the last daemon did not finish."""
     if container.record.is_removing:
         return
     async with container.lock:
@@ -57,7 +57,12 @@ async def remove_ended(packages: Packages, container: Container) -> None:
         if container.record.is_removing or container.state.has_process:
             return
         container.record.is_removing = True
-        await remove_locked(packages, container, with_volumes=True)
+        try:
+            await remove_locked(packages, container, with_volumes=with_volumes)
+        except BaseException as error:
+            container.record.is_removing = False
+            container.report_removal(str(error))
+            raise
 
 
 async def remove_locked(packages: Packages, container: Container, *, with_volumes: bool) -> None:

@@ -37,18 +37,33 @@ async def restore(*, packages: Packages) -> None:
     for note in await packages.networks.run(packages.networks.controller.start):
         _LOG.warning("%s", note)
     was_running = {container.id for container in packages.containers if container.state.is_running}
+    half_removed = {container.id for container in packages.containers if _was_being_removed(container)}
     found = await asyncio.gather(*(_find(packages, each) for each in packages.containers), return_exceptions=True)
     for container, error in zip(packages.containers, found, strict=True):
         if error is not None:
             _LOG.error("container %s was not found again", container.id[:12], exc_info=error)
     await _end_strangers(packages)
-    packages.background.start_endless(reap.reap_forever(packages), "reaper")
     await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
+    packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
     live = {container.id for container in packages.containers if container.state.has_process}
     for removed in await packages.networks.reconcile(live):
         _LOG.info("removed left-over network of %s", removed)
     for container in packages.containers:
-        _resume(packages, container, container.id in was_running)
+        if container.id in half_removed and not container.state.has_process:
+            with_volumes = container.record.host_config.auto_remove  # whether they were to go is known of these only
+            work = remove_ended(packages, container, with_volumes=with_volumes)
+            packages.background.start(work, f"removal of {container.id[:12]}")
+        else:
+            _resume(packages, container, container.id in was_running)
+
+
+def _was_being_removed(container: Container) -> bool:
+    """Frees a container from a removal that died with its daemon, or nobody could remove it any more."""
+    found = container.record.is_removing or container.state.status == "removing"
+    container.record.is_removing = False
+    if container.state.status == "removing":
+        container.change("fail")
+    return found
 
 
 async def _find(packages: Packages, container: Container) -> None:
@@ -142,8 +157,11 @@ async def _end_strangers(packages: Packages) -> None:
 
 def _sweep(packages: Packages, known: set[str]) -> None:
     """Snapshots and directories of containers that do not exist, and downloads nobody came back for. Blocks."""
-    packages.snapshots.purge(lambda key: key in known)
-    packages.content.purge(time.time() - _PARTIAL_SECONDS)
+    try:
+        packages.snapshots.purge(lambda key: key in known)
+        packages.content.purge(time.time() - _PARTIAL_SECONDS)
+    except (HoldfastError, OSError) as error:
+        _LOG.error("what the last daemon left cannot be swept away: %s", error)
     root = packages.config.data_root / "containers"
     if root.is_dir():
         for name in os.listdir(root):
