@@ -176,6 +176,13 @@ def become(
         ) from error
 
 
+def rehearse(spec: dict[str, Any], hierarchy: Hierarchy) -> None:
+    """Does the pure half of `become`, so that a process that waits for a start has the pages for it."""
+    planned = plan.plan_create("", spec, (), "/")
+    _expand_cgroup(planned, hierarchy, hierarchy.open("/rehearsal"))
+    init.hand(planned.process, Stdio(0, 1, 2), None)
+
+
 def _make_ready(
     planned: Plan, handed: init.Handed, cgroup: Cgroup | None, hierarchy: Hierarchy | None, held: list[int]
 ) -> tuple[int | None, list[tuple[int, int]]]:

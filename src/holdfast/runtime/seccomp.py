@@ -74,6 +74,7 @@ _NATIVE = {
 _MOST_REMEMBERED = 64
 
 _compiled: dict[str, bytes] = {}
+_compiled_defaults: dict[frozenset[str], bytes] = {}
 
 
 class _Rule:
@@ -109,8 +110,13 @@ def default_profile(capabilities: frozenset[str], arch: str = syscalls.MACHINE) 
 
 
 def compile_default(capabilities: frozenset[str]) -> bytes:
-    """The default profile's filter on this machine."""
-    return compile(default_profile(capabilities))
+    """The default profile's filter on this machine; remembered by the capabilities: making the key takes 0.2 ms."""
+    program = _compiled_defaults.get(capabilities)
+    if program is None:
+        if len(_compiled_defaults) >= _MOST_REMEMBERED:
+            _compiled_defaults.clear()
+        program = _compiled_defaults[capabilities] = compile(default_profile(capabilities))
+    return program
 
 
 def compile(linux_seccomp: Mapping[str, Any]) -> bytes:  # noqa: A001  (the verb of the contract: `seccomp.compile`)

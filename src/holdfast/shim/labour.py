@@ -15,7 +15,7 @@ from holdfast import errors
 from holdfast.kernel import process
 from holdfast.runtime import Stdio
 from holdfast.runtime.channel import Channel as Gate
-from holdfast.shim import state
+from holdfast.shim import rehearsal, state
 from holdfast.shim.birth import describe
 from holdfast.shim.channel import Channel
 from holdfast.shim.external import External
@@ -44,6 +44,9 @@ def live(sock: socket.socket, hierarchy: Hierarchy) -> NoReturn:
     try:
         process.reset_signals(_CAUGHT_MASK)
         received = channel.wait()
+        while received is not None and rehearsal.KEY in received[0]:
+            rehearsal.of_maker(received[0], hierarchy)
+            received = channel.wait()
         if received is not None:
             started = _carry_out(*received, Gate(sock), hierarchy)
             fds = [started.pidfd] if started.console_fd is None else [started.pidfd, started.console_fd]

@@ -75,6 +75,10 @@ class Loop:
         """Makes `run` return after the present callback."""
         self._is_running = False
 
+    def close(self) -> None:
+        """Gives its descriptor back; nothing is watched any more."""
+        self._epoll.close()
+
     def run(self) -> None:
         """Serves until `stop`."""
         self._is_running = True

@@ -16,7 +16,7 @@ import sys
 
 from holdfast import errors
 from holdfast.kernel import process
-from holdfast.shim import labour, loop, state
+from holdfast.shim import labour, loop, rehearsal, state
 from holdfast.shim.birth import Maker, describe
 from holdfast.shim.channel import Channel
 from holdfast.shim.container import Container
@@ -44,6 +44,10 @@ def live(orders: Channel, hierarchy: Hierarchy) -> None:
     process.set_child_subreaper()
     maker = Maker(lambda sock: labour.live(sock, hierarchy))
     received = orders.wait()
+    if received is not None and rehearsal.KEY in received[0]:
+        maker.order(received[0], ())
+        rehearsal.of_shim()
+        received = orders.wait()
     if received is None:
         return
     orders.close()

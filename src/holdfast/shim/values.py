@@ -104,7 +104,8 @@ class Launch:
 
     def _shares_pids(self) -> bool:
         """Whether the init's end is not the end of every process of the container."""
-        namespaces: list[dict[str, str]] = (self.spec.get("linux") or {}).get("namespaces") or []
+        linux: dict[str, Any] = self.spec.get("linux") or {}
+        namespaces: list[dict[str, Any]] = linux.get("namespaces") or []
         return not any(each["type"] == "pid" and not each.get("path") for each in namespaces)
 
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a spare shim and its maker do while nobody waits: the very steps of a start, as far as they leave no trace.
+
+A forked Python pays 3-4 µs for every page that it touches for the first time. A spare has touched 330 pages less than
+its start needs, its maker 350: 2 ms of a start. The message is an order like any other, with the spec inside.
+Called by `main` and `labour`; `spawner` makes the message once, before it forks.
+"""
+
+from __future__ import annotations
+
+import os
+
+from holdfast import runtime
+from holdfast.runtime import defaults, seccomp
+from holdfast.shim import loop, protocol
+from holdfast.shim.stdio import Pipes
+from holdfast.shim.streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.runtime.cgroups import Hierarchy
+    from holdfast.shim.protocol import Message
+
+KEY = "rehearsal"
+
+
+def message() -> Message:
+    """An order that nobody carries out: `KEY` holds a spec of the usual shape."""
+    capabilities = list(defaults.CAPABILITIES)
+    rules = [
+        {"allow": allow, "type": kind, "major": major, "minor": minor, "access": access}
+        for allow, kind, major, minor, access in defaults.DEVICE_RULES
+    ]
+    spec = {
+        "process": {
+            "args": ["true"],
+            "env": [f"PATH={defaults.PATH}", "HOSTNAME=rehearsal"],
+            "cwd": "/",
+            "user": {"uid": 0, "gid": 0, "additionalGids": [0, 10]},
+            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+        },
+        "hostname": "rehearsal",
+        "mounts": [
+            {"type": kind, "source": source, "destination": target, "options": list(options)}
+            for kind, source, target, options in defaults.MOUNTS
+        ],
+        "linux": {
+            "namespaces": [{"type": kind} for kind in defaults.NAMESPACES],
+            "resources": {"devices": rules},
+            "maskedPaths": list(defaults.MASKED_PATHS),
+            "readonlyPaths": list(defaults.READONLY_PATHS),
+            "sysctl": dict(defaults.SYSCTLS),
+        },
+    }
+    return {KEY: spec}
+
+
+def of_maker(order: Message, hierarchy: Hierarchy) -> None:
+    """The pure half of a start."""
+    spec = order[KEY]
+    runtime.rehearse(spec, hierarchy)
+    seccomp.compile_default(frozenset(spec["process"]["capabilities"]["bounding"]))
+
+
+def of_shim() -> None:
+    """The streams of a process that says one word and ends."""
+    poll = loop.Loop()
+    pipes = Pipes(open_stdin=True)
+    os.write(pipes.stdout, b"rehearsal")
+    pipes.close_theirs()
+    streams = Streams(poll, is_tty=False, log=None, on_detached=None)
+    if pipes.ours_in is not None:
+        streams.add_stdin(pipes.ours_in)
+    for stream, fd in pipes.ours_out.items():
+        streams.add_output(stream, fd)
+    streams.drain(poll.close)
+    protocol.encode({"event": KEY})
