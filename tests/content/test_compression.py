@@ -67,16 +67,13 @@ def test_garbage_after_the_end_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("head", [b"BZh91AY", b"\xfd7zXZ\x00"])
 def test_a_head_alone_is_damaged(head: bytes) -> None:
-    with pytest.raises(InvalidArgument, match="damaged|ends early"):
+    with pytest.raises(InvalidArgument, match=r"damaged|ends early"):
         read_all(head + bytes(100))
 
 
 @pytest.mark.parametrize(("kind", "pack"), [("bzip2", bz2.compress), ("xz", lzma.compress)])
 def test_what_docker_cp_takes_besides(kind: str, pack: Callable[[bytes], bytes]) -> None:
-    reader = Reader(io.BytesIO(pack(DATA)))
-
-    assert reader.kind == kind
-    assert read_all(pack(DATA)) == DATA
+    assert read_all(pack(DATA)) == (kind, DATA)
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])

@@ -156,3 +156,32 @@ async def drain(work: Callable[[Pipe], None]) -> AsyncGenerator[bytes]:
     finally:
         pipe.close()
         await asyncio.wait((task,))
+
+
+class Started:
+    """A stream whose first piece is here, so that what could go wrong before it has not; `aclose` it if it is not read.
+
+    Unlike a generator that nobody has asked yet, it gives back at `aclose` what was taken for the first piece.
+    """
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """Ends the work; its locks are free on return."""
+        await self._rest.aclose()
+
+
+async def start(pieces: AsyncGenerator[bytes]) -> Started:
+    """Waits for the first piece; the stream must have one."""
+    return Started(await anext(pieces), pieces)

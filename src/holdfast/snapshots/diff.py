@@ -19,7 +19,7 @@ from holdfast.snapshots import whiteouts
 from holdfast.snapshots.tar import Entry, Kind, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from holdfast.snapshots.tar.writer import Writable
 
@@ -38,7 +38,7 @@ _KINDS = {
 _DROPPED_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux")
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A name in a directory, the descriptor of the directory, and what it is."""
 
     name: bytes
@@ -46,9 +46,9 @@ class _Found(NamedTuple):
     info: os.stat_result
 
 
-def write_layer(upper: str, target: Writable) -> None:
-    """The upper directory of an overlay as a layer tar."""
-    _write_tree([upper], target, is_layer=True)
+def write_layer(upper: str, target: Writable, hidden: Container[bytes] = ()) -> None:
+    """The upper directory of an overlay as a layer tar, without the paths in `hidden` (and what is below them)."""
+    _write_tree([upper], target, is_layer=True, hidden=hidden)
 
 
 def write_merged(layers: Sequence[str], target: Writable) -> None:
@@ -62,7 +62,7 @@ def write_place(directory_fd: int, name: bytes, title: bytes, target: Writable) 
     What cannot be opened any more when its turn comes is left out: the tree may be a running container's.
     """
     writer = _TreeWriter(target, is_layer=False)
-    found = _Found(name, directory_fd, os.stat(name, dir_fd=directory_fd, follow_symlinks=False))
+    found = Found(name, directory_fd, os.stat(name, dir_fd=directory_fd, follow_symlinks=False))
     if stat.S_ISDIR(found.info.st_mode):
         writer.one(found, title.rstrip(b"/"))
         writer.directory([directory_fd], title.rstrip(b"/") + b"/")
@@ -90,8 +90,8 @@ def write_changes(lower: str, current: str, target: Writable) -> None:
     writer.close()
 
 
-def _write_tree(layers: Sequence[str], target: Writable, *, is_layer: bool) -> None:
-    writer = _TreeWriter(target, is_layer=is_layer)
+def _write_tree(layers: Sequence[str], target: Writable, *, is_layer: bool, hidden: Container[bytes] = ()) -> None:
+    writer = _TreeWriter(target, is_layer=is_layer, hidden=hidden)
     fds = [os.open(layer, _DIRECTORY) for layer in layers]
     try:
         writer.directory(fds, b"")
@@ -103,7 +103,7 @@ def _write_tree(layers: Sequence[str], target: Writable, *, is_layer: bool) -> N
 
 def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -> None:
     """Writes the differences between two directories of the same path."""
-    before, now = _listing(lower_fd), _listing(current_fd)
+    before, now = listing(lower_fd), listing(current_fd)
     for name in sorted(before.keys() | now.keys()):
         own = path + name
         if name not in now:
@@ -145,12 +145,13 @@ def _looks_same(old: os.stat_result, new: os.stat_result) -> bool:
     )
 
 
-def _listing(fd: int) -> dict[bytes, _Found]:
-    found: dict[bytes, _Found] = {}
+def listing(fd: int) -> dict[bytes, Found]:
+    """What a directory holds; what vanishes meanwhile is left out."""
+    found: dict[bytes, Found] = {}
     for text in os.listdir(fd):
         name = os.fsencode(text)
         try:
-            found[name] = _Found(name, fd, os.stat(name, dir_fd=fd, follow_symlinks=False))
+            found[name] = Found(name, fd, os.stat(name, dir_fd=fd, follow_symlinks=False))
         except FileNotFoundError:
             continue
     return found
@@ -159,13 +160,14 @@ def _listing(fd: int) -> dict[bytes, _Found]:
 class _TreeWriter:
     """Entries in walking order, hard links by inode."""
 
-    def __init__(self, target: Writable, *, is_layer: bool) -> None:
+    def __init__(self, target: Writable, *, is_layer: bool, hidden: Container[bytes] = ()) -> None:
         self._tar = Writer(target)
+        self._hidden = hidden
         self._is_layer = is_layer
         self._links: dict[tuple[int, int], bytes] = {}
-        self._expected: list[tuple[_Found, bytes]] = []
+        self._expected: list[tuple[Found, bytes]] = []
 
-    def expect(self, found: _Found, path: bytes) -> None:
+    def expect(self, found: Found, path: bytes) -> None:
         """A directory that is written only if something below it is, so that no layer implies its parents."""
         self._expected.append((found, path))
 
@@ -188,24 +190,26 @@ class _TreeWriter:
 
     def directory(self, fds: list[int], path: bytes) -> None:
         """What the directories of the same path in several layers (the top one first) hold together."""
-        if self._is_layer and _is_opaque(fds[0]):
+        if self._is_layer and is_opaque(fds[0]):
             self._tar.add(Entry(path + whiteouts.OPAQUE, mode=0))
-        merged: dict[bytes, list[_Found]] = {}
+        merged: dict[bytes, list[Found]] = {}
         for fd in fds:
-            for name, found in _listing(fd).items():
+            for name, found in listing(fd).items():
                 merged.setdefault(name, []).append(found)
-            if _is_opaque(fd):
+            if is_opaque(fd):
                 break
         for name in sorted(merged):
             self._name(merged[name], path)
 
-    def _name(self, found: list[_Found], path: bytes) -> None:
+    def _name(self, found: list[Found], path: bytes) -> None:
         top = found[0]
         if whiteouts.is_overlay_whiteout(top.info):
             if self._is_layer:
                 self.whiteout(path, top.name)
             return
         own = path + top.name
+        if own in self._hidden:
+            return
         self.one(top, own)
         if not stat.S_ISDIR(top.info.st_mode):
             return
@@ -218,7 +222,7 @@ class _TreeWriter:
             for fd in fds:
                 os.close(fd)
 
-    def one(self, found: _Found, path: bytes) -> None:
+    def one(self, found: Found, path: bytes) -> None:
         """One entry; sockets have no place in an archive."""
         self._write_expected()
         info = found.info
@@ -260,7 +264,7 @@ class _TreeWriter:
             os.close(fd)
 
 
-def _open_same(found: _Found, flags: int) -> int | None:
+def _open_same(found: Found, flags: int) -> int | None:
     """A descriptor of what was found; None when it has gone or something else is there by now."""
     try:
         fd = os.open(found.name, flags, dir_fd=found.directory_fd)
@@ -274,14 +278,14 @@ def _open_same(found: _Found, flags: int) -> int | None:
     return None
 
 
-def _open_all(found: Iterable[_Found]) -> Iterator[int]:
+def _open_all(found: Iterable[Found]) -> Iterator[int]:
     for each in found:
         fd = _open_same(each, _DIRECTORY)
         if fd is not None:
             yield fd
 
 
-def _stack(found: list[_Found]) -> Iterator[_Found]:
+def _stack(found: list[Found]) -> Iterator[Found]:
     """The directories of one name that show through each other: up to the first that is none."""
     for each in found:
         if not stat.S_ISDIR(each.info.st_mode):
@@ -289,7 +293,8 @@ def _stack(found: list[_Found]) -> Iterator[_Found]:
         yield each
 
 
-def _is_opaque(fd: int) -> bool:
+def is_opaque(fd: int) -> bool:
+    """Tells whether an upper layer's directory hides the lower ones."""
     try:
         return os.getxattr(fd, whiteouts.OPAQUE_XATTR) == b"y"
     except OSError:

@@ -7,11 +7,13 @@ Made by `api.routes.container_archives`. Source: Engine API v1.51 ContainerArchi
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import msgspec
 
 from holdfast.containers import timestamps
 from holdfast.engine.jobs.archive import PathStat
+from holdfast.snapshots.changes import Change
 
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -26,3 +28,8 @@ def render_stat(found: PathStat) -> str:
         "linkTarget": found.link_target,
     }
     return base64.b64encode(msgspec.json.encode(document)).decode()
+
+
+def render_changes(found: Sequence[Change]) -> list[dict[str, object]] | None:
+    """The list of `docker diff`; null when there is none, as dockerd has it."""
+    return [{"Path": change.path.decode(errors="replace"), "Kind": change.kind} for change in found] or None

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from holdfast.containers import Container, path_stat, users
 from holdfast.content import compression
-from holdfast.engine import container_files
+from holdfast.engine import container_files, streams
 from holdfast.engine.packages import Packages
-from holdfast.engine.streams import Pipe, drain, feed
+from holdfast.engine.streams import Pipe, Started
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound
 from holdfast.kernel import paths
 from holdfast.snapshots import diff, upload
@@ -40,28 +40,6 @@ class PathStat:
     link_target: str
 
 
-class Download:
-    """A started download: what is copied, and an iterator over the tar; `aclose` it if it is not read to its end."""
-
-    def __init__(self, stat: PathStat, first: bytes, rest: AsyncGenerator[bytes]) -> None:
-        self.stat = stat
-        self._first = first
-        self._rest = rest
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        return await anext(self._rest)
-
-    async def aclose(self) -> None:
-        """Ends the copy; the container's lock is free on return."""
-        await self._rest.aclose()
-
-
 async def look(*, packages: Packages, reference: str, path: str) -> PathStat:
     """What is at the path, its last link not followed; NotFound in Docker's words."""
     container = packages.containers.find(reference)
@@ -70,14 +48,13 @@ async def look(*, packages: Packages, reference: str, path: str) -> PathStat:
         return await asyncio.to_thread(_look, packages, container, reference, path)
 
 
-async def download(*, packages: Packages, reference: str, path: str) -> Download:
+async def download(*, packages: Packages, reference: str, path: str) -> tuple[PathStat, Started]:
     """Begins to carry the path out; errors about the path are raised here, before the first byte."""
     container = packages.containers.find(reference)
     told: list[PathStat] = []
-    pieces = _pieces(packages, container, reference, path, told.append)
-    first = await anext(pieces)
+    pieces = await streams.start(_pieces(packages, container, reference, path, told.append))
     packages.events.publish("container", "archive-path", container.id, container.attributes())
-    return Download(told[0], first, pieces)
+    return told[0], pieces
 
 
 async def extract(
@@ -108,7 +85,7 @@ async def extract(
                     owner=_owner(container, root_fd) if gives_to_user else None,
                 )
 
-        await feed(archive, work)
+        await streams.feed(archive, work)
     packages.events.publish("container", "extract-to-dir", container.id, container.attributes())
 
 
@@ -136,7 +113,7 @@ async def _pieces(
 
     async with container.lock:
         await _settled(container)
-        async with aclosing(drain(work)) as pieces:
+        async with aclosing(streams.drain(work)) as pieces:
             async for piece in pieces:
                 yield piece
 
