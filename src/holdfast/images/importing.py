@@ -70,10 +70,16 @@ def compose_image(
     history: Sequence[documents.History] = (),
     author: str = "",
     parent: str = "",
+    is_empty_step: bool = False,
 ) -> Digest:
-    """Stores config and manifest of an image whose layers are unpacked, and makes it known; returns its id."""
+    """Stores config and manifest of an image whose layers are unpacked, and makes it known; returns its id.
+
+    `is_empty_step`: the last step of its history brought no layer.
+    """
     created = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
-    step = documents.History(created=created, created_by=created_by, comment=comment, author=author)
+    step = documents.History(
+        created=created, created_by=created_by, comment=comment, author=author, empty_layer=is_empty_step
+    )
     config = documents.ImageConfig(
         created=created,
         author=author,

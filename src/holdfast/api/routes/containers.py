@@ -14,7 +14,7 @@ import time
 from holdfast.api import moments
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
-from holdfast.api.routes import container_archives, container_streams
+from holdfast.api.routes import commit, container_archives, container_streams
 from holdfast.api.schema import containers as schema
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
@@ -48,6 +48,7 @@ def routes(packages: Packages) -> list[Route]:
         *_looking(packages),
         *_changing(packages),
         *container_archives.routes(packages),
+        *commit.routes(packages),
         *container_streams.routes(packages),
     ]
 
@@ -152,6 +153,8 @@ def _changing(packages: Packages) -> list[Route]:
     containers, events = packages.containers, packages.events
 
     async def start(request: Request) -> Response:
+        if request.query.text("checkpoint"):
+            raise InvalidArgument("checkpoint is only supported in experimental mode")
         await start_job(packages=packages, reference=request.params["id"])
         return Empty()
 

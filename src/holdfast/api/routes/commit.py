@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`POST /commit`: an image from a container.
+
+Called through `daemon.wiring`, as part of the containers' routes. Source: Engine API v1.51 ImageCommit.
+"""
+
+from __future__ import annotations
+
+from holdfast.api import decode
+from holdfast.api.http import Json, Request, Response
+from holdfast.api.router import Route
+from holdfast.api.routes.images import parse_reference
+from holdfast.api.schema import containers as schema
+from holdfast.engine.jobs.commit import commit
+from holdfast.engine.packages import Packages
+from holdfast.errors import InvalidArgument
+
+
+def routes(packages: Packages) -> list[Route]:
+    """The one route."""
+
+    async def make(request: Request) -> Response:
+        query = request.query
+        repository = query.text("repo")
+        target = parse_reference(repository, query.text("tag")) if repository else None
+        if target is not None and target.digest is not None:
+            raise InvalidArgument("cannot import digest reference")
+        body = await request.read()
+        has_config = body.strip() not in (b"", b"null")
+        image = await commit(
+            packages=packages,
+            reference=query.text("container"),
+            target=target.with_default_tag() if target else None,
+            author=query.text("author"),
+            comment=query.text("comment"),
+            changes=query.many("changes"),
+            config=schema.config_of(decode.decode(body, schema.CreateBody)) if has_config else None,
+            is_paused=query.boolean("pause", default=True),
+        )
+        return Json({"Id": image}, 201)
+
+    return [Route("POST", "/commit", make)]
