@@ -125,11 +125,18 @@ class Shim:
     async def close(self) -> None:
         """Disconnects. After the container's Exited has been read: dismisses the shim and removes its directory.
 
-        So it comes after the exit is on record. Idempotent.
+        So it comes after the exit is on record. Idempotent. The directory loses its name here and its files by the
+        shim, which has the time: three unlinks in a journal of ext4 kept the loop for 2 ms under load.
         """
         if self._has_ended:
-            self._connection.tell({"do": "done"})
-            shutil.rmtree(self._directory, ignore_errors=True)  # five small files on a tmpfs
+            aside = f"{self._directory}.ended"
+            try:
+                os.rename(self._directory, aside)
+            except OSError:  # it is gone, or the last shim of this container is still clearing up
+                aside = self._directory
+            if aside == self._directory or not self._connection.tell({"do": "done", "remove": aside}):
+                shutil.rmtree(aside, ignore_errors=True)
+                self._connection.tell({"do": "done", "remove": ""})
         self._connection.close()
 
     def _exited(self, message: Mapping[str, Any]) -> Exited:

@@ -41,14 +41,15 @@ class Connection:
         finally:
             self._replies.pop(number, None)
 
-    def tell(self, request: Mapping[str, Any]) -> None:
-        """Sends a request that has no reply; a peer that is gone or busy does not hear it."""
+    def tell(self, request: Mapping[str, Any]) -> bool:
+        """Sends a request that has no reply; False when a peer that is gone or busy does not hear it."""
         if not self._is_open:
-            return
+            return False
         try:
             self._channel.send(dict(request))
         except OSError:
-            return
+            return False
+        return True
 
     async def next_event(self) -> dict[str, Any] | None:
         """Waits for the next event; None when there will be no more. One reader at a time."""

@@ -78,6 +78,8 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     _reap(children, container)  # a very short life may have ended before anybody listened
     gc.enable()
     poll.run()
+    if server.removes:
+        state.remove(server.removes)
 
 
 def prepare() -> None:

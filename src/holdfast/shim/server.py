@@ -31,7 +31,7 @@ _FLUSH_SECONDS = 0.05
 class Server:
     """Serves one container's daemons. `container` is set once it runs."""
 
-    __slots__ = ("_channels", "_directory_fd", "_is_done", "_listener", "_loop", "container")
+    __slots__ = ("_channels", "_directory_fd", "_is_done", "_listener", "_loop", "container", "removes")
 
     def __init__(self, directory_fd: int, poll: loop.Loop) -> None:
         self._directory_fd = directory_fd
@@ -39,6 +39,8 @@ class Server:
         self._channels: list[Channel] = []
         self._is_done = False
         self.container: Container | None = None
+        self.removes = ""
+        """The directory, by its last name, when its removal is left to this process."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         old_mask = os.umask(0o177)
         try:
@@ -133,6 +135,7 @@ class Server:
                 container.forget_exec(request["exec_id"])
             case "done":
                 self._is_done = True
+                self.removes = request["remove"]
                 self._leave_when_possible()
             case other:
                 raise errors.Unsupported(f"shim does not know how to {other}")

@@ -66,6 +66,17 @@ def read(directory_fd: int, name: str) -> Message | None:
     return content  # pyright: ignore[reportUnknownVariableType]
 
 
+def remove(path: str) -> None:
+    """Removes a container's directory, which only our own processes write to."""
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove(entry.path)
+            else:
+                os.unlink(entry.path)
+    os.rmdir(path)
+
+
 def append_log(directory_fd: int, text: str) -> None:
     """Adds to the shim's own log, which exists only when something went wrong."""
     fd = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600, dir_fd=directory_fd)

@@ -113,6 +113,8 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
 
 async def _clean_up(packages: Packages, container: Container, shim: Shim | None, is_shim_lost: bool) -> None:
     endpoints = container.record.network.endpoints
+    if shim is not None:
+        await shim.close()
     await packages.networks.disconnect(container.id)
     for name, endpoint in endpoints.items():
         if endpoint.endpoint_id:
@@ -120,8 +122,6 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
                 "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
             )
     forget_network(container)
-    if shim is not None:
-        await shim.close()
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)
     packages.containers.save(container)

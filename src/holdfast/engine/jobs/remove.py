@@ -21,7 +21,6 @@ from holdfast.errors import Conflict, HoldfastError, Internal, NotFound, Unavail
 _LOG = logging.getLogger("holdfast.engine")
 _SIGKILL = 9
 _KILL_SECONDS = 10.0
-_SHIM_FAREWELL_SECONDS = 0.2
 
 
 async def remove(*, packages: Packages, reference: str, force: bool = False, with_volumes: bool = False) -> None:
@@ -115,17 +114,7 @@ async def _kill(container: Container) -> None:
 
 async def _remove_files(packages: Packages, container: Container, with_volumes: bool) -> None:
     """Snapshot, directory, and the anonymous volumes that nobody else has."""
-    try:
-        await asyncio.to_thread(packages.snapshots.remove, container.id)
-    except NotFound:
-        pass
-    except (HoldfastError, OSError) as error:
-        _LOG.warning("snapshot of %s: %s", container.id[:12], error)
-    await asyncio.to_thread(rootfs.remove_directory, packages.config.container_directory(container.id))
-    shim_directory = packages.config.shim_directory(container.id)
-    if await asyncio.to_thread(shim_directory.exists):  # a shim of a very short life may write after its farewell
-        await asyncio.sleep(_SHIM_FAREWELL_SECONDS)
-        await asyncio.to_thread(rootfs.remove_directory, shim_directory)
+    await asyncio.to_thread(_remove_trees, packages, container)
     if not with_volumes:
         return
     for point in container.record.mounts:
@@ -137,3 +126,14 @@ async def _remove_files(packages: Packages, container: Container, with_volumes: 
                 packages.events.publish("volume", "destroy", point.name, {"driver": "local"})
         except (HoldfastError, OSError) as error:
             _LOG.warning("volume %s of %s: %s", point.name, container.id[:12], error)
+
+
+def _remove_trees(packages: Packages, container: Container) -> None:
+    """In one go: every hop to a thread wakes a processor, which costs more than most of these calls."""
+    try:
+        packages.snapshots.remove(container.id)
+    except NotFound:
+        pass
+    except (HoldfastError, OSError) as error:
+        _LOG.warning("snapshot of %s: %s", container.id[:12], error)
+    rootfs.remove_directory(packages.config.container_directory(container.id))
