@@ -123,3 +123,17 @@ def test_no_bytes_cause_anything_but_a_refusal(data):
     except InvalidArgument:
         return
     assert isinstance(body, Body)
+
+
+def test_bytes_that_are_no_utf_8_are_replaced():
+    assert decode(b'{"Image":"a\xffb"}', Body).image == "a\ufffdb"
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 10**30])
+def test_a_number_beyond_64_bits_is_refused(number):
+    with pytest.raises(InvalidArgument, match=r"cannot unmarshal number -?\d+ into Go struct field \.Memory"):
+        read({"Memory": number})
+
+
+def test_the_longest_numbers_are_taken():
+    assert read({"Memory": (1 << 63) - 1, "Image": "9" * 30}).memory == (1 << 63) - 1

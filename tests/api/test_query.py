@@ -77,3 +77,8 @@ def test_filters_come_in_two_forms(document, expected):
 def test_other_filters_are_invalid(raw):
     with pytest.raises(InvalidArgument, match="invalid filter"):
         Query(urlencode({"filters": raw})).filters()
+
+
+def test_a_semicolon_is_refused():
+    with pytest.raises(InvalidArgument, match="invalid semicolon separator in query"):
+        Query("a=1;b=2")

@@ -22,6 +22,8 @@ class Query:
     __slots__ = ("_values",)
 
     def __init__(self, raw: str = "") -> None:
+        if ";" in raw:
+            raise InvalidArgument("invalid semicolon separator in query")
         self._values: dict[str, list[str]] = parse(raw) if raw else {}
 
     def has(self, name: str) -> bool:

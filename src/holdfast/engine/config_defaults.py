@@ -33,7 +33,7 @@ def merge_image(config: Config, image: RunConfig) -> None:
             config.cmd = list(image.cmd) if image.cmd is not None else None
         if config.entrypoint is None and image.entrypoint is not None:
             config.entrypoint = list(image.entrypoint)
-    if config.entrypoint == [""]:
+    if strings(config.entrypoint) == [""]:
         config.entrypoint = None
     _merge_health(config, image)
     if config.shell is None and image.shell:

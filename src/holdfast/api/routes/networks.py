@@ -55,6 +55,7 @@ def routes(packages: Packages) -> list[Route]:
         raise Unsupported(_NOT_BUILT)
 
     async def prune(request: Request) -> Response:
+        request.query.filters()
         return Json(schema.NetworkPrune(None))
 
     return [

@@ -28,10 +28,10 @@ _PREFIX = "OCI runtime exec failed: exec failed: "
 
 def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Exec:
     """Notes the wish; Conflict unless the container runs."""
-    container = packages.containers.find(reference)
     command = strings(config.cmd)
     if not command:
         raise InvalidArgument("No exec command specified")
+    container = packages.containers.find(reference)
     require_running(container, reference)
     detach_keys.parse(config.detach_keys)
     for entry in config.env or ():
