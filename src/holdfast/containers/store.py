@@ -9,7 +9,7 @@ Called by the jobs of `engine`.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -34,8 +34,8 @@ class Containers:
         self._id_by_name: dict[str, str] = {}
         self.execs = Execs()
 
-    def restore(self) -> list[str]:
-        """Reads all records; returns the ids of the damaged ones."""
+    def restore(self, lost: Iterable[str] = ()) -> list[str]:
+        """Reads all records; returns the ids of the damaged ones, to which those belong whose record is `lost`."""
         damaged: list[str] = []
         for key, document in self._metadata.items(BUCKET):
             try:
@@ -44,6 +44,11 @@ class Containers:
                 found = _damaged(key, str(error))
                 damaged.append(key)
             self._insert(Container(found))
+        unreadable = [key for bucket, key in self._metadata.damaged if bucket == BUCKET]
+        for key in dict.fromkeys((*unreadable, *lost)):
+            if key not in self._by_id:
+                self._insert(Container(_damaged(key, "its record cannot be read")))
+                damaged.append(key)
         return damaged
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from holdfast.shim.client import Exited
 
 _LOG = logging.getLogger("holdfast.engine")
 _REBOOTED = 255
+_ID = re.compile("[0-9a-f]{64}")
 _SIGKILL = 9
 _PARTIAL_SECONDS = 7 * 24 * 3600.0
 """How long a broken-off download can be gone on with."""
@@ -32,8 +34,11 @@ _PARTIAL_SECONDS = 7 * 24 * 3600.0
 
 async def restore(*, packages: Packages) -> None:
     """Brings memory, disk and kernel into agreement, then begins to listen to the shims."""
-    for container_id in packages.containers.restore():
+    for container_id in packages.containers.restore(_lost(packages)):
         _LOG.error("the record of container %s is damaged: it can only be removed", container_id)
+        packages.containers.save(packages.containers.find(container_id))
+    for name in packages.images.damaged:
+        _LOG.error("the record %s is damaged and not used", name)
     for note in await packages.networks.run(packages.networks.controller.start):
         _LOG.warning("%s", note)
     was_running = {container.id for container in packages.containers if container.state.is_running}
@@ -55,6 +60,16 @@ async def restore(*, packages: Packages) -> None:
             packages.background.start(work, f"removal of {container.id[:12]}")
         else:
             _resume(packages, container, container.id in was_running)
+
+
+def _lost(packages: Packages) -> list[str]:
+    """Containers that are on disk while the database, which was damaged, does not know them any more."""
+    aside = packages.metadata.moved_aside
+    if aside is None:
+        return []
+    _LOG.error("metadata.db was damaged: what could be read was taken over, the damaged file is %s", aside)
+    root = packages.config.data_root / "containers"
+    return [name for name in os.listdir(root) if _ID.fullmatch(name)] if root.is_dir() else []
 
 
 def _was_being_removed(container: Container) -> bool:
