@@ -84,15 +84,21 @@ class Api:
         except errors.Unavailable:
             if not self.endpoint.is_embedded:
                 raise
-        embedded.ensure_started(self._is_listening, self._say)
+        embedded.ensure_started(self._answers, self._say)
         return Connection(dial.dial(self.endpoint))
 
-    def _is_listening(self) -> bool:
+    def _answers(self) -> bool:
+        """A daemon that has bound its socket may still fail to start: only an answer counts."""
         try:
-            dial.dial(self.endpoint).close()
+            connection = Connection(dial.dial(self.endpoint))
         except errors.HoldfastError:
             return False
-        return True
+        try:
+            return connection.request("HEAD", "/_ping").status == 200
+        except errors.Unavailable:
+            return False
+        finally:
+            connection.close()
 
     @property
     def version(self) -> tuple[int, int]:

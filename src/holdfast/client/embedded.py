@@ -36,19 +36,19 @@ def daemon_command() -> list[str]:
     return [sys.executable, "-I", "-c", program, *arguments, "--pidfile", PID_FILE]
 
 
-def ensure_started(is_listening: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Returns when the embedded daemon listens; raises Unavailable with the end of its log when it does not come up."""
+def ensure_started(answers: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Returns when the embedded daemon answers; raises Unavailable with the end of its log when it does not come up."""
     if os.geteuid() != 0:
         raise errors.Forbidden("only root can start the embedded daemon: use sudo, or name a running one with -H")
     os.makedirs(EXEC_ROOT, mode=0o700, exist_ok=True)
     lock_fd = os.open(EXEC_ROOT + "/start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        if is_listening():
+        if answers():
             return
         say(f"hold: starting the embedded daemon (log: {LOG_FILE})")
         pid = _spawn_daemon()
-        _wait_until_listening(pid, is_listening)
+        _wait_until_it_answers(pid, answers)
     finally:
         os.close(lock_fd)
 
@@ -74,9 +74,9 @@ def _spawn_daemon() -> int:
         os.close(null_fd)
 
 
-def _wait_until_listening(pid: int, is_listening: Callable[[], bool]) -> None:
+def _wait_until_it_answers(pid: int, answers: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not is_listening():
+    while not answers():
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)

@@ -120,7 +120,10 @@ class Connection:
         return Response(self, status, headers, has_body=has_body)
 
     def _fill(self) -> None:
-        piece = self.stream.recv(_READ_BYTES)
+        try:
+            piece = self.stream.recv(_READ_BYTES)
+        except OSError as error:
+            raise errors.Unavailable(f"the connection to the daemon broke: {(error.strerror or '').lower()}") from error
         if not piece:
             raise errors.Unavailable("the daemon closed the connection before its answer was complete")
         self._ahead += piece

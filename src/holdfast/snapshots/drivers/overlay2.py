@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
-from holdfast.kernel import paths
+from holdfast.kernel import mount, paths
 from holdfast.oci.mount import Mount
 from holdfast.snapshots import apply as applying
 from holdfast.snapshots import counting, durability, names, removal, whiteouts
@@ -48,10 +48,14 @@ _FORBIDDEN = frozenset(",:\\")
 
 
 def probe() -> str | None:
-    """Why the driver cannot work here, or None."""
-    with open("/proc/filesystems", encoding="ascii") as file:
-        if any(line.split()[-1] == "overlay" for line in file):
-            return None
+    """Why the driver cannot work here, or None. Asking for the file system loads its module where it is one."""
+    try:
+        mount.Context("overlay").close()
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            return f"the kernel refuses overlay: {(error.strerror or '').lower()}"
+    else:
+        return None
     return "the kernel has no overlay file system (try: modprobe overlay)"
 
 
