@@ -19,6 +19,7 @@ from holdfast import content, images, metadata, networks, snapshots, volumes
 from holdfast.api import facts
 from holdfast.api.router import Route
 from holdfast.api.routes import containers as container_routes
+from holdfast.api.routes import disk_usage as disk_usage_routes
 from holdfast.api.routes import exec as exec_routes
 from holdfast.api.routes import images as image_routes
 from holdfast.api.routes import networks as network_routes
@@ -69,6 +70,7 @@ async def build(options: Config) -> Built:
         [
             *system_routes.routes(described, packages.events),
             *container_routes.routes(packages),
+            *disk_usage_routes.routes(packages),
             *exec_routes.routes(packages),
             *image_routes.routes(packages),
             *network_routes.routes(packages),
