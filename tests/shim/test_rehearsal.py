@@ -15,10 +15,10 @@ def test_a_shims_rehearsal_leaves_no_descriptor():
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_the_rehearsed_spec_travels_and_can_be_planned():
-    message = protocol.decode(protocol.encode(rehearsal.message()))
+def test_the_rehearsed_spec_can_be_planned():
+    spec = protocol.decode(rehearsal.sample())
 
-    planned = plan.plan_create("id", message[rehearsal.KEY], (), "/")
+    planned = plan.plan_create("id", spec, (), "/")
 
     assert planned.process.argv == ["true"]
-    assert len(planned.mounts) == len(message[rehearsal.KEY]["mounts"])
+    assert len(planned.mounts) == len(spec["mounts"])

@@ -38,15 +38,14 @@ CAUGHT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.S
 _CAUGHT_MASK = sum(1 << (number - 1) for number in CAUGHT)
 
 
-def live(sock: socket.socket, hierarchy: Hierarchy) -> NoReturn:
-    """The child's whole life; an order that never comes ends it too."""
+def live(sock: socket.socket, hierarchy: Hierarchy, sample: bytes = b"") -> NoReturn:
+    """The child's whole life; an order that never comes ends it too. One with time ahead rehearses on `sample`."""
     channel = Channel(sock)
     try:
         process.reset_signals(_CAUGHT_MASK)
+        if sample:
+            rehearsal.of_maker(sample, hierarchy)
         received = channel.wait()
-        while received is not None and rehearsal.KEY in received[0]:
-            rehearsal.of_maker(received[0], hierarchy)
-            received = channel.wait()
         if received is not None:
             started = _carry_out(*received, Gate(sock), hierarchy)
             fds = [started.pidfd] if started.console_fd is None else [started.pidfd, started.console_fd]

@@ -34,7 +34,7 @@ NAME = "hold-shim"
 SPARE_NAME = "hold-spare"
 
 
-def live(orders: Channel, hierarchy: Hierarchy) -> None:
+def live(orders: Channel, hierarchy: Hierarchy, sample: bytes) -> None:
     """A spare shim's life: makes itself and its first `Maker` ready, waits for a launch, and becomes a shim by it.
 
     Returns when there is nothing left to watch, or when the spawner has ended and no launch can come.
@@ -42,12 +42,10 @@ def live(orders: Channel, hierarchy: Hierarchy) -> None:
     os.setsid()
     _write_own("comm", SPARE_NAME.encode())
     process.set_child_subreaper()
-    maker = Maker(lambda sock: labour.live(sock, hierarchy))
-    received = orders.wait()
-    if received is not None and rehearsal.KEY in received[0]:
-        maker.order(received[0], ())
+    maker = Maker(lambda sock: labour.live(sock, hierarchy, sample))
+    if sample:
         rehearsal.of_shim()
-        received = orders.wait()
+    received = orders.wait()
     if received is None:
         return
     orders.close()

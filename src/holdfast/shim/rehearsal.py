@@ -2,8 +2,8 @@
 """What a spare shim and its maker do while nobody waits: the very steps of a start, as far as they leave no trace.
 
 A forked Python pays 3-4 µs for every page that it touches for the first time. A spare has touched 330 pages less than
-its start needs, its maker 350: 2 ms of a start. The message is an order like any other, with the spec inside.
-Called by `main` and `labour`; `spawner` makes the message once, before it forks.
+its start needs, its maker 350: 2 ms of a start. Called by `main` and `labour`; `spares` makes the spec once, before it
+forks, because each page that the forking side touches becomes a page of a shim's own.
 """
 
 from __future__ import annotations
@@ -19,13 +19,10 @@ from holdfast.shim.streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.runtime.cgroups import Hierarchy
-    from holdfast.shim.protocol import Message
-
-KEY = "rehearsal"
 
 
-def message() -> Message:
-    """An order that nobody carries out: `KEY` holds a spec of the usual shape."""
+def sample() -> bytes:
+    """A spec of the usual shape, as it lies in a file."""
     capabilities = list(defaults.CAPABILITIES)
     rules = [
         {"allow": allow, "type": kind, "major": major, "minor": minor, "access": access}
@@ -52,12 +49,12 @@ def message() -> Message:
             "sysctl": dict(defaults.SYSCTLS),
         },
     }
-    return {KEY: spec}
+    return protocol.encode(spec)
 
 
-def of_maker(order: Message, hierarchy: Hierarchy) -> None:
+def of_maker(spec_bytes: bytes, hierarchy: Hierarchy) -> None:
     """The pure half of a start."""
-    spec = order[KEY]
+    spec = protocol.decode(spec_bytes)
     runtime.rehearse(spec, hierarchy)
     seccomp.compile_default(frozenset(spec["process"]["capabilities"]["bounding"]))
 
@@ -74,4 +71,4 @@ def of_shim() -> None:
     for stream, fd in pipes.ours_out.items():
         streams.add_output(stream, fd)
     streams.drain(poll.close)
-    protocol.encode({"event": KEY})
+    protocol.decode(protocol.encode({"event": "rehearsal"}))

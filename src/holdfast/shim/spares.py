@@ -27,12 +27,12 @@ WANTED = 2
 class Spares:
     """The waiting shims, by the channels on which they wait; each ends when its channel is closed without a word."""
 
-    __slots__ = ("_daemon", "_hierarchy", "_rehearsal", "_waiting")
+    __slots__ = ("_daemon", "_hierarchy", "_sample", "_waiting")
 
     def __init__(self, daemon: Channel, hierarchy: Hierarchy) -> None:
         self._daemon = daemon
         self._hierarchy = hierarchy
-        self._rehearsal = rehearsal.message()
+        self._sample = rehearsal.sample()
         self._waiting: list[Channel] = []
 
     @property
@@ -42,12 +42,12 @@ class Spares:
 
     def add(self) -> bool:
         """Forks one; False when there can be none."""
-        return self._add(rehearses=True)
+        return self._add(self._sample)
 
     def hand_over(self, data: bytes, fds: Sequence[int]) -> None:
         """Makes one the shim of a launch; when there is none, or only dead ones, one is born for it."""
         while True:
-            if not self._waiting and not self._add(rehearses=False):
+            if not self._waiting and not self._add(b""):
                 break  # whoever asked finds its socket closed
             spare = self._waiting.pop(0)
             try:
@@ -60,7 +60,7 @@ class Spares:
         for fd in fds:
             os.close(fd)
 
-    def _add(self, *, rehearses: bool) -> bool:
+    def _add(self, sample: bytes) -> bool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             is_child = os.fork() == 0
@@ -69,15 +69,12 @@ class Spares:
             theirs.close()
             return False
         if is_child:
-            self._live(ours, theirs)
+            self._live(ours, theirs, sample)
         theirs.close()
-        spare = Channel(ours)
-        if rehearses:
-            spare.send(self._rehearsal)
-        self._waiting.append(spare)
+        self._waiting.append(Channel(ours))
         return True
 
-    def _live(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def _live(self, ours: socket.socket, theirs: socket.socket, sample: bytes) -> None:
         """The child, which never returns."""
         status = 1
         try:
@@ -86,7 +83,7 @@ class Spares:
             for other in self._waiting:
                 other.close()
             os.dup2(0, 2)  # whoever reads the daemon's stderr must not wait for every container
-            shim.live(Channel(theirs), self._hierarchy)
+            shim.live(Channel(theirs), self._hierarchy, sample)
             status = 0
         except BaseException as error:  # noqa: BLE001  (the last frame of a fork: what is above belongs to the parent)
             sys.excepthook(type(error), error, error.__traceback__)
