@@ -4,7 +4,8 @@
 It knows nothing of what the documents say. A durable transaction has reached the disk when it ends (0.6 ms here); any
 other survives `kill -9` at once and a power loss from the next durable one on (0.05 ms). Every row carries a checksum:
 a damaged one is left out and listed in `damaged`, and a damaged file is moved aside (`salvage`), so a start never stops
-here. Used from any thread: one writer at a time, reads never wait for a write.
+here. On a full disk what ends or removes something is still written: a reserve is given up for it.
+Used from any thread: one writer at a time, reads never wait for a write.
 Source: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous.
 """
 
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.errors import Corrupt, Exhausted, HoldfastError, Internal
-from holdfast.metadata import salvage
+from holdfast.metadata import reserve, salvage
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records ("
@@ -31,21 +32,28 @@ _PUT = (
 )
 
 
+_DELETE = "DELETE FROM records WHERE bucket = ? AND key = ?"
+_RESERVE_BYTES = 1 << 20
+"""About 250 writes: what it takes to remove enough to have room again."""
+
+
 class Transaction:
-    """The writes of one transaction, in order; only valid inside its `with`."""
+    """The writes of one transaction, in order; they are carried out at the end of its `with`."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("only_deletes", "statements")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, tuple[object, ...]]] = []
+        self.only_deletes = True
 
     def put(self, bucket: str, key: str, doc: bytes) -> None:
         """Writes the document, over an older one of the same key."""
-        self._connection.execute(_PUT, (bucket, key, doc, zlib.crc32(doc)))
+        self.statements.append((_PUT, (bucket, key, doc, zlib.crc32(doc))))
+        self.only_deletes = False
 
     def delete(self, bucket: str, key: str) -> None:
         """Removes the document; one that is not there is no error."""
-        self._connection.execute("DELETE FROM records WHERE bucket = ? AND key = ?", (bucket, key))
+        self.statements.append((_DELETE, (bucket, key)))
 
 
 class Store:
@@ -56,10 +64,12 @@ class Store:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self.moved_aside = salvage.check(self._path, SCHEMA)
+        self._reserve = self._path.with_name(self._path.name + ".reserve")
         self._writer = _connect(self._path)
         self._reader = _connect(self._path)
         self._is_full_sync = False
         self.damaged: list[tuple[str, str]] = []
+        reserve.make(self._reserve, _RESERVE_BYTES)
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """The document, None when there is none; raises Corrupt when its checksum is wrong."""
@@ -89,17 +99,29 @@ class Store:
     def transaction(self, durable: bool = True) -> Generator[Transaction]:
         """All writes of the block or none; an exception undoes them. Not to be nested: the inner one waits for ever."""
         with self._write_lock, _mapped(self._path):
+            writes = Transaction()
+            yield writes
             if self._is_full_sync is not durable:
                 self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._is_full_sync = durable
-            self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._writer)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+                self._carry_out(writes)
+            except sqlite3.OperationalError as error:
+                is_precious = writes.only_deletes or not durable  # an end, not something new
+                if "full" not in str(error) or not is_precious or not reserve.give_up(self._reserve):
+                    raise
+                self._carry_out(writes)
+
+    def _carry_out(self, writes: Transaction) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in writes.statements:
+                self._writer.execute(statement, values)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Writes the journal back and closes the file."""

@@ -26,6 +26,7 @@ _LOG = logging.getLogger("holdfast.engine")
 _KILLED = 137
 SHIM_IS_GONE = "the shim that watched this container is gone"
 _SECOND = 1_000_000_000
+_SAVE_SECONDS = 2.0
 
 
 async def reap_forever(packages: Packages) -> None:
@@ -89,7 +90,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     for each in packages.containers.execs.of(container.id):
         if each.is_running:
             each.finish(_KILLED, event.finished_at_nanos)
-    packages.containers.save(container)
+    is_saved = _is_saved(packages, container)
     if event.oom_killed:
         packages.events.publish("container", "oom", container.id, container.attributes())
     packages.events.publish(
@@ -101,8 +102,10 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     health.stop(container)
     container.report_exit()
     container.cleanup = packages.background.start(
-        _clean_up(packages, container, shim, is_shim_lost), f"clean-up of {container.id[:12]}"
+        _clean_up(packages, container, shim if is_saved else None, is_shim_lost), f"clean-up of {container.id[:12]}"
     )
+    if not is_saved:
+        packages.background.start(_save_later(packages, container, shim), f"record of {container.id[:12]}")
     if delay is not None:
         container.restart_task = packages.background.start(
             _restart_later(packages, container, delay), f"restart of {container.id[:12]}"
@@ -124,7 +127,27 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
     forget_network(container)
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)
-    packages.containers.save(container)
+    _is_saved(packages, container)
+
+
+def _is_saved(packages: Packages, container: Container) -> bool:
+    """Writes the record; a full disk must not keep an exit from those who wait for it."""
+    try:
+        packages.containers.save(container)
+    except HoldfastError as error:
+        _LOG.error("the end of %s is not on record yet: %s", container.id[:12], error.message)
+        return False
+    return True
+
+
+async def _save_later(packages: Packages, container: Container, shim: Shim | None) -> None:
+    """Tries until there is room; until then the shim's exit file keeps what happened."""
+    while container.id in packages.containers.names.values() and not container.state.has_process:
+        await asyncio.sleep(_SAVE_SECONDS)
+        if _is_saved(packages, container):
+            break
+    if shim is not None:
+        await shim.close()
 
 
 def kill_leftovers(packages: Packages, container: Container) -> None:
