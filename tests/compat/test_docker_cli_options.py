@@ -81,7 +81,7 @@ VOLUMES = [
     ),
     Case(
         "run --rm takes its anonymous volumes along",
-        f"docker run --rm -v /data {IMAGE} true; docker volume ls -q | wc -l",
+        f"docker volume ls -q > before; docker run --rm -v /data {IMAGE} true; docker volume ls -q | diff before -",
     ),
     Case(
         "volumes from another",
@@ -207,7 +207,53 @@ PROCESSES = [
     ),
     Case(
         "two attached clients",
-        f"docker run -di --name ac1 {IMAGE} cat >/dev/null; (docker attach --no-stdin ac1 > one) & (docker attach --no-stdin ac1 > two) & sleep 0.6; echo said | timeout 1 docker attach ac1; sleep 0.2; docker stop -t 0 ac1 > /dev/null; wait; cat one two; docker rm ac1",
+        f"docker run -di --name ac1 {IMAGE} cat >/dev/null; (docker attach --no-stdin ac1 > one) & (docker attach --no-stdin ac1 > two) & sleep 0.6; echo said | timeout 1 docker attach --sig-proxy=false ac1; sleep 0.2; docker stop -t 0 ac1 > /dev/null; wait; cat one two; docker rm ac1",
+    ),
+]
+REFUSALS = [
+    *[
+        Case(f"refused: {flags}", f"docker run --rm {flags} {IMAGE} true; docker ps -aq | wc -l")
+        for flags in (
+            "--ip 1.2.3.4",
+            "--tmpfs relative",
+            "--cpuset-cpus x",
+            "--cpuset-mems 99",
+            "--isolation hyperv",
+            "--log-opt max-size=x",
+            "--log-opt nope=x",
+            "--storage-opt size=1G",
+            "--gpus all",
+            "--entrypoint ''",
+            "--dns nope",
+            "--add-host x",
+            "--network host -p 80:80",
+            "--user 99999999999",
+            "--oom-score-adj 2000",
+            "--shm-size -1",
+            "-v /:/",
+            "-m 64m --memory-swap 32m",
+            "-m 32m --memory-reservation 64m",
+            "--ipc container:nosuch",
+            "--pid container:nosuch",
+            "--health-cmd x --health-interval 1us",
+            "--sysctl nope=1",
+            "--security-opt seccomp=/nosuch",
+            "--cap-drop NOPE",
+            "--device-cgroup-rule x",
+            "--userns nope",
+            "--uts x",
+            "--memory-swappiness 200",
+            "--cpu-shares -1",
+            "--cpu-period 1",
+            "--cpu-quota 1",
+            "--mac-address zz",
+            "--link nosuch:x",
+            "--network-alias x",
+        )
+    ],
+    Case(
+        "exec refused",
+        f"docker run -d --name er1 {SLEEP} >/dev/null; docker exec -u nosuch er1 true; echo $?; docker exec -w /nosuch er1 true; echo $?; docker exec -e =x er1 true; docker exec -d er1 nosuch; echo $?; docker exec -it er1 true; docker rm -f er1",
     ),
 ]
 EVENTS = [
@@ -243,14 +289,14 @@ VERSIONS = [
     ),
     Case(
         "no version",
-        "curl -s --unix-socket $SOCKET http://d/containers/json?limit=0 | cut -c1; curl -si --unix-socket $SOCKET http://d/_ping | tr -d '\\r' | grep -i -e ^HTTP -e ^ostype -e ^api-version -e ^OK -e ^swarm -e ^cache -e ^pragma -e ^content -e ^docker",
+        "curl -s --unix-socket $SOCKET http://d/containers/json?limit=0 | cut -c1; curl -si --unix-socket $SOCKET http://d/_ping | tr -d '\\r' | grep -i -e ^HTTP -e ^ostype -e ^api-version -e ^OK -e ^swarm -e ^cache -e ^pragma -e ^content -e ^docker | sort",
     ),
     Case(
         "unknown routes",
         "for p in nosuch v1.41/nosuch v1.41/containers v1.41/containers/x/nosuch v1.41; do curl -s -w ' %{http_code} %{content_type}\\n' --unix-socket $SOCKET http://d/$p; done; curl -s -X PUT -w ' %{http_code}\\n' --unix-socket $SOCKET http://d/v1.41/containers/json",
     ),
 ]
-CASES = [*PORTS, *NETWORKS, *VOLUMES, *FILES, *PROCESSES, *EVENTS, *VERSIONS]
+CASES = [*PORTS, *NETWORKS, *VOLUMES, *FILES, *PROCESSES, *REFUSALS, *EVENTS, *VERSIONS]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -129,8 +129,10 @@ def _binds(host: HostConfig) -> list[MountPoint]:
 
 
 def _tmpfs_destinations(tmpfs: Mapping[str, str]) -> list[str]:
-    for text in tmpfs.values():
+    for path, text in tmpfs.items():
         tmpfs_options(text)
+        if not path.startswith("/"):
+            raise InvalidArgument(f"invalid mount path: '{path}' mount path must be absolute")
     return [_destination(text, text) for text in tmpfs]
 
 

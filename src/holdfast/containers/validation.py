@@ -49,10 +49,21 @@ def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
         raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     if host.shm_size < 0:
         raise InvalidArgument("SHM size can not be less than 0")
+    _check_unsupported(host)
     warnings = check_resources(host, machine)
     if host.network_mode == "host" and host.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
     return warnings + _capability_warnings(host, machine)
+
+
+def _check_unsupported(host: HostConfig) -> None:
+    if host.isolation not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation ({host.isolation}): linux only supports 'default'")
+    if host.storage_opt:
+        raise InvalidArgument("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+    for request in host.device_requests or ():
+        kinds = " ".join(f"[{' '.join(each)}]" for each in request.capabilities or ())
+        raise InvalidArgument(f'could not select device driver "{request.driver}" with capabilities: [{kinds}]')
 
 
 def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = False) -> list[str]:
@@ -140,11 +151,10 @@ def _capability_warnings(host: HostConfig, machine: Machine) -> list[str]:
 
 
 def _check_logs(host: HostConfig) -> None:
-    driver = host.log_config.type
-    if driver and driver not in factory.NAMES:
+    driver = host.log_config.type or "json-file"
+    if driver not in factory.NAMES:
         raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
-    if driver:
-        factory.check(driver, host.log_config.config or {})
+    factory.check(driver, host.log_config.config or {})
 
 
 def _check_lists(host: HostConfig) -> None:
@@ -193,13 +203,13 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
     if 0 < host.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if host.cpuset_cpus:
-        wanted = parse_cpu_list(host.cpuset_cpus, "CPU")
-        if not wanted <= parse_cpu_list(machine.cpu_list, "CPU"):
+        wanted = parse_cpu_list(host.cpuset_cpus, "cpuset cpus")
+        if not wanted <= parse_cpu_list(machine.cpu_list, "cpuset cpus"):
             raise InvalidArgument(
                 f"Requested CPUs are not available - requested {host.cpuset_cpus}, available: {machine.cpu_list}"
             )
     if host.cpuset_mems:
-        parse_cpu_list(host.cpuset_mems, "memory node")
+        parse_cpu_list(host.cpuset_mems, "cpuset mems")
     if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
 
@@ -210,6 +220,6 @@ def parse_cpu_list(text: str, what: str) -> set[int]:
     for part in text.strip().split(","):
         low, dash, high = part.partition("-")
         if not low.isdigit() or (dash and not high.isdigit()) or len(low) > 4 or len(high) > 4:
-            raise InvalidArgument(f"Invalid value {text} for {what} list")
+            raise InvalidArgument(f"Invalid value {text} for {what}: invalid format: {part}")
         found.update(range(int(low), int(high or low) + 1))
     return found

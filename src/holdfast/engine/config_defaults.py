@@ -15,6 +15,12 @@ from holdfast.errors import InvalidArgument
 from holdfast.oci.image import RunConfig
 from holdfast.runtime import defaults
 
+_OWN_ADDRESS = (
+    "invalid config for network bridge: invalid endpoint settings:\n"
+    "* user specified IP address is supported on user defined networks only\n"
+    "* user specified IP address is supported only when connecting to networks with user configured subnets"
+)
+
 
 def merge_image(config: Config, image: RunConfig) -> None:
     """The user's word stands, the image's fills; environment and labels by name. InvalidArgument without a command."""
@@ -92,5 +98,7 @@ def wished_endpoints(host: HostConfig, endpoints: Mapping[str, EndpointSettings]
     own = endpoints.get(host.network_mode) or endpoints.get("default") or EndpointSettings()
     if host.network_mode == "bridge" and own.aliases:
         raise InvalidArgument("network-scoped aliases are only supported for user-defined networks")
+    if host.network_mode == "bridge" and own.ipam_config and own.ipam_config.ipv4_address:
+        raise InvalidArgument(_OWN_ADDRESS)
     others = {name: wish for name, wish in endpoints.items() if name not in (host.network_mode, "default")}
     return {host.network_mode: own, **others}

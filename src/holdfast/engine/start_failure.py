@@ -12,9 +12,11 @@ import errno
 from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.runtime.errors import StartError
 
-_CREATE = (
-    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
-)
+_TASK = "failed to create task for container: "
+_CREATE = _TASK + "failed to create shim task: OCI runtime create failed: runc create failed: "
+_LOGGING = "failed to initialize logging driver: "
+_INIT = "error during container init: "
+_LAST_STEPS = frozenset(("exec", "identity", "rlimits", "seccomp", "clone", "user", "runtime"))
 _START = "unable to start container process: "
 _COMMANDS_FAULT = (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENOEXEC, errno.EPERM)
 
@@ -24,17 +26,27 @@ def worded(error: StartError) -> str:
     text = error.message
     if text.endswith(": is a directory"):
         text = text.removesuffix("is a directory") + "is a directory: permission denied"
-    return text if not text.startswith("exec: ") else _START + text
+    return text if text.startswith(_START) else _START + text
 
 
 def of_container(error: HoldfastError) -> HoldfastError:
     """A failed start's error: 400 when the command is at fault."""
     if not isinstance(error, StartError):
+        if error.message.startswith(_LOGGING):
+            error.message = _TASK + error.message
         return error
-    text = _CREATE + worded(error)
+    text = _CREATE + (error.message if error.step == "plan" else _of_init(error))
     if error.errno in _COMMANDS_FAULT:
         return InvalidArgument(text)
     return StartError(text, step=error.step, errno=error.errno)
+
+
+def _of_init(error: StartError) -> str:
+    """With runc's note that the init had not yet come to the command."""
+    text = worded(error)
+    if error.step in _LAST_STEPS or error.message.startswith((_START, "exec: ", "chdir ")):
+        return text
+    return text.replace(_START, _START + _INIT, 1)
 
 
 def exit_code(text: str) -> int:

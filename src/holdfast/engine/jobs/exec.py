@@ -37,6 +37,9 @@ def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Ex
     for entry in config.env or ():
         if not entry.partition("=")[0]:
             raise InvalidArgument(f"invalid environment variable: {entry}")
+    if config.user:
+        groups = container.record.host_config.group_add or ()
+        surroundings.resolve_running(container.record.state.pid, config.user, groups)
     found = Exec(secrets.token_hex(32), container.id, config, command)
     packages.containers.execs.forget_ended(time.time_ns() - _KEPT_NANOS)
     packages.containers.execs.add(found)
