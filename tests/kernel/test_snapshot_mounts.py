@@ -20,11 +20,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 
 LOOK = """
 import json, os, sys
-from holdfast.kernel import mount
+from holdfast.kernel import mount, overlay
 spec = json.loads(sys.argv[1])
 target, options = sys.argv[2], tuple(spec["options"])
 if spec["type"] == "overlay":
-    fd = mount.overlay(tuple(o for o in options if o != "ro"))
+    fd = overlay.new([o for o in options if o != "ro"])
 else:
     fd = mount.clone(spec["source"], recursive=True)
 if "ro" in options:

@@ -17,7 +17,7 @@ from holdfast.containers import Container
 from holdfast.containers.record import MountPoint
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, Internal, Unavailable
-from holdfast.kernel import mount, mount_view
+from holdfast.kernel import mount, mount_view, overlay
 from holdfast.kernel.mount_view import Attachment, View
 from holdfast.oci.mount import Mount
 
@@ -60,7 +60,7 @@ def _view(packages: Packages, container: Container, attachments: list[Attachment
 
 
 def _mounted(only: Mount) -> int:
-    return mount.overlay(tuple(only.options)) if only.type == "overlay" else mount.clone(only.source)
+    return overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
 
 
 def _namespace_of(pid: int, parent_pid: int) -> int:

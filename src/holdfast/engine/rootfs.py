@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.errors import Internal
-from holdfast.kernel import mount
+from holdfast.kernel import mount, overlay
 from holdfast.oci.mount import Mount
 
 
@@ -23,7 +23,7 @@ def mounted(mounts: Sequence[Mount]) -> Generator[int]:
     if len(mounts) != 1:
         raise Internal(f"a root file system of {len(mounts)} mounts cannot be mounted detached")
     only = mounts[0]
-    fd = mount.overlay(tuple(only.options)) if only.type == "overlay" else mount.clone(only.source)
+    fd = overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
     try:
         yield fd
     finally:

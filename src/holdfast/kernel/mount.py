@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mounts, by descriptors: the new mount API, the old mount(2) where it is needed, and options as words and bits.
 
-A mount is made detached (`new`, `overlay`, `clone`), shaped (`set_attributes`) and then put on a target that is a
+A mount is made detached (`new`, `clone`, `overlay.new`), shaped (`set_attributes`) and then put on a target that is a
 descriptor too (`attach`), so no name is looked up twice. It does not decide what is mounted where: the runtime and the
 snapshot drivers do. Source: fsopen(2), fsconfig(2), fsmount(2), open_tree(2), move_mount(2), mount_setattr(2).
 """
@@ -9,7 +9,6 @@ snapshot drivers do. Source: fsopen(2), fsconfig(2), fsmount(2), open_tree(2), m
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import struct
 
@@ -50,28 +49,26 @@ _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
 _SET_FLAG, _SET_STRING, _SET_FD, _CREATE = 0, 1, 5, 6
 _EMPTY_TO_EMPTY = 0x04 | 0x40  # MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH
-_FSCONFIG_TEXT_LIMIT = 255
 
 
-def _encode(text: str | bytes) -> bytes:
+def encode(text: str | bytes) -> bytes:
+    """A path or an option as the kernel takes it."""
     return text if isinstance(text, bytes) else os.fsencode(text)
 
 
 def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "") -> None:
     """mount(2), by names: only for host paths that nobody else can change."""
-    syscalls.call(
-        syscalls.MOUNT, _encode(source), _encode(target), _encode(fstype), flags, _encode(data) if data else None
-    )
+    syscalls.call(syscalls.MOUNT, encode(source), encode(target), encode(fstype), flags, encode(data) if data else None)
 
 
 def unmount(target: str, flags: int = MNT_DETACH) -> None:
     """umount2(2); detaches unless told otherwise."""
-    syscalls.call(syscalls.UMOUNT2, _encode(target), flags)
+    syscalls.call(syscalls.UMOUNT2, encode(target), flags)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2); `pivot_root(".", ".")` needs no directory for the old root."""
-    syscalls.call(syscalls.PIVOT_ROOT, _encode(new_root), _encode(put_old))
+    syscalls.call(syscalls.PIVOT_ROOT, encode(new_root), encode(put_old))
 
 
 class Context:
@@ -88,7 +85,7 @@ class Context:
         if value is None:
             syscalls.call(syscalls.FSCONFIG, self.fd, _SET_FLAG, key.encode(), None, 0)
         else:
-            syscalls.call(syscalls.FSCONFIG, self.fd, _SET_STRING, key.encode(), _encode(value), 0)
+            syscalls.call(syscalls.FSCONFIG, self.fd, _SET_STRING, key.encode(), encode(value), 0)
 
     def set_fd(self, key: str, fd: int) -> None:
         """Sets one parameter to an open file."""
@@ -125,77 +122,13 @@ def new(fstype: str, options: tuple[str, ...] = (), *, source: str = "", attribu
             context.set(key, value if equals else None)
         return context.create(attributes)
     except OSError as error:
-        raise _explained(error, context) from None
+        raise explained(error, context) from None
     finally:
         context.close()
 
 
-def overlay(options: tuple[str, ...], *, source: str = "overlay", attributes: int = 0) -> int:
-    """A detached overlay; `lowerdir=` may name hundreds of layers, upmost first, divided by colons.
-
-    Each layer is its own `lowerdir+` (Linux 6.8), which lifts mount(2)'s limit of one page of options. Older kernels
-    get the classic `lowerdir=`; there the list must fit fsconfig's 255 bytes, or it is given as short fd names.
-    """
-    context = Context("overlay")
-    held: list[int] = []
-    try:
-        context.set("source", source)
-        for option in options:
-            key, equals, value = option.partition("=")
-            if key == "lowerdir":
-                _set_lowers(context, split_lowers(value), held)
-            elif key in ("upperdir", "workdir"):
-                context.set(key, _short(value, held))
-            else:
-                context.set(key, value if equals else None)
-        return context.create(attributes)
-    except OSError as error:
-        raise _explained(error, context) from None
-    finally:
-        context.close()
-        for fd in held:
-            os.close(fd)
-
-
-def split_lowers(value: str) -> list[str]:
-    """The directories of a `lowerdir=` value; a backslash keeps a colon in a name."""
-    if "\\" not in value:
-        return value.split(":")
-    lowers = [""]
-    characters = iter(value)
-    for character in characters:
-        if character == "\\":
-            lowers[-1] += next(characters, "")
-        elif character == ":":
-            lowers.append("")
-        else:
-            lowers[-1] += character
-    return lowers
-
-
-def _set_lowers(context: Context, lowers: list[str], held: list[int]) -> None:
-    try:
-        for lower in lowers:
-            context.set("lowerdir+", _short(lower, held))
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        joined = ":".join(lower.replace("\\", "\\\\").replace(":", "\\:") for lower in lowers)
-        if len(_encode(joined)) > _FSCONFIG_TEXT_LIMIT:
-            joined = ":".join(_by_descriptor(lower, held) for lower in lowers)
-        context.set("lowerdir", joined)
-
-
-def _short(path: str, held: list[int]) -> str:
-    return path if len(_encode(path)) <= _FSCONFIG_TEXT_LIMIT else _by_descriptor(path, held)
-
-
-def _by_descriptor(path: str, held: list[int]) -> str:
-    held.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-    return f"/proc/self/fd/{held[-1]}"
-
-
-def _explained(error: OSError, context: Context) -> OSError:
+def explained(error: OSError, context: Context) -> OSError:
+    """The error with what the file system has said about it."""
     complaint = context.complaint()
     return OSError(error.errno, f"{os.strerror(error.errno or 0)}{f' ({complaint})' if complaint else ''}")
 
@@ -203,7 +136,7 @@ def _explained(error: OSError, context: Context) -> OSError:
 def clone(path: str, *, directory_fd: int = AT_FDCWD, recursive: bool = False) -> int:
     """A detached copy of the mount at `path` (a bind mount without a place); follows links, so for trusted names."""
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | (AT_RECURSIVE if recursive else 0)
-    return syscalls.call(syscalls.OPEN_TREE, directory_fd, _encode(path), flags)
+    return syscalls.call(syscalls.OPEN_TREE, directory_fd, encode(path), flags)
 
 
 def clone_fd(fd: int, *, recursive: bool = False) -> int:
@@ -222,7 +155,7 @@ def attach(mount_fd: int, target_fd: int) -> None:
 
 def attach_at(mount_fd: int, target: str) -> None:
     """Puts a detached mount onto a host path that nobody else can change."""
-    syscalls.call(syscalls.MOVE_MOUNT, mount_fd, b"", AT_FDCWD, _encode(target), 0x04)
+    syscalls.call(syscalls.MOVE_MOUNT, mount_fd, b"", AT_FDCWD, encode(target), 0x04)
 
 
 def set_attributes(

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from holdfast.kernel import syscalls
 
 NEWTIME = 0x00000080
+FILESYSTEM = 0x00000200
+"""CLONE_FS, for `unshare` alone: the calling thread's own working directory, root and umask."""
 NEWNS = 0x00020000
 NEWCGROUP = 0x02000000
 NEWUTS = 0x04000000

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-from holdfast.kernel import mount, paths
+from holdfast.kernel import mount, overlay, paths
 from holdfast.runtime.channel import Refusal, reason
 from holdfast.runtime.mounts import is_allowed_in_proc
 
@@ -48,7 +48,7 @@ def make_detached(planned: PlannedMount) -> int:
         if planned.attributes_add or planned.attributes_remove:
             mount.set_attributes(fd, add=planned.attributes_add, remove=planned.attributes_remove)
     elif planned.fstype == "overlay":
-        fd = mount.overlay(planned.data, source=planned.source or "overlay", attributes=planned.attributes_add)
+        fd = overlay.new(planned.data, source=planned.source or "overlay", attributes=planned.attributes_add)
     else:
         fd = mount.new(
             planned.fstype, planned.data, source=planned.source or planned.fstype, attributes=planned.attributes_add

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 
-from holdfast.kernel import mount, namespaces
+from holdfast.kernel import mount, namespaces, overlay
 from holdfast.runtime import seccomp
 from holdfast.runtime.errors import StartError
 from holdfast.shim import state
@@ -109,7 +109,7 @@ class External:
         os.makedirs(rootfs, 0o700, exist_ok=True)
         for each in mounts:
             if each["type"] == "overlay":
-                attached = mount.overlay(tuple(each["options"]))
+                attached = overlay.new(each["options"])
             else:
                 attached = mount.clone(each["source"], recursive="rbind" in each["options"])
             try:
