@@ -30,6 +30,7 @@ class Machine:
 
     cpus: int
     cpu_list: str
+    memory_nodes: str
     runtimes: Collection[str]
     bounding_capabilities: Collection[str]
 
@@ -209,7 +210,12 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
                 f"Requested CPUs are not available - requested {host.cpuset_cpus}, available: {machine.cpu_list}"
             )
     if host.cpuset_mems:
-        parse_cpu_list(host.cpuset_mems, "cpuset mems")
+        nodes = parse_cpu_list(host.cpuset_mems, "cpuset mems")
+        if machine.memory_nodes and not nodes <= parse_cpu_list(machine.memory_nodes, "cpuset mems"):
+            raise InvalidArgument(
+                "Requested memory nodes are not available - "
+                f"requested {host.cpuset_mems}, available: {machine.memory_nodes}"
+            )
     if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
 

@@ -25,6 +25,7 @@ def read(options: Config) -> Machine:
     return Machine(
         cpus=len(os.sched_getaffinity(0)),
         cpu_list=facts.read_text("/sys/devices/system/cpu/online").strip(),
+        memory_nodes=facts.read_text("/sys/devices/system/node/online").strip(),
         runtimes=frozenset((NATIVE, *runtimes(options))),
         bounding_capabilities=frozenset(capabilities.names_of(bounding_bits())),
     )
