@@ -18,8 +18,12 @@ COMMON: dict[str, tuple[str, str]] = {
 }
 OTHERS: dict[str, tuple[str, str]] = {
     "attach": ("attach", "Attach local standard input, output, and error streams to a running container"),
+    "commit": ("commit", "Create a new image from a container's changes"),
+    "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("create", "Create a new container"),
+    "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
     "events": ("events", "Get real time events from the server"),
+    "export": ("export", "Export a container's filesystem as a tar archive"),
     "history": ("history", "Show the history of an image"),
     "import": ("import_image", "Import the contents from a tarball to create a filesystem image"),
     "inspect": ("inspect", "Return low-level information on Holdfast objects"),
@@ -34,6 +38,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "rmi": ("rmi", "Remove one or more images"),
     "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "start": ("start", "Start one or more stopped containers"),
+    "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("stop", "Stop one or more running containers"),
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": ("top", "Display the running processes of a container"),
@@ -44,11 +49,9 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
-            **{
-                name: name
-                for name in ("attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart")
-            },
-            **{name: name for name in ("rm", "run", "start", "stop", "top", "unpause", "wait")},
+            **{name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs")},
+            **{name: name for name in ("pause", "port", "rename", "restart", "rm", "run", "start", "stats", "stop")},
+            **{name: name for name in ("top", "unpause", "wait")},
             "inspect": "inspect_container",
             "ls": "ps",
             "list": "ps",
@@ -71,7 +74,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage volumes",
         {"create": "volume_create", "ls": "volume_ls", "inspect": "inspect_volume", "rm": "volume_rm"},
     ),
-    "system": ("Manage Holdfast", {"info": "info", "events": "events", "dial-stdio": "dial_stdio"}),
+    "system": ("Manage Holdfast", {"df": "disk_usage", "info": "info", "events": "events", "dial-stdio": "dial_stdio"}),
 }
 
 

@@ -206,6 +206,32 @@ class Api:
         connection, response = self._own_connection(method, path, query, headers or {}, body)
         return _stream(connection, response)
 
+    def download(
+        self, path: str, *, query: Mapping[str, Any] | None = None
+    ) -> tuple[Mapping[str, str], Iterator[bytes]]:
+        """GETs; returns the answer's headers (names in lower case) and its body as it comes."""
+        connection, response = self._own_connection("GET", path, query, {}, None)
+        return response.headers, _stream(connection, response)
+
+    def head(self, path: str, *, query: Mapping[str, Any] | None = None) -> Mapping[str, str]:
+        """The headers of a HEAD request; an error of that has no message of the daemon's."""
+        response = self._request("HEAD", self._target(path, query), None, None)
+        self._check(response, response.read())
+        return response.headers
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Iterable[bytes],
+    ) -> None:
+        """Uploads a body piece by piece; the answer says only whether it went well."""
+        for _ in self.stream(method, path, query=query, headers=headers, body=body):
+            pass
+
     def messages(self, method: str, path: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Yields the JSON messages of a progress or event stream."""
         import json

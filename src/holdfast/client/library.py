@@ -149,6 +149,22 @@ class Container:
         for piece in pieces:
             yield from demultiplexer.feed(piece)
 
+    def get_archive(self, path: str) -> Iterator[bytes]:
+        """Yields the tar of a file or directory of the container; NotFound when there is none."""
+        return self._api.download(f"/containers/{self.id}/archive", query={"path": path})[1]
+
+    def put_archive(
+        self, directory: str, archive: bytes | Iterable[bytes], *, with_owners_of_user: bool = False
+    ) -> None:
+        """Unpacks a tar (compressed or not) into a directory of the container.
+
+        `with_owners_of_user`: everything belongs to the container's user then, whatever the archive says.
+        """
+        query = {"path": directory, "noOverwriteDirNonDir": True, "copyUIDGID": with_owners_of_user}
+        pieces = [archive] if isinstance(archive, bytes) else archive
+        headers = {"Content-Type": "application/x-tar"}
+        self._api.send("PUT", f"/containers/{self.id}/archive", query=query, headers=headers, body=pieces)
+
     def exec(self, command: Sequence[str], *, user: str = "", environment: Mapping[str, str] | None = None) -> Result:
         """Runs a command inside and returns its output and exit code."""
         body = {
