@@ -253,7 +253,8 @@ def _render_registries(system: System) -> dict[str, object]:
 
 
 def _render_security(system: System) -> list[str]:
-    found = ["name=apparmor"] if system.host.has_apparmor else []
+    """What containers get; AppArmor is not named, because no profile is applied."""
+    found: list[str] = []
     if system.seccomp_profile != "unconfined":
         found.append(f"name=seccomp,profile={system.seccomp_profile}")
     if system.host.cgroup_version == "2":
