@@ -8,6 +8,7 @@ Prints a Markdown table of medians and ratios. Rounds alternate between the side
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -159,7 +160,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only measures whose name contains one of these")
     options = parser.parse_args()
     STATE.mkdir(parents=True, exist_ok=True)
-    peer, ours = Dockerd(), Holdfastd()
+    peer, ours = Dockerd(f"bench-peer-{os.getpid()}"), Holdfastd(f"bench-holdfast-{os.getpid()}")
     bench = Bench((peer, ours), rounds=5 if options.quick else 15, words=options.words)
     try:
         layout = SHARED / "images" / "busybox-1.37.0-musl"

@@ -52,10 +52,18 @@ def _processes() -> dict[int, str]:
     return found
 
 
+def _family(pid: int) -> list[int]:
+    """The daemon, its spawner, and the spare shims that wait for a start; not the shims of containers."""
+    if Path(f"/proc/{pid}/comm").read_text().startswith("hold-shim"):
+        return []
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
 class Dockerd(Side):
     """The peer, started and stopped by its own script."""
 
-    def __init__(self, name: str = "bench-peer") -> None:
+    def __init__(self, name: str) -> None:
         self._script = SHARED / "tools" / "peer-dockerd.sh"
         subprocess.run([self._script, "start", name], check=True, stdout=subprocess.DEVNULL)
         self._home = Path(os.environ.get("PEER_HOME", "/var/tmp/peer-dockerd")) / name
@@ -83,7 +91,7 @@ class Dockerd(Side):
 class Holdfastd(Side):
     """Our daemon, from this checkout."""
 
-    def __init__(self, name: str = "bench-holdfast") -> None:
+    def __init__(self, name: str) -> None:
         home = STATE / name
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -123,8 +131,7 @@ class Holdfastd(Side):
         super().__init__("holdfast", socket, name)
 
     def daemon_pids(self) -> list[int]:
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [self._process.pid, *(int(pid) for pid in children)]
+        return _family(self._process.pid)
 
     def shim_pids(self) -> list[int]:
         found: list[int] = []
