@@ -232,7 +232,7 @@ CASES = [
         "save and load",
         f"docker save {IMAGE} -o s.tar; docker tag {IMAGE} keep:me; docker rmi {IMAGE}; docker load -i s.tar; docker rmi keep:me; docker images -q {IMAGE} | wc -l",
     ),
-    Case("load nonsense", "echo nonsense | docker load; echo $?"),
+    Case("load nonsense", "echo nonsense | docker load; echo $?", is_error=True),
     Case("tag nonsense", "docker tag nosuch x; docker tag nosuch 'BAD NAME'"),
     # --- networks
     Case(
