@@ -76,14 +76,20 @@ async def extract(
 
         def work(source: Pipe) -> None:
             with container_files.opened(packages, container, with_mounts=True) as root_fd:
-                place = _destination(container, root_fd, reference, path)
-                upload.extract(
-                    root_fd,
-                    place,
-                    compression.Reader(source, limits=packages.images.limits),
-                    keeps_kinds=keeps_kinds,
-                    owner=_owner(container, root_fd) if gives_to_user else None,
-                )
+                try:
+                    unpack(root_fd, source)
+                except OSError as error:  # the container has renamed what was there a moment ago
+                    raise _explained(error, reference, path, "") from error
+
+        def unpack(root_fd: int, source: Pipe) -> None:
+            place = _destination(container, root_fd, reference, path)
+            upload.extract(
+                root_fd,
+                place,
+                compression.Reader(source, limits=packages.images.limits),
+                keeps_kinds=keeps_kinds,
+                owner=_owner(container, root_fd) if gives_to_user else None,
+            )
 
         await streams.feed(archive, work)
     packages.events.publish("container", "extract-to-dir", container.id, container.attributes())
