@@ -67,6 +67,7 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
         container.start(clients, maker)
     except (errors.HoldfastError, OSError) as error:
         refusal = error if isinstance(error, errors.HoldfastError) else errors.Internal(f"start: {error}")
+        signal.set_wakeup_fd(-1)
         channel.send({"event": "failed", "error": describe(refusal)})
         return
     poll.add(children.fileno(), loop.READ, lambda _: _reap(children, container))
@@ -76,6 +77,7 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     _reap(children, container)  # a very short life may have ended before anybody listened
     gc.enable()
     poll.run()
+    signal.set_wakeup_fd(-1)  # a SIGCHLD after its socket is closed raises SIGPIPE, which raises itself
     if server.removes:
         state.remove(server.removes)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import signal
 import socket
 
 from holdfast import errors
@@ -60,6 +61,7 @@ def main() -> None:
             except (BlockingIOError, errors.Corrupt):
                 continue
             if taken is None:
+                signal.set_wakeup_fd(-1)  # a SIGCHLD after its socket is closed raises SIGPIPE, which raises itself
                 return
             spares.hand_over(*taken)
 
