@@ -148,10 +148,8 @@ def _apply_tmpfs(root: Root, planned: PlannedMount) -> None:
 
 
 def _place(root: Root, fd: int, planned: PlannedMount) -> None:
-    if stat.S_ISDIR(os.fstat(fd).st_mode):
-        target_fd = paths.make_directories(root.fd, planned.target)
-    else:
-        target_fd = paths.make_file(root.fd, planned.target)
+    make_target = paths.make_directories if _is_directory(fd) else paths.make_file
+    target_fd = make_target(root.fd, planned.target)
     try:
         _refuse_proc(root, fd, target_fd, planned)
         if planned.fstype in _ORDINARY and os.readlink(f"/proc/self/fd/{target_fd}") != planned.target:
@@ -159,9 +157,18 @@ def _place(root: Root, fd: int, planned: PlannedMount) -> None:
             raise Refusal(
                 "mounts", errno.ENOTDIR, f'error mounting "{planned.source}" to rootfs at "{planned.target}": {text}'
             )
-        mount.attach(fd, target_fd)
+        try:
+            mount.attach(fd, target_fd)
+        except OSError as error:
+            if error.errno == errno.EINVAL and _is_directory(fd) != _is_directory(target_fd):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None  # as mount(2) calls it
+            raise
     finally:
         os.close(target_fd)
+
+
+def _is_directory(fd: int) -> bool:
+    return stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
 def _refuse_proc(root: Root, fd: int, target_fd: int, planned: PlannedMount) -> None:
