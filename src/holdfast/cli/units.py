@@ -28,7 +28,7 @@ def parse_bytes(text: str) -> int:
     digits = lowered.rstrip("bikmgtp ")
     suffix = lowered[len(digits) :].strip().removesuffix("b").removesuffix("i")
     try:
-        number = float(digits)
+        number = float(digits) if digits.strip("0123456789.") == "" else -1.0
     except ValueError:
         raise errors.InvalidArgument(f"invalid size: '{text}'") from None
     if suffix not in _BINARY or number < 0:
