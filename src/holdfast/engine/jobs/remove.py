@@ -77,8 +77,10 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
         raise
     packages.containers.remove(container)
     packages.events.publish("container", "destroy", container.id, container.attributes())
+    if with_volumes:
+        await _remove_volumes(packages, container)
     container.report_removal()
-    packages.background.start(_remove_files(packages, container, with_volumes), f"files of {container.id[:12]}")
+    packages.background.start(asyncio.to_thread(_remove_trees, packages, container), f"files of {container.id[:12]}")
 
 
 def _refuse_living(container: Container, reference: str) -> None:
@@ -112,11 +114,8 @@ async def _kill(container: Container) -> None:
         raise Internal(f"cannot remove container {container.id}: could not kill it in {_KILL_SECONDS:.0f} s") from None
 
 
-async def _remove_files(packages: Packages, container: Container, with_volumes: bool) -> None:
-    """Snapshot, directory, and the anonymous volumes that nobody else has."""
-    await asyncio.to_thread(_remove_trees, packages, container)
-    if not with_volumes:
-        return
+async def _remove_volumes(packages: Packages, container: Container) -> None:
+    """The anonymous volumes that nobody else has; gone before anyone hears that the container is."""
     for point in container.record.mounts:
         if point.type != "volume" or not point.is_anonymous:
             continue
