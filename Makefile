@@ -1,6 +1,6 @@
 # `make help` lists everything. The tests need root and a Linux kernel; they install what they miss.
 PYTHON := .venv/bin/python
-JOBS ?= 4
+JOBS ?= 2
 
 .PHONY: help setup check lint types imports unit test kernel compat bench clean
 
@@ -29,7 +29,7 @@ kernel: setup  ## Tests on the real kernel, as root
 	$(PYTHON) -m pytest -n $(JOBS) tests/kernel tests/contracts tests/stories
 
 compat: setup  ## The same scripts against dockerd and Holdfast
-	$(PYTHON) -m pytest tests/compat
+	$(PYTHON) -m pytest -n 2 tests/compat
 
 test: check kernel compat  ## Everything
 
