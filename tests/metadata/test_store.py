@@ -145,7 +145,7 @@ def test_a_broken_page_costs_only_its_own_rows(path: Path) -> None:
     store.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_damage_stops_the_start(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("damage") / "metadata.db"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 _Row = tuple[int, str, str, bytes, int]
@@ -39,37 +40,54 @@ def check(path: Path, schema: str) -> Path | None:
 
 
 def _is_sound(path: Path) -> bool:
+    """Whether every page, index and name can be read, and the file written."""
     try:
-        connection = sqlite3.connect(path)
-        try:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError:
+        with closing(_open(path)) as connection:
+            if connection.execute("PRAGMA integrity_check(1)").fetchone() != (b"ok",):
+                return False
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone() is not None:
+                for row in connection.execute(f"SELECT {_COLUMNS} FROM records"):
+                    _decoded(row)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except (sqlite3.DatabaseError, UnicodeDecodeError, TypeError):
         return False
+    return True
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = bytes
+    return connection
+
+
+def _decoded(row: tuple[int, bytes, bytes, bytes, int]) -> _Row:
+    """The row with its names as text; UnicodeDecodeError or TypeError for what no Store has written."""
+    number, bucket, key, document, checksum = row
+    if not isinstance(checksum, int) or not isinstance(document, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("a column of another type")
+    return number, str(bucket, "utf-8"), str(key, "utf-8"), document, checksum
 
 
 def read_rows(path: Path) -> list[_Row]:
     """Every row that can still be read, by ascending id; an unreadable file gives none."""
     found: dict[int, _Row] = {}
     try:
-        connection = sqlite3.connect(path)
+        with closing(_open(path)) as connection:
+            _scan(connection, found, "ASC")
+            _scan(connection, found, "DESC")
     except sqlite3.DatabaseError:
         return []
-    try:
-        _scan(connection, found, "ASC")
-        _scan(connection, found, "DESC")
-    finally:
-        connection.close()
     return [found[number] for number in sorted(found)]
 
 
 def _scan(connection: sqlite3.Connection, found: dict[int, _Row], direction: str) -> None:
-    """Adds rows until the first broken page seen from this side."""
+    """Adds rows until the first broken page seen from this side; a row with broken names is passed over."""
     try:
-        cursor = connection.execute(f"SELECT {_COLUMNS} FROM records ORDER BY id {direction}")
-        for row in cursor:
-            if isinstance(row[3], bytes) and isinstance(row[1], str) and isinstance(row[2], str):
-                found.setdefault(row[0], row)
-    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        for row in connection.execute(f"SELECT {_COLUMNS} FROM records ORDER BY id {direction}"):
+            try:
+                found.setdefault(row[0], _decoded(row))
+            except (UnicodeDecodeError, TypeError):
+                continue
+    except sqlite3.DatabaseError:
         return
