@@ -8,14 +8,18 @@ network jobs. Blocking of the loop: none; a call costs the hop of about 0.1 ms.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from holdfast import networks
+from holdfast.errors import HoldfastError
 from holdfast.networks import Attachment, ConnectRequest
 
 T = TypeVar("T")
+_LOG = logging.getLogger("holdfast.engine")
+_IDLE_SECONDS = 0.02
 
 
 class NetworkWorker:
@@ -24,6 +28,7 @@ class NetworkWorker:
     def __init__(self, controller: networks.Controller) -> None:
         self.controller = controller
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="networks")
+        self._preparation: asyncio.TimerHandle | None = None
 
     async def run(self, call: Callable[[], T]) -> T:
         """Any call on the controller; one that has begun ends, whatever becomes of the caller."""
@@ -31,17 +36,41 @@ class NetworkWorker:
 
     async def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
         """Gives a container its network; leaves nothing when it raises."""
-        return await self.run(lambda: self.controller.connect(request, joined_pid))
+        try:
+            return await self.run(lambda: self.controller.connect(request, joined_pid))
+        finally:
+            self._prepare_when_idle()
 
     async def disconnect(self, container_id: str) -> None:
         """Takes it away; idempotent."""
         await self.run(lambda: self.controller.disconnect(container_id))
+        self._prepare_when_idle()
 
     async def reconcile(self, live: Collection[str]) -> list[str]:
         """Removes what belongs to nobody."""
-        return await self.run(lambda: self.controller.reconcile(live))
+        removed = await self.run(lambda: self.controller.reconcile(live))
+        self._prepare_when_idle()
+        return removed
 
     async def close(self) -> None:
         """Lets go of the controller's sockets and ends the thread; networks stay."""
+        if self._preparation is not None:
+            self._preparation.cancel()
         await self.run(self.controller.close)
         self._thread.shutdown(wait=False)
+
+    def _prepare_when_idle(self) -> None:
+        """Not at once: the start, or the end, whose call this was wants the processor first."""
+        if self._preparation is not None:
+            self._preparation.cancel()
+        self._preparation = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._prepare)
+
+    def _prepare(self) -> None:
+        self._thread.submit(_prepare, self.controller)
+
+
+def _prepare(controller: networks.Controller) -> None:
+    try:
+        controller.prepare()
+    except HoldfastError as error:
+        _LOG.info("the next container's network is not prepared: %s", error.message)

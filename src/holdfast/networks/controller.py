@@ -23,6 +23,7 @@ from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, default_bridge_options, new_id
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
+from holdfast.networks.spare import Spare
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 _CONTAINER_MODE = "container:"
@@ -56,6 +57,7 @@ class Controller:
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
         self._pools: dict[str, ipam.AddressPool] = {}
         self._sandboxes: dict[str, Sandbox] = {}
+        self._spare = Spare()
 
     def start(self) -> list[str]:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
@@ -76,9 +78,14 @@ class Controller:
 
     def close(self) -> None:
         """Lets go of sockets; the networks stay as they are."""
+        self._spare.close()
         self._ports.close()
         self._firewall.close()
         self._links.close()
+
+    def prepare(self) -> None:
+        """Does ahead what the next `connect` needs whoever calls it; for idle moments. Raises Internal."""
+        self._spare.prepare()
 
     def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
         """Gives a container its network; whatever it had before is taken down first.
@@ -258,7 +265,8 @@ class Controller:
     def _apply(self, request: ConnectRequest, planned: Sandbox) -> Sandbox:
         self._journal.write(planned)
         if planned.netns_path:
-            with sandbox.open_namespace(planned.netns_path, request.sysctls) as space:
+            spare = None if request.sysctls else self._spare.take()
+            with sandbox.open_namespace(planned.netns_path, request.sysctls, spare=spare) as space:
                 for index, endpoint in enumerate(planned.endpoints):
                     network = self._registry.find(endpoint.network_id)
                     self._drivers[endpoint.driver].join(network, endpoint, space, is_default_route=index == 0)

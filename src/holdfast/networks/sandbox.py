@@ -18,18 +18,30 @@ _LOOPBACK = 1
 _SYSCTLS = (("ipv6/conf/default/disable_ipv6", "1"),)
 
 
-def open_namespace(path: str, sysctls: Sequence[tuple[str, str]] = ()) -> netns.Netns:
-    """Makes a named namespace with loopback up; raises Internal and leaves nothing."""
+def open_namespace(
+    path: str, sysctls: Sequence[tuple[str, str]] = (), *, spare: netns.Netns | None = None
+) -> netns.Netns:
+    """A named namespace with loopback up, `spare` if there is one; raises Internal and leaves nothing."""
+    made = spare or make_namespace(sysctls)
     try:
-        made = netns.create(path, sysctls=(*(_SYSCTLS if _has_ipv6() else ()), *sysctls))
+        netns.name(made, path)
     except OSError as error:
-        raise errors.Internal(f"failed to make network namespace {path}: {error.strerror}") from error
+        made.close()
+        raise errors.Internal(f"failed to name network namespace {path}: {error.strerror}") from error
+    return made
+
+
+def make_namespace(sysctls: Sequence[tuple[str, str]] = ()) -> netns.Netns:
+    """One without a name, with loopback up; raises Internal and leaves nothing."""
+    try:
+        made = netns.make((*(_SYSCTLS if _has_ipv6() else ()), *sysctls))
+    except OSError as error:
+        raise errors.Internal(f"failed to make network namespace: {error.strerror}") from error
     try:
         made.links.execute(rtnetlink.set_link(_LOOPBACK, is_up=True))
     except OSError as error:
         made.close()
-        netns.remove(path)
-        raise errors.Internal(f"failed to raise loopback in {path}: {error.strerror}") from error
+        raise errors.Internal(f"failed to raise loopback in a network namespace: {error.strerror}") from error
     return made
 
 

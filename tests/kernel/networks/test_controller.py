@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from holdfast import errors
+from holdfast import errors, networks
 from holdfast.kernel import netns
 
 HOST, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
@@ -277,6 +277,54 @@ def test_fifty_starts_keep_descriptors_level(lan):
         lan.disconnect(f"c{number}")
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_network_that_was_made_ahead_is_as_good_as_one_made_on_demand(lan):
+    seen = []
+    for name in ("on-demand", "ahead"):
+        attachment, place = lan.connect(name)
+        place.serve(80)
+        links = "ip -br link | cut -d@ -f1 && ip -br -6 address && ip route | cut -d' ' -f1-4"
+        seen.append(place.shell(links))
+        assert os.path.basename(attachment.netns_path) in os.listdir(lan.directory / "exec" / "netns")
+        assert lan.host.ask(attachment.endpoints[0].ip_address, 80) is not None
+        lan.host.run(lan.controller.prepare)
+
+    assert seen[0] == seen[1]
+
+
+def test_network_made_ahead_leaves_nothing_when_the_daemon_ends_or_a_connect_fails(lan, publish):
+    before, state = len(os.listdir("/proc/self/fd")), host_state(lan)
+
+    lan.host.run(lan.controller.prepare)
+    lan.host.run(lan.controller.prepare)
+    assert host_state(lan) == state
+    with pytest.raises(errors.NotFound):
+        lan.connect("one", mode="nosuch")
+    (lan.directory / "not-a-directory").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        lan.host.run(
+            lambda: lan.controller.connect(
+                networks.ConnectRequest(
+                    container_id="two", name="two", hostname="two", directory=lan.directory / "not-a-directory"
+                )
+            )
+        )
+    assert wait_until(lambda: host_state(lan) == state), host_state(lan)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+    lan.host.run(lan.controller.prepare)
+    lan.restart_daemon()
+    assert lan.host.run(lambda: lan.controller.reconcile(set())) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_containers_own_sysctls_are_written_though_a_network_was_made_ahead(lan):
+    lan.host.run(lan.controller.prepare)
+
+    _, place = lan.connect("one", sysctls=(("ipv4/ip_unprivileged_port_start", "7"),))
+
+    assert place.shell("cat /proc/sys/net/ipv4/ip_unprivileged_port_start").strip() == "7"
 
 
 def test_new_name_is_kept_over_a_restart(lan):
