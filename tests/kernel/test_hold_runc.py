@@ -123,7 +123,7 @@ def test_a_bundle_shows_what_it_shows_under_the_peer(runtime: Runtime, peer: str
     if shutil.which(peer) is None:
         pytest.fail(f"{peer} is not installed")
     script = """id; hostname; pwd; umask; ls -l /dev | awk '{print $1, $3, $4, $5, $6, $NF}' | sort; ls /proc/self/fd | head -3
-        grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|SigIgn)' /proc/self/status; ulimit -n; echo $PATH $TERM $HOME
+        grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups)' /proc/self/status; ulimit -n; echo $PATH $TERM $HOME
         awk '$2 != "/" && $2 != "/sys/fs/cgroup" {print $2, $3}' /proc/mounts | grep -v -E ' (tmpfs|devtmpfs)$' | sort
         cat /proc/self/oom_score_adj; sort /sys/fs/cgroup/devices/devices.list; echo x > /proc/sys/kernel/hostname"""
     # runc 1.1 does not allow 5:1 and masks fewer paths; crun allows it: compare what both have

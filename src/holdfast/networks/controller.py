@@ -8,6 +8,7 @@ next daemon's `start` and `reconcile` find it. Traffic needs no daemon: namespac
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
@@ -99,8 +100,10 @@ class Controller:
         self._sandboxes[request.container_id] = planned
         try:
             planned = self._apply(request, planned)
-        except BaseException:
+        except BaseException as error:
             self.disconnect(request.container_id)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise errors.Exhausted(f"network of {request.name}: no space left on device") from error
             raise
         return _attachment(planned, request)
 

@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from holdfast.client.address import Endpoint
+from holdfast.client.api import Api
 
 IMAGE = "story:1"
 WEB = "mkdir -p /www; echo $NAME > /www/index.html; exec httpd -f -p 80 -h /www"
@@ -133,24 +137,36 @@ def test_a_terminal_session_does_not_notice_that_the_daemon_was_killed(daemon: A
 
 
 def test_an_attached_client_without_a_terminal_gets_everything(daemon: Any) -> None:
-    client = subprocess.Popen(
-        daemon.docker_command("run", "-i", "--name", "piped", IMAGE, "cat"),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert client.stdin is not None
-    assert client.stdout is not None
-    client.stdin.write(b"one\n")
-    client.stdin.flush()
-    assert client.stdout.readline() == b"one\n"
+    """The client is the bare API: the docker CLI may leave when the wait that it also holds breaks with the daemon."""
+    api = Api(Endpoint("unix", str(daemon.socket)), version=(1, 47))
+    body = {"Image": IMAGE, "Cmd": ["cat"], "OpenStdin": True, "StdinOnce": True, "AttachStdin": True}
+    container_id = api.call("POST", "/containers/create", query={"name": "piped"}, body=body)["Id"]
+    query = {"stream": True, "stdin": True, "stdout": True}
+    stream = api.upgrade(f"/containers/{container_id}/attach", query=query).stream
+    api.call("POST", f"/containers/{container_id}/start")
+    api.close()
+    stream.sendall(b"one\n")
+    assert _frame(stream) == b"one\n"
 
     daemon.restart()
-    client.stdin.write(b"two\n")
-    client.stdin.close()
+    stream.sendall(b"two\n")
+    stream.shutdown(socket.SHUT_WR)
 
-    assert client.stdout.read() == b"two\n"
-    client.wait(10)
+    assert _frame(stream) == b"two\n"
+    assert stream.recv(1) == b""
     eventually(lambda: daemon.inspect("piped")["State"]["Status"] == "exited")
     assert daemon.inspect("piped")["State"]["ExitCode"] == 0
+
+
+def _frame(stream: Any) -> bytes:
+    """The data of the next frame of a multiplexed stream."""
+    head = b""
+    while len(head) < 8:
+        head += stream.recv(8 - len(head))
+    data = b""
+    while len(data) < int.from_bytes(head[4:], "big"):
+        data += stream.recv(4096)
+    return data
 
 
 def test_restart_policies_over_a_killed_daemon(daemon: Any) -> None:
