@@ -70,8 +70,9 @@ def test_cve_2021_30465_a_target_that_is_swapped_all_the_time_stays_inside(sandb
         [
             sys.executable,
             "-c",
-            "import os,sys\nos.chdir(sys.argv[1])\nwhile True:\n os.rename('d','x'); os.rename('link','d')\n"
-            " os.rename('d','link'); os.rename('x','d')",
+            "import os,sys,shutil\nos.chdir(sys.argv[1])\nwhile True:\n os.rename('d','x')\n"
+            " try: os.rename('link','d')\n except IsADirectoryError: shutil.rmtree('d'); os.rename('link','d')\n"
+            " os.rename('d','link'); os.rename('x','d')",  # the runtime makes `d` where it finds none
             str(volume),
         ]
     )
