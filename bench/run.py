@@ -13,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import measures
@@ -150,7 +151,13 @@ def _start_registry(side: Side) -> subprocess.Popen[bytes]:
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\nhttp: {{addr: '127.0.0.1:5055'}}\n"
     )
     command = ["nsenter", f"--net=/run/netns/{side.netns}", "docker-registry", "serve", str(config)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    registry = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ask = ["nsenter", f"--net=/run/netns/{side.netns}", "curl", "-fs", "-o", "/dev/null", "http://127.0.0.1:5055/v2/"]
+    for _ in range(100):
+        if subprocess.run(ask, check=False).returncode == 0:
+            return registry
+        time.sleep(0.05)
+    raise RuntimeError(f"the registry of {side.name} does not answer")
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from holdfast.networks import Attachment, ConnectRequest
 
 T = TypeVar("T")
 _LOG = logging.getLogger("holdfast.engine")
-_IDLE_SECONDS = 0.02
+_IDLE_SECONDS = 0.25
 
 
 class NetworkWorker:
