@@ -79,9 +79,7 @@ class Channel:
 
     def _take(self, flags: int) -> tuple[bytes, list[int]] | None:
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(
-                protocol.INLINE_LIMIT + 1, socket.CMSG_SPACE(_MAX_FDS * 4), flags
-            )
+            data, ancillary, flags, _ = self._receive_raw(flags)
         except ConnectionError:
             return None
         fds: list[int] = []
@@ -94,6 +92,15 @@ class Channel:
             _close(fds)
             raise errors.Corrupt("shim message was cut short")
         return (data, fds) if data or fds else None
+
+    def _receive_raw(self, flags: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+        room = protocol.INLINE_LIMIT + 1, socket.CMSG_SPACE(_MAX_FDS * 4)
+        try:
+            return self._sock.recvmsg(*room, flags)
+        except (
+            ConnectionResetError
+        ):  # told once, before what the peer had sent when it hung up with our messages unread
+            return self._sock.recvmsg(*room, flags)
 
     def _receive(self, flags: int) -> tuple[Message, list[int]] | None:
         taken = self._take(flags)

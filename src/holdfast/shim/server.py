@@ -80,6 +80,8 @@ class Server:
     def _send(self, channel: Channel, message: Message) -> None:
         try:
             channel.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # a daemon that hung up may have said `done` before: that is still to be read, then the end
         except OSError:
             self._drop(channel)
 
