@@ -29,13 +29,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Case:
-    """`is_error`: the error's wording may differ but for the words that clients parse; `is_loose`: only the exit code counts."""
+    """`is_error`: the error's wording may differ but for the words that clients parse; `is_loose`: only the exit code counts.
+
+    `flags` names the flags of `docker run` (or `docker update`) whose effect the case shows; test_run_flags.py asks that
+    every flag is shown by some case.
+    """
 
     name: str
     script: str
     is_error: bool = False
     is_loose: bool = False
     differs: tuple[Difference, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 NO_IPV6_PUBLISHING = Difference(
