@@ -12,6 +12,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -120,6 +121,13 @@ class Daemon:
     def tail(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-4000:]
+
+    def tracebacks(self) -> str:
+        """What its log says around each traceback; empty when there is none."""
+        text = self.log.read_text(errors="replace")
+        return "\n...\n".join(
+            text[max(0, found.start() - 500) : found.start() + 3000] for found in re.finditer("Traceback", text)
+        )
 
     # -- talking to it
 

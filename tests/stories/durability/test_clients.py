@@ -144,4 +144,4 @@ def test_clients_that_leave_amid_creation_and_wait_leave_no_task(daemon: Any) ->
                 time.sleep(0.02)
 
     eventually(lambda: daemon.fds()["daemon"] <= fds["daemon"] + 2)
-    assert "Traceback" not in daemon.log.read_text()
+    assert daemon.tracebacks() == ""
