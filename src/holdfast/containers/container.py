@@ -30,12 +30,13 @@ class Container:
         "cleanup",
         "fast_restarts",
         "health_task",
-        "is_being_restarted_by_user",
+        "is_off_record",
         "listing",
         "lock",
         "pending",
         "record",
         "restart_task",
+        "restarts_by_user",
         "shim",
     )
 
@@ -47,7 +48,10 @@ class Container:
         self.cleanup: asyncio.Task[None] | None = None
         self.restart_task: asyncio.Task[None] | None = None
         self.health_task: asyncio.Task[None] | None = None
-        self.is_being_restarted_by_user = False
+        self.restarts_by_user = 0
+        """How many calls of `docker restart` are under way."""
+        self.is_off_record = False
+        """Whether its record was deleted, or is about to be: nothing is written of it any more."""
         self.fast_restarts = 0
         self.listing: dict[str, Any] | None = None
         self._exit_waiters: set[asyncio.Future[tuple[int, str]]] = set()
@@ -84,6 +88,11 @@ class Container:
         if self.shim is None or not self.state.has_process:
             raise Conflict(f"container {self.id} is not running")
         return self.shim
+
+    def require_kept(self, verb: str) -> None:
+        """Raises Conflict for a container that is on its way out, or gone: the lock was waited for, it was not."""
+        if self.record.is_removing or self.is_off_record:
+            raise Conflict(f"cannot {verb} container {self.id}: container is marked for removal")
 
     def require_sound(self) -> None:
         """Raises Corrupt for a container whose record was damaged: it can only be listed and removed."""

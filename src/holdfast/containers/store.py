@@ -120,6 +120,8 @@ class Containers:
     def save(self, container: Container) -> None:
         """Writes a change of state: safe from `kill -9`, not from a power loss (which ends the container anyway)."""
         container.listing = None
+        if container.is_off_record:
+            return  # who was told of an end before its removal must not bring the record back after it
         document = record.encode(container.record)
         with self._metadata.transaction(durable=False) as transaction:
             transaction.put(BUCKET, container.id, document)

@@ -110,7 +110,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
         container.restart_task = packages.background.start(
             _restart_later(packages, container, delay), f"restart of {container.id[:12]}"
         )
-    elif record.host_config.auto_remove and not container.is_being_restarted_by_user:
+    elif record.host_config.auto_remove and not container.restarts_by_user:
         packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
 
 
@@ -173,7 +173,7 @@ def forget_network(container: Container) -> None:
 
 def _restart_delay(container: Container, lifetime_nanos: int) -> float | None:
     """Seconds until the policy starts it again, None when it does not."""
-    if container.is_being_restarted_by_user:
+    if container.restarts_by_user:
         return None
     record = container.record
     if not restart_policy.wants_restart(

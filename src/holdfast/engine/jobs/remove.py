@@ -70,9 +70,11 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
     health.stop(container)
     for grant in container.drop_pending():
         grant.sock.close()
+    container.is_off_record = True
     try:
         await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id))
     except BaseException:
+        container.is_off_record = False
         container.change("fail")
         raise
     packages.containers.remove(container)

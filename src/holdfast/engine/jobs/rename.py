@@ -25,6 +25,7 @@ async def rename(*, containers: Containers, events: Events, reference: str, name
     except InvalidArgument as error:
         raise InvalidArgument(f"Error when allocating new name: {error.message}") from None
     async with container.lock:
+        container.require_kept("rename")
         containers.reserve_name(bare, container.id)
         old = container.name
         document = msgspec.structs.replace(container.record, name=bare)

@@ -14,7 +14,7 @@ async def restart(*, packages: Packages, reference: str, signal_text: str = "", 
     """Restarts the process; neither `--rm` nor a restart policy takes notice of the stop."""
     container = packages.containers.find(reference)
     number = signals.parse(signal_text) if signal_text else 0
-    container.is_being_restarted_by_user = True
+    container.restarts_by_user += 1
     try:
         if container.state.is_running:
             await end_process(packages, container, number, seconds)
@@ -24,5 +24,5 @@ async def restart(*, packages: Packages, reference: str, signal_text: str = "", 
         except NotModified:
             return
     finally:
-        container.is_being_restarted_by_user = False
+        container.restarts_by_user -= 1
     packages.events.publish("container", "restart", container.id, container.attributes())

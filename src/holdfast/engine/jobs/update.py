@@ -57,7 +57,7 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
             await container.shim.update(resources.compile_limits(host))
         container.record.host_config = host
         await asyncio.shield(asyncio.to_thread(packages.containers.write, container.record))
-        container.listing = None
+        packages.containers.save(container)  # an end that was written down meanwhile may have been overtaken
     packages.events.publish("container", "update", container.id, container.attributes())
     return warnings
 
