@@ -27,14 +27,14 @@ PORT = 5000
 PULL = """
 import json, sys
 from holdfast import content, images, metadata, snapshots
-from holdfast.distribution import Credentials, Puller
+from holdfast.distribution import Credentials, Puller, Registries
 from holdfast.errors import HoldfastError
 from holdfast.oci import platform, reference
 
 root, name, wish, user, password = sys.argv[1:6]
 records, blobs = metadata.Store(root + "/metadata.db"), content.Store(root + "/content")
 store = images.Store(records, blobs, snapshots.open_driver("overlay2", root))
-puller = Puller(store=blobs, images=store)
+puller = Puller(store=blobs, images=store, registries=Registries())
 told = []
 parsed = reference.parse(name)
 pull = puller.pull if parsed.tag or parsed.digest else puller.pull_all

@@ -17,6 +17,7 @@ import pytest
 from holdfast import content
 from holdfast.distribution import pull, retry
 from holdfast.distribution.endpoints import RegistryConfig
+from holdfast.distribution.registries import Registries
 from holdfast.oci import digest as digests
 from holdfast.oci import media
 
@@ -250,6 +251,7 @@ def images(store: content.Store) -> RecordingImages:
 @pytest.fixture
 def puller(store: content.Store, images: RecordingImages) -> Iterator[pull.Puller]:
     policy = retry.Policy(attempts=4, deadline_seconds=5.0, first_delay_seconds=0.02, max_delay_seconds=0.05)
-    made = pull.Puller(store=store, images=images, config=RegistryConfig(certs_dir="/nonexistent"), policy=policy)
+    registries = Registries(RegistryConfig(certs_dir="/nonexistent"), policy=policy)
+    made = pull.Puller(store=store, images=images, registries=registries)
     yield made
     made.close()

@@ -30,7 +30,7 @@ from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
 from holdfast.daemon import machine
 from holdfast.daemon.config import Config
-from holdfast.distribution import Puller, RegistryConfig
+from holdfast.distribution import Origins, Puller, Pusher, Registries, RegistryConfig
 from holdfast.engine.background import Background
 from holdfast.engine.events import Events
 from holdfast.engine.jobs.restore import restore
@@ -95,6 +95,7 @@ async def close(packages: Packages) -> None:
     await packages.supervisor.close()
     await packages.networks.close()
     packages.distribution.close()
+    packages.pusher.close()
     await packages.spawner.close()
     packages.metadata.close()
 
@@ -105,6 +106,7 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
     blobs = content.Store(str(root / "content"))
     layers = snapshots.open_driver(options.storage_driver or snapshot_factory.DEFAULT, options.data_root)
     pictures = images.Store(records, blobs, layers)
+    registries, origins = Registries(_registry_config(options)), Origins(records)
     return Packages(
         config=_settings(options, cgroup_version),
         metadata=records,
@@ -116,7 +118,8 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
             networks.Controller(records, Path(options.exec_root), _network_config(options), now_nanos=time.time_ns())
         ),
         volumes=volumes.Store(root / "volumes", records),
-        distribution=Puller(store=blobs, images=pictures, config=_registry_config(options)),
+        distribution=Puller(store=blobs, images=pictures, registries=registries, origins=origins),
+        pusher=Pusher(store=blobs, images=pictures, registries=registries, origins=origins),
         spawner=spawner,
         supervisor=Supervisor(spawner),
         events=Events(),

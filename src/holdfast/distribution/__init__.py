@@ -1,9 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remote registries and the content store: resolving, pulling, authenticating."""
+"""Remote registries and the content store: resolving, pulling, pushing, authenticating."""
 
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import RegistryConfig
+from holdfast.distribution.origins import Origins
 from holdfast.distribution.pull import Puller, PullResult
+from holdfast.distribution.push import Pusher
+from holdfast.distribution.registries import Registries
 
-__all__ = ["ANONYMOUS", "Cancellation", "Cancelled", "Credentials", "PullResult", "Puller", "RegistryConfig"]
+__all__ = [
+    "ANONYMOUS",
+    "Cancellation",
+    "Cancelled",
+    "Credentials",
+    "Origins",
+    "PullResult",
+    "Puller",
+    "Pusher",
+    "Registries",
+    "RegistryConfig",
+]

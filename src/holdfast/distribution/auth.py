@@ -29,6 +29,16 @@ _DEFAULT_LIFE_SECONDS = 60
 _SAFETY_SECONDS = 10
 
 
+def merged_scopes(scopes: list[str]) -> list[str]:
+    """Each resource once with all the actions asked for it, in the order of first mention."""
+    actions: dict[str, list[str]] = {}
+    for scope in scopes:
+        resource, colon, wanted = scope.rpartition(":")
+        known = actions.setdefault(resource if colon else scope, [])
+        known.extend(action for action in wanted.split(",") if colon and action not in known)
+    return [f"{resource}:{','.join(wanted)}" if wanted else resource for resource, wanted in actions.items()]
+
+
 class NoCredentials(Unauthenticated):
     """The registry wants a log-in and the user gave none; status 500 is what Docker's API has for it."""
 
@@ -55,16 +65,24 @@ class Authenticator:
         self._lock = threading.Lock()
         self._value = ""
         self._expires = 0.0
+        self._scopes: set[str] = set()
 
-    def authorization(self) -> str:
-        """The `Authorization` value to send now; empty before the first challenge and after expiry."""
+    def authorization(self, scope: str = "") -> str:
+        """The `Authorization` value to send now; empty before the first challenge, after expiry, and for new scopes."""
         with self._lock:
-            return self._value if self._value and self._clock() < self._expires else ""
+            return self._value if self._is_valid(scope) else ""
+
+    def _is_valid(self, scope: str) -> bool:
+        is_wide_enough = not self._value.startswith("Bearer ") or set(scope.split()) <= self._scopes
+        return bool(self._value) and self._clock() < self._expires and is_wide_enough
 
     def answer(self, header: str, scope: str, rejected: str, url: str) -> str:
-        """The value to try after `url` answered 401 to a request with `rejected`; Unauthenticated when there is none."""
+        """The value to try after `url` answered 401 to a request with `rejected`; Unauthenticated when there is none.
+
+        `scope` is what the caller is going to do, in addition to what the registry asks: scopes with blanks between.
+        """
         with self._lock:
-            if self._value and self._value != rejected and self._clock() < self._expires:
+            if self._value != rejected and self._is_valid(scope):
                 return self._value
             challenges = challenge.parse(header)
             by_scheme = {item.scheme: item for item in reversed(challenges)}
@@ -76,7 +94,7 @@ class Authenticator:
                 raise Unauthenticated(f"{self._endpoint.host} asks for a log-in of a kind that is not supported")
             if value == rejected:
                 raise Unauthenticated("unauthorized: incorrect username or password")
-            self._value, self._expires = value, self._clock() + life
+            self._value, self._expires, self._scopes = value, self._clock() + life, set(scope.split())
             return value
 
     def _basic(self, url: str) -> str:
@@ -97,7 +115,7 @@ class Authenticator:
         parts = urlsplit(realm)
         if not asked.realm or parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unauthenticated(f"{self._endpoint.host} names no usable token server: {answers.printable(realm)!r}")
-        scopes = [*asked.scopes, *([scope] if scope and scope not in asked.scopes else [])]
+        scopes = merged_scopes([*asked.scopes, *scope.split()])
         is_trusted = may_send(self._endpoint.url, realm)
         if self._credentials.identity_token and is_trusted:
             token = self._refresh(realm, asked.service, scopes)

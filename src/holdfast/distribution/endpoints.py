@@ -42,6 +42,7 @@ class RegistryConfig:
     insecure: tuple[str, ...] = ()
     certs_dir: str = "/etc/docker/certs.d"
     max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
 
     def __post_init__(self) -> None:
         for mirror in self.mirrors:

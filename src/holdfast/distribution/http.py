@@ -6,13 +6,16 @@ No library here: `transport` does it with urllib3, tests with whatever they like
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol, TypeAlias
 
 from holdfast.errors import Unavailable
 
 CHUNK_BYTES = 256 * 1024
 READ_SECONDS = 20.0
+
+Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
+"""What a request carries: bytes, or a function that gives them anew for each sending (then with a Content-Length)."""
 
 
 class Unreachable(Unavailable):
@@ -75,7 +78,7 @@ class HTTP(Protocol):
         *,
         headers: Mapping[str, str],
         verify: bool = True,
-        body: bytes | None = None,
+        body: Body = None,
         timeout_seconds: float = READ_SECONDS,
     ) -> Answer:
         """Sends one request, follows redirects, returns the last answer with its body unread."""

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from holdfast import content
-from holdfast.distribution import answers, retry
+from holdfast.distribution import answers
 from holdfast.distribution import progress as messages
 from holdfast.distribution.answers import Refused
-from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
-from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints, server_domain
-from holdfast.distribution.http import HTTP, Unreachable
+from holdfast.distribution.endpoints import server_domain
+from holdfast.distribution.http import Unreachable
 from holdfast.distribution.layers import Images, Lander, plan_layers
+from holdfast.distribution.origins import Origin, Origins
 from holdfast.distribution.progress import Message, Progress, silent
-from holdfast.distribution.remote import RegistryDown, Remote
+from holdfast.distribution.registries import Registries
+from holdfast.distribution.remote import RegistryDown
 from holdfast.distribution.resolve import Resolved, look_up, resolve, translated, untranslated
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, Unauthenticated
 from holdfast.oci import image as documents
@@ -66,19 +67,17 @@ class Puller:
         *,
         store: content.Store,
         images: Images,
-        config: RegistryConfig | None = None,
-        http: HTTP | None = None,
-        policy: retry.Policy | None = None,
+        registries: Registries,
+        origins: Origins | None = None,
     ) -> None:
         self._store = store
         self._images = images
-        self._config = config or RegistryConfig()
-        self._transport = http
-        self._policy = policy or retry.Policy()
+        self._registries = registries
+        self._origins = origins
         self._pull_pool = ThreadPoolExecutor(PULL_THREADS, "pull")
         self._lock = threading.Lock()
         self._under_way: set[Cancellation] = set()
-        self._lander = Lander(store=store, images=images, max_downloads=self._config.max_concurrent_downloads)
+        self._lander = Lander(store=store, images=images, max_downloads=registries.config.max_concurrent_downloads)
 
     def close(self) -> None:
         """Cancels the pulls under way and ends the pools; does not wait for them."""
@@ -88,8 +87,6 @@ class Puller:
             cancellation.cancel()
         self._pull_pool.shutdown(wait=False, cancel_futures=True)
         self._lander.close()
-        if self._transport is not None:
-            self._transport.close()
 
     def pull(
         self,
@@ -134,7 +131,7 @@ class Puller:
     ) -> tuple[Descriptor, list[Platform]]:
         """What the registry has under the reference, and for which platforms, without pulling it."""
         cancellation = Cancellation()
-        remotes = self._remotes(reference, credentials)
+        remotes = self._registries.readers(reference, credentials)
         remote, top = look_up(remotes, reference.with_default_tag(), cancellation, untranslated)
         parsed = documents.decode(top.data, top.media_type)
         descriptor = Descriptor(top.media_type or parsed.media_type, top.digest, len(top.data))
@@ -147,16 +144,14 @@ class Puller:
         """Asks the registry of `server_address` whether it knows the user; Unauthenticated when not."""
         domain = server_domain(credentials.server_address)
         failure: HoldfastError | None = None
-        for endpoint in plan_endpoints(domain, self._config):
-            if endpoint.is_mirror:
-                continue
+        for remote in self._registries.writers(Reference(domain, ""), credentials):
             try:
-                self._remote(endpoint, Reference(domain, ""), credentials).ping(Cancellation())
+                remote.ping(Cancellation())
             except Unreachable as error:
                 failure = error
             except Refused as refusal:
                 raise LogInFailed(
-                    f"login attempt to {endpoint.url}/v2/ failed with status: {answers.status_line(refusal.status)}"
+                    f"login attempt to {remote.endpoint.url}/v2/ failed with status: {answers.status_line(refusal.status)}"
                 ) from refusal
             else:
                 return
@@ -175,7 +170,7 @@ class Puller:
         """Every tag of the repository, for `pull --all-tags`."""
         cancellation = cancellation or Cancellation()
         failure: HoldfastError | None = None
-        for remote in self._remotes(reference, credentials):
+        for remote in self._registries.readers(reference, credentials):
             try:
                 return remote.tags(cancellation)
             except (Unreachable, RegistryDown) as error:
@@ -193,7 +188,7 @@ class Puller:
         cancellation: Cancellation,
     ) -> PullResult:
         wanted = platform or platforms.of_machine(os.uname().machine)
-        resolved = resolve(self._remotes(reference, credentials), reference, wanted, cancellation)
+        resolved = resolve(self._registries.readers(reference, credentials), reference, wanted, cancellation)
         label = reference.tag if reference.tag and not reference.digest else reference.familiar
         progress(messages.status(f"Pulling from {reference.path}", label))
         image_id = resolved.manifest.config.digest
@@ -205,19 +200,22 @@ class Puller:
             if not self._images.has(image_id):
                 self._lander.land(resolved.remote, layers, progress, cancellation)
             is_newer = self._register(resolved, reference)
+        if self._origins is not None and not resolved.remote.endpoint.is_mirror:
+            self._origins.add(
+                (
+                    layer.diff_id,
+                    Origin(
+                        media_type=layer.descriptor.media_type,
+                        digest=layer.descriptor.digest,
+                        size=layer.descriptor.size,
+                        domain=reference.domain,
+                        path=reference.path,
+                    ),
+                )
+                for layer in layers
+            )
         progress(messages.status(f"Digest: {resolved.top.digest}"))
         return PullResult(digest=resolved.top.digest, image_id=image_id, is_newer=is_newer)
-
-    def _http(self) -> HTTP:
-        """The transport, made when it is first needed."""
-        with self._lock:
-            if self._transport is None:
-                from holdfast.distribution.transport import Transport
-
-                self._transport = Transport(
-                    certs_dir=self._config.certs_dir, connections=self._config.max_concurrent_downloads + 1
-                )
-            return self._transport
 
     @contextmanager
     def _tracked(self, cancellation: Cancellation | None) -> Generator[Cancellation]:
@@ -229,19 +227,6 @@ class Puller:
         finally:
             with self._lock:
                 self._under_way.discard(tracked)
-
-    def _remotes(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
-        for endpoint in plan_endpoints(reference.domain, self._config):
-            yield self._remote(endpoint, reference, ANONYMOUS if endpoint.is_mirror else credentials)
-
-    def _remote(self, endpoint: Endpoint, reference: Reference, credentials: Credentials) -> Remote:
-        return Remote(
-            http=self._http(),
-            endpoint=endpoint,
-            path=reference.path,
-            authenticator=Authenticator(self._http(), endpoint, credentials),
-            policy=self._policy,
-        )
 
     def _config_of(self, resolved: Resolved, reference: Reference, cancellation: Cancellation) -> documents.ImageConfig:
         """The image config, from the store or the registry; kept before anything refers to it."""

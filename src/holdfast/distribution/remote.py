@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One repository at one endpoint: its manifests, blobs and tags, with authentication and patience.
 
-Blocking, thread-safe. Everything that comes back from here is still a stranger's, except that a manifest's digest is
-computed, not believed. Called by `distribution.pull` and `distribution.blobs`.
-Source: OCI distribution-spec v1.1 §pull; security.md §2.2.
+Reading is here; `uploads` and `push` write, through `exchange`. Blocking, thread-safe. Everything that comes back from
+here is still a stranger's, except that a manifest's digest is computed, not believed.
+Called by `distribution.pull`, `blobs`, `push` and `uploads`. Source: OCI distribution-spec v1.1; security.md §2.2.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import Endpoint
-from holdfast.distribution.http import HTTP, Answer, Unreachable
+from holdfast.distribution.http import HTTP, READ_SECONDS, Answer, Body, Unreachable
 from holdfast.errors import Corrupt, InvalidArgument, Unavailable
 from holdfast.oci import digest as digests
 from holdfast.oci import media, strict
@@ -33,6 +33,8 @@ from holdfast.oci.digest import Digest
 
 R = TypeVar("R")
 
+PULL = "pull"
+PUSH = "pull,push"
 TAGS_MAX_BYTES = 1 << 20
 TAGS_MAX_PAGES = 200
 _ACCEPT = ", ".join([media.OCI_INDEX, media.OCI_MANIFEST, media.DOCKER_LIST, media.DOCKER_MANIFEST, "*/*;q=0.1"])
@@ -71,7 +73,7 @@ class _Tags(msgspec.Struct):
 
 
 class Remote:
-    """Reads one repository."""
+    """One repository; `actions` is what tokens are asked for (PULL or PUSH)."""
 
     def __init__(
         self,
@@ -81,33 +83,35 @@ class Remote:
         path: str,
         authenticator: Authenticator,
         policy: retry.Policy,
+        actions: str = PULL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
+        self._actions = actions
         self._authenticator = authenticator
-        self._path = path
+        self.path = path
         self._clock = clock
         self.endpoint = endpoint
         self.policy = policy
 
     def manifest(self, name: str, cancellation: Cancellation) -> Document:
         """The document behind a tag or a digest; raises Corrupt when its bytes do not have the digest asked for."""
-        url = f"{self.endpoint.url}/v2/{self._path}/manifests/{name}"
+        url = f"{self.endpoint.url}/v2/{self.path}/manifests/{name}"
 
         def attempt() -> Document:
-            with self._authorised("GET", url, {"Accept": _ACCEPT}) as answer:
-                _raise_for_status(answer, (200,))
+            with self.exchange("GET", url, {"Accept": _ACCEPT}) as answer:
+                raise_for_status(answer, (200,))
                 return _document(answer, name)
 
         return self.persist(f"manifest {name}", attempt, cancellation)
 
     def small_blob(self, digest: Digest, limit: int, cancellation: Cancellation) -> bytes:
         """A blob that fits in memory, verified."""
-        url = self._blob_url(digest)
+        url = self.blob_url(digest)
 
         def attempt() -> bytes:
-            with self._authorised("GET", url, {}) as answer:
-                _raise_for_status(answer, (200,))
+            with self.exchange("GET", url, {}) as answer:
+                raise_for_status(answer, (200,))
                 data = answer.read(limit)
             if digests.of(data) != digest and digests.algorithm(digest) == digests.ALGORITHM:
                 raise Corrupt(f"blob {digest} from {self.endpoint.host} has the digest {digests.of(data)}")
@@ -118,11 +122,11 @@ class Remote:
     def blob(self, digest: Digest, offset: int) -> BlobAnswer:
         """Opens a blob from an offset, in one attempt; a registry that ignores the range is read from the start."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        answer = self._authorised("GET", self._blob_url(digest), headers)
+        answer = self.exchange("GET", self.blob_url(digest), headers)
         try:
             if answer.status == 416:
                 raise Refused(f"no bytes from {offset} on", status=416)
-            _raise_for_status(answer, (200, 206))
+            raise_for_status(answer, (200, 206))
             if answer.status == 200:
                 return BlobAnswer(answer, offset, answer.content_length)
             found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
@@ -137,14 +141,25 @@ class Remote:
         """Returns when the registry accepts the user, or wants none; Unauthenticated, Refused, RegistryDown."""
 
         def attempt() -> None:
-            with self._authorised("GET", f"{self.endpoint.url}/v2/", {}) as answer:
-                _raise_for_status(answer, (200,))
+            with self.exchange("GET", f"{self.endpoint.url}/v2/", {}) as answer:
+                raise_for_status(answer, (200,))
 
         self.persist("log-in", attempt, cancellation)
 
+    def probe(self, cancellation: Cancellation) -> None:
+        """Returns when a registry answers, whether or not it wants to know who asks; Unreachable, RegistryDown."""
+        url = f"{self.endpoint.url}/v2/"
+
+        def attempt() -> None:
+            with self._http.exchange("GET", url, headers={}, verify=self.endpoint.verify) as answer:
+                if answer.status != 401:
+                    raise_for_status(answer, (200,))
+
+        self.persist("version check", attempt, cancellation)
+
     def tags(self, cancellation: Cancellation) -> list[str]:
         """Every tag of the repository; bounded."""
-        url = f"{self.endpoint.url}/v2/{self._path}/tags/list"
+        url = f"{self.endpoint.url}/v2/{self.path}/tags/list"
         tags: list[str] = []
         for _ in range(TAGS_MAX_PAGES):
             page, url = self.persist("list of tags", partial(self._tags_page, url), cancellation)
@@ -175,41 +190,59 @@ class Remote:
             raise RegistryDown(f"{what} from {self.endpoint.host}: {series.describe(self._clock())}") from failure
         cancellation.sleep(delay)
 
-    def _blob_url(self, digest: Digest) -> str:
-        return f"{self.endpoint.url}/v2/{self._path}/blobs/{digests.parse(digest)}"
+    def blob_url(self, digest: Digest) -> str:
+        """Where the repository has or would have a blob."""
+        return f"{self.endpoint.url}/v2/{self.path}/blobs/{digests.parse(digest)}"
 
     def _tags_page(self, url: str) -> tuple[list[str], str]:
-        with self._authorised("GET", url, {"Accept": "application/json"}) as answer:
-            _raise_for_status(answer, (200,))
+        with self.exchange("GET", url, {"Accept": "application/json"}) as answer:
+            raise_for_status(answer, (200,))
             document = strict.decode(answer.read(TAGS_MAX_BYTES), _Tags, "list of tags", max_bytes=TAGS_MAX_BYTES)
             found = _NEXT.search(answer.headers.get("Link", ""))
         following = urljoin(url, found[1]) if found else ""
         return document.tags or [], following if is_same_origin(url, following) else ""
 
-    def _authorised(self, method: str, url: str, headers: dict[str, str]) -> Answer:
-        """Sends with what is known, answers one challenge, and sends again."""
-        value = self._authenticator.authorization()
-        answer = self._send(method, url, headers, value)
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Body = None,
+        *,
+        also_scope: str = "",
+        timeout_seconds: float = READ_SECONDS,
+    ) -> Answer:
+        """Sends with what is known, answers one challenge, and sends again; to another origin it sends no secret.
+
+        `also_scope` is asked for beside this repository's own scope.
+        """
+        is_ours = is_same_origin(self.endpoint.url, url)
+
+        def send(authorization: str) -> Answer:
+            sent = {**headers, "Authorization": authorization} if authorization else headers
+            verify = self.endpoint.verify or not is_ours
+            return self._http.exchange(
+                method, url, headers=sent, verify=verify, body=body, timeout_seconds=timeout_seconds
+            )
+
+        if not is_ours:
+            return send("")
+        own = f"repository:{self.path}:{self._actions}" if self.path else ""
+        scope = f"{own} {also_scope}".strip()
+        value = self._authenticator.authorization(scope)
+        answer = send(value)
         if answer.status != 401:
             return answer
         with answer:
             demand = answer.headers.get("WWW-Authenticate", "")
-            body = answer.read(answers.ERROR_BODY_MAX_BYTES)
+            refusal = answer.read(answers.ERROR_BODY_MAX_BYTES)
         if not demand:
-            raise answers.failure(401, body)
-        return self._send(method, url, headers, self._authenticator.answer(demand, self._scope, value, url))
-
-    @property
-    def _scope(self) -> str:
-        return f"repository:{self._path}:pull" if self._path else ""
-
-    def _send(self, method: str, url: str, headers: dict[str, str], authorization: str) -> Answer:
-        if authorization:
-            headers = {**headers, "Authorization": authorization}
-        return self._http.exchange(method, url, headers=headers, verify=self.endpoint.verify)
+            raise answers.failure(401, refusal)
+        return send(self._authenticator.answer(demand, scope, value, url))
 
 
-def _raise_for_status(answer: Answer, wanted: tuple[int, ...]) -> None:
+def raise_for_status(answer: Answer, wanted: tuple[int, ...]) -> None:
+    """Raises what an unwanted status means, with the text of the answer's body: Refused or Transient."""
     if answer.status in wanted:
         return
     later = retry.retry_after_seconds(answer.headers.get("Retry-After"))

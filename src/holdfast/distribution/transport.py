@@ -22,7 +22,7 @@ from urllib3 import exceptions as failures
 
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import is_loopback
-from holdfast.distribution.http import CHUNK_BYTES, READ_SECONDS, Unreachable
+from holdfast.distribution.http import CHUNK_BYTES, READ_SECONDS, Body, Unreachable
 from holdfast.errors import InvalidArgument
 
 MAX_REDIRECTS = 10
@@ -115,7 +115,7 @@ class Transport:
         *,
         headers: Mapping[str, str],
         verify: bool = True,
-        body: bytes | None = None,
+        body: Body = None,
         timeout_seconds: float = READ_SECONDS,
     ) -> Response:
         """See `HTTP.exchange`. Authorization goes no further than the first address's scheme, host and port.
@@ -142,7 +142,7 @@ class Transport:
         url: str,
         headers: Mapping[str, str],
         verify: bool,
-        body: bytes | None,
+        body: Body,
         timeout_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
@@ -151,7 +151,7 @@ class Transport:
             return pool.request(
                 method,
                 url,
-                body=body,
+                body=body() if callable(body) else body,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
                 preload_content=False,
                 decode_content=False,

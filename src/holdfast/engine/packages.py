@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.containers import Containers, Supervisor
     from holdfast.containers.validation import Machine
     from holdfast.distribution.pull import Puller
+    from holdfast.distribution.push import Pusher
     from holdfast.engine.background import Background
     from holdfast.engine.events import Events
     from holdfast.engine.networking import NetworkWorker
@@ -65,6 +66,7 @@ class Packages:
     networks: NetworkWorker
     volumes: volumes.Store
     distribution: Puller
+    pusher: Pusher
     spawner: Spawner
     supervisor: Supervisor
     events: Events

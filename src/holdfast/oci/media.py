@@ -27,6 +27,9 @@ DOCKER_LAYER_FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzi
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+FOREIGN_LAYERS = frozenset(
+    {OCI_LAYER_FOREIGN, OCI_LAYER_FOREIGN + "+gzip", OCI_LAYER_FOREIGN + "+zstd", DOCKER_LAYER_FOREIGN}
+)
 LAYERS = frozenset(
     {
         OCI_LAYER,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images: list, inspect, history, pull, import, load, save, tag, remove, prune; push and search say what they lack.
+"""Images: list, inspect, history, pull, import, load, save, tag, remove, prune, push.
 
 Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and statuses of dockerd 28.5.
 """
@@ -18,6 +18,7 @@ from holdfast.engine.jobs.list_images import list_images, shared_sizes
 from holdfast.engine.jobs.load import load
 from holdfast.engine.jobs.prune_images import prune_images
 from holdfast.engine.jobs.pull import pull
+from holdfast.engine.jobs.push import check_platform, push
 from holdfast.engine.jobs.remove_image import remove_image
 from holdfast.engine.jobs.save import save
 from holdfast.engine.jobs.tag import tag
@@ -26,6 +27,7 @@ from holdfast.errors import InvalidArgument, Unsupported
 from holdfast.oci import digest as digests
 from holdfast.oci import platform as platforms
 from holdfast.oci import reference as references
+from holdfast.oci import strict
 from holdfast.oci.digest import Digest
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
@@ -147,6 +149,24 @@ def _transfers(packages: Packages) -> list[Route]:
             )
         )
 
+    async def push_image(request: Request) -> Response:
+        reference = parse_reference(request.params["name"], request.query.text("tag"))
+        platform = _platform_document(request.query.text("platform"))
+        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
+        if platform is not None:
+            check_platform(store, reference, platform)
+        return await messages.stream(
+            lambda progress: push(
+                pusher=packages.pusher,
+                store=store,
+                events=events,
+                reference=reference,
+                credentials=who,
+                progress=progress,
+            ),
+            may_fail_with_status=False,
+        )
+
     async def load_archive(request: Request) -> Response:
         is_quiet = request.query.boolean("quiet")
         return await messages.stream(
@@ -168,6 +188,7 @@ def _transfers(packages: Packages) -> list[Route]:
     return [
         Route("POST", "/images/create", create),
         Route("POST", "/images/load", load_archive),
+        Route("POST", "/images/{name...}/push", push_image),
         Route("GET", "/images/get", save_many),
         Route("GET", "/images/{name...}/get", save_one),
     ]
@@ -190,6 +211,16 @@ def _filters(request: Request) -> Filters:
     if name and request.version <= _FILTER_PARAMETER_UNTIL:
         filters.setdefault("reference", []).append(name)
     return filters
+
+
+def _platform_document(text: str) -> Platform | None:
+    """The platform of a push: a JSON object, where a pull has text."""
+    if not text:
+        return None
+    try:
+        return strict.decode(text.encode(), Platform, "platform")
+    except InvalidArgument as error:
+        raise InvalidArgument(f"failed to parse platform: {error.message}") from None
 
 
 def _platform(text: str) -> Platform | None:

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of a push: find the registry, bring the layers there, then the config, then the manifest under its tag.
+
+What was pulled or loaded compressed goes out byte for byte; a plain layer (committed, imported, loaded so) is compressed
+first, and the manifest says so. Layers travel in parallel, each once. Blocking. Called by the job push of `engine`.
+Source: OCI distribution-spec v1.1 §push; the message stream of dockerd 28.5 (tests/distribution/data).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from holdfast import content
+from holdfast.distribution import packing, uploads
+from holdfast.distribution import progress as messages
+from holdfast.distribution.cancellation import Cancellation, Cancelled
+from holdfast.distribution.credentials import ANONYMOUS, Credentials
+from holdfast.distribution.http import Unreachable
+from holdfast.distribution.origins import Origin, Origins
+from holdfast.distribution.progress import Meter, Progress, silent
+from holdfast.distribution.registries import Registries
+from holdfast.distribution.remote import RegistryDown, Remote, raise_for_status
+from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, NotFound
+from holdfast.oci import digest as digests
+from holdfast.oci import image as documents
+from holdfast.oci import media, strict
+from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+from holdfast.oci.reference import Reference
+
+PUSH_THREADS = 4
+R = TypeVar("R")
+
+
+class Image(Protocol):
+    """What a push reads of an image."""
+
+    @property
+    def id(self) -> Digest: ...
+    @property
+    def manifest(self) -> Digest: ...
+    @property
+    def repo_digests(self) -> tuple[str, ...]: ...
+    @property
+    def layers(self) -> tuple[Digest, ...]: ...
+
+
+class Images(Protocol):
+    """What a push needs of `images.Store`."""
+
+    def owner_of(self, reference: Reference) -> Digest | None:
+        """The image that has the name."""
+        ...
+
+    def tags_of(self, repository: Reference) -> list[Reference]:
+        """All tags of a repository."""
+        ...
+
+    def get(self, name: str) -> Image:
+        """The image by its id."""
+        ...
+
+    def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
+        """Notes under which digest a repository has the image."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """One layer to be pushed; `is_plain` when it is to be compressed first."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    is_plain: bool
+
+    @property
+    def identifier(self) -> str:
+        return digests.short(self.diff_id)
+
+
+class Pusher:
+    """Pushes for one daemon; thread-safe."""
+
+    def __init__(self, *, store: content.Store, images: Images, registries: Registries, origins: Origins) -> None:
+        self._store = store
+        self._images = images
+        self._registries = registries
+        self._origins = origins
+        self._limit = registries.config.max_concurrent_uploads
+        self._push_pool = ThreadPoolExecutor(PUSH_THREADS, "push")
+        self._upload_pool = ThreadPoolExecutor(self._limit, "upload")
+
+    def close(self) -> None:
+        """Ends the pools; pushes under way end with their cancellation."""
+        self._push_pool.shutdown(wait=False, cancel_futures=True)
+        self._upload_pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, work: Callable[[], R]) -> Future[R]:
+        """Runs a `push` in a thread kept for pushes."""
+        try:
+            return self._push_pool.submit(work)
+        except RuntimeError:  # the pool was shut down: the daemon stops
+            raise Cancelled from None
+
+    def push(
+        self,
+        reference: Reference,
+        *,
+        credentials: Credentials = ANONYMOUS,
+        progress: Progress = silent,
+        cancellation: Cancellation | None = None,
+    ) -> list[Digest]:
+        """Pushes the tag, or without one every tag of the repository; returns the manifests' digests.
+
+        `progress` is called from several threads. Raises NotFound in Docker's words, and whatever the registry says.
+        """
+        cancellation = cancellation or Cancellation()
+        progress(messages.status(f"The push refers to repository [{reference.name}]"))
+        if reference.digest is not None:
+            raise InvalidArgument("cannot push a digest reference")
+        wanted = self._wanted(reference)
+        remote = self._reach(reference, credentials, cancellation)
+        with self._store.lease():
+            return [self._push_one(remote, tag, image, progress, cancellation) for tag, image in wanted]
+
+    def _wanted(self, reference: Reference) -> list[tuple[Reference, Digest]]:
+        known = self._images.tags_of(reference.without_suffix())
+        if not known:
+            raise NotFound(f"An image does not exist locally with the tag: {reference.familiar_name}")
+        wanted = [reference] if reference.tag is not None else known
+        found = [(each, image) for each in wanted if (image := self._images.owner_of(each)) is not None]
+        if not found:
+            raise NotFound(f"tag does not exist: {reference.familiar}")
+        return found
+
+    def _reach(self, reference: Reference, credentials: Credentials, cancellation: Cancellation) -> Remote:
+        """The registry at the first address where one answers."""
+        failure: HoldfastError | None = None
+        for remote in self._registries.writers(reference, credentials):
+            try:
+                remote.probe(cancellation)
+            except (Unreachable, RegistryDown) as error:
+                failure = error
+            else:
+                return remote
+        raise failure or Internal(f"no endpoint for {reference.familiar}")
+
+    def _push_one(
+        self, remote: Remote, reference: Reference, image_id: Digest, progress: Progress, cancellation: Cancellation
+    ) -> Digest:
+        image = self._images.get(image_id)
+        raw = self._store.read(image.manifest, strict.MANIFEST_MAX_BYTES)
+        manifest = documents.decode(raw)
+        if not isinstance(manifest, documents.Manifest):
+            raise Corrupt(f"image {image.id} has an index where its manifest should be")
+        layers = plan_layers(image, manifest)
+        pushed = self._push_layers(remote, reference, layers, progress, cancellation)
+        if not uploads.has_blob(remote, manifest.config, cancellation):
+            uploads.upload(remote, manifest.config, self._store, _nothing, cancellation)
+        if pushed != list(manifest.layers):
+            manifest = msgspec.structs.replace(manifest, layers=tuple(pushed))
+            raw = msgspec.json.encode(manifest)
+        digest = digests.of(raw)
+        put_manifest(remote, reference.tag or digest, raw, manifest.media_type or media.OCI_MANIFEST, cancellation)
+        self._images.register(reference.without_suffix(), top=digest, manifest=image.manifest)
+        progress(messages.status(f"{reference.tag}: digest: {digest} size: {len(raw)}"))
+        progress({"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": digest, "Size": len(raw)}})
+        return digest
+
+    def _push_layers(
+        self,
+        remote: Remote,
+        reference: Reference,
+        layers: list[_Layer],
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> list[Descriptor]:
+        """What the manifest is to say of each layer, once the repository has them all."""
+        once = {layer.diff_id: layer for layer in reversed(layers)}
+        for layer in once.values():
+            progress(messages.layer("Preparing", layer.identifier))
+        stop = Cancellation()
+        with cancellation.watched(stop.cancel):
+            flights: dict[Digest, Future[Descriptor]] = {}
+            try:
+                for number, layer in enumerate(once.values()):
+                    if number >= self._limit:
+                        progress(messages.layer("Waiting", layer.identifier))
+                    flights[layer.diff_id] = self._upload_pool.submit(
+                        self._push_layer, remote, reference, layer, progress, stop
+                    )
+                pushed = {diff_id: flight.result() for diff_id, flight in flights.items()}
+            except RuntimeError:  # the pool was shut down: the daemon stops
+                raise Cancelled from None
+            finally:
+                stop.cancel()
+                for flight in flights.values():
+                    if not flight.cancel():
+                        flight.exception()
+        self._origins.add(
+            (
+                layer.diff_id,
+                Origin(
+                    media_type=pushed[layer.diff_id].media_type,
+                    digest=pushed[layer.diff_id].digest,
+                    size=pushed[layer.diff_id].size,
+                    domain=reference.domain,
+                    path=reference.path,
+                ),
+            )
+            for layer in layers
+        )
+        return [pushed[layer.diff_id] for layer in layers]
+
+    def _push_layer(
+        self, remote: Remote, reference: Reference, layer: _Layer, progress: Progress, stop: Cancellation
+    ) -> Descriptor:
+        """One layer's way; the descriptor under which the repository has it now."""
+        stop.check()
+        if layer.descriptor.media_type in media.FOREIGN_LAYERS:
+            progress(messages.layer("Skipped foreign layer", layer.identifier))
+            return layer.descriptor
+        known = [origin for origin in self._origins.of(layer.diff_id) if origin.domain == reference.domain]
+        for descriptor in _forms(layer, known):
+            if uploads.has_blob(remote, descriptor, stop):
+                progress(messages.layer("Layer already exists", layer.identifier))
+                return descriptor
+        for descriptor in _forms(layer, known):
+            for source in _neighbours(descriptor, known, reference.path):
+                if uploads.mount(remote, descriptor.digest, source, stop):
+                    progress(messages.layer(f"Mounted from {source}", layer.identifier))
+                    return descriptor
+        descriptor = self._packed(layer, stop) if layer.is_plain else layer.descriptor
+        meter = Meter(progress, "Pushing", layer.identifier, descriptor.size)
+        uploads.upload(remote, descriptor, self._store, lambda sent: meter.report(sent, time.monotonic()), stop)
+        progress(messages.layer("Pushed", layer.identifier))
+        return descriptor
+
+    def _packed(self, layer: _Layer, stop: Cancellation) -> Descriptor:
+        """The layer's compressed form, made unless an earlier push left it here."""
+        for origin in self._origins.of(layer.diff_id):
+            if self._store.has(origin.digest):
+                return origin.descriptor
+        return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
+
+
+def plan_layers(image: Image, manifest: documents.Manifest) -> list[_Layer]:
+    """The layers, base first, and which of them to compress: none of an image that some registry has as it is; pure."""
+    is_published = any(name.endswith(f"@{image.manifest}") for name in image.repo_digests)
+    return [
+        _Layer(
+            descriptor=descriptor,
+            diff_id=diff_id,
+            is_plain=not is_published and descriptor.media_type in packing.PLAIN,
+        )
+        for descriptor, diff_id in zip(manifest.layers, image.layers, strict=True)
+    ]
+
+
+def put_manifest(remote: Remote, name: str, data: bytes, media_type: str, cancellation: Cancellation) -> None:
+    """Stores a manifest or an index under a tag or its digest; Corrupt when the registry read other bytes."""
+    url = f"{remote.endpoint.url}/v2/{remote.path}/manifests/{name}"
+
+    def attempt() -> None:
+        with remote.exchange("PUT", url, {"Content-Type": media_type}, data) as answer:
+            raise_for_status(answer, (201, 202, 200))
+            said = answer.headers.get("Docker-Content-Digest", "")
+        if said and said != digests.of(data):
+            raise Corrupt(f"{remote.endpoint.host} stored manifest {name} as {said[:100]!r}, not as {digests.of(data)}")
+
+    remote.persist(f"manifest {name}", attempt, cancellation)
+
+
+def _forms(layer: _Layer, known: list[Origin]) -> list[Descriptor]:
+    """The blobs that may stand for the layer: its own, or for a plain one those that earlier pushes made."""
+    if not layer.is_plain:
+        return [layer.descriptor]
+    wanted = packing.PLAIN[layer.descriptor.media_type]
+    return list({origin.digest: origin.descriptor for origin in known if origin.media_type == wanted}.values())
+
+
+def _neighbours(descriptor: Descriptor, known: list[Origin], path: str) -> Iterator[str]:
+    """Repositories of the same registry that have the blob, as far as is known; a few."""
+    found = [origin.path for origin in known if origin.digest == descriptor.digest and origin.path != path]
+    yield from found[:_MOST_MOUNTS]
+
+
+def _nothing(sent: int) -> None:
+    """Nobody watches a config being sent."""
+
+
+_MOST_MOUNTS = 4

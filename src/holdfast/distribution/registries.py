@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each registry is reached: its endpoints in order, connections shared by all, and patience.
+
+Built once by `daemon.wiring`; thread-safe. Called by `distribution.pull` and `distribution.push`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from holdfast.distribution import retry
+from holdfast.distribution.auth import Authenticator
+from holdfast.distribution.credentials import ANONYMOUS, Credentials
+from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints
+from holdfast.distribution.http import HTTP
+from holdfast.distribution.remote import PULL, PUSH, Remote
+from holdfast.oci.reference import Reference
+
+
+class Registries:
+    """The way to every registry, as the daemon's configuration has it."""
+
+    def __init__(
+        self,
+        config: RegistryConfig | None = None,
+        *,
+        http: HTTP | None = None,
+        policy: retry.Policy | None = None,
+    ) -> None:
+        self.config = config or RegistryConfig()
+        self._transport = http
+        self._policy = policy or retry.Policy()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Closes the idle connections."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def readers(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
+        """The repository at every endpoint that may serve it, in the order in which to ask them."""
+        for endpoint in plan_endpoints(reference.domain, self.config):
+            yield self.at(endpoint, reference, ANONYMOUS if endpoint.is_mirror else credentials, PULL)
+
+    def writers(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
+        """The repository at the registry itself, https before http where both are allowed; mirrors are never written."""
+        for endpoint in plan_endpoints(reference.domain, self.config):
+            if not endpoint.is_mirror:
+                yield self.at(endpoint, reference, credentials, PUSH)
+
+    def at(self, endpoint: Endpoint, reference: Reference, credentials: Credentials, actions: str) -> Remote:
+        """The repository at one endpoint."""
+        return Remote(
+            http=self._http(),
+            endpoint=endpoint,
+            path=reference.path,
+            authenticator=Authenticator(self._http(), endpoint, credentials),
+            policy=self._policy,
+            actions=actions,
+        )
+
+    def _http(self) -> HTTP:
+        """The transport, made when it is first needed."""
+        with self._lock:
+            if self._transport is None:
+                from holdfast.distribution.transport import Transport
+
+                connections = max(self.config.max_concurrent_downloads, self.config.max_concurrent_uploads) + 1
+                self._transport = Transport(certs_dir=self.config.certs_dir, connections=connections)
+            return self._transport

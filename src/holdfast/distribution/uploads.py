@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One blob on its way out: not sent when the registry has it, mounted when a neighbour has it, else sent in chunks.
+
+An upload that breaks off is asked how far it came and goes on from there. Memory: one chunk of the file. Called by
+`distribution.push`, in the threads of its upload pool.
+Source: OCI distribution-spec v1.1 §pushing-blobs; the status request of distribution's "Blob Upload".
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from holdfast import content
+from holdfast.distribution import retry
+from holdfast.distribution.answers import Refused, Transient
+from holdfast.distribution.cancellation import Cancellation
+from holdfast.distribution.credentials import is_same_origin
+from holdfast.distribution.endpoints import is_loopback
+from holdfast.distribution.http import CHUNK_BYTES, Answer, Unreachable
+from holdfast.distribution.remote import PULL, Remote, raise_for_status
+from holdfast.errors import InvalidArgument, Unauthenticated
+from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+
+PART_BYTES = 64 << 20
+"""What one request carries at most, and so what a broken line costs at a registry that keeps no half requests."""
+_SLOWEST_BYTES_PER_SECOND = 8 << 20
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})", re.ASCII)
+_GONE = frozenset({404, 410, 416})
+
+
+@dataclass(slots=True)
+class _Session:
+    """An upload that the registry has open: where to send, and how much it has."""
+
+    location: str
+    offset: int = 0
+
+
+def has_blob(remote: Remote, descriptor: Descriptor, cancellation: Cancellation) -> bool:
+    """Asks whether the repository has the blob, in its size."""
+
+    def attempt() -> bool:
+        with remote.exchange("HEAD", remote.blob_url(descriptor.digest), {}) as answer:
+            if answer.status == 404:
+                return False
+            raise_for_status(answer, (200,))
+            return answer.content_length in (None, descriptor.size)
+
+    return remote.persist(f"check of blob {descriptor.digest}", attempt, cancellation)
+
+
+def mount(remote: Remote, digest: Digest, source: str, cancellation: Cancellation) -> bool:
+    """Asks for the blob of another repository; false when the registry would not, for whatever reason."""
+    cancellation.check()
+    url = f"{_uploads_url(remote)}?mount={digest}&from={source}"
+    try:
+        with remote.exchange("POST", url, {}, b"", also_scope=f"repository:{source}:{PULL}") as answer:
+            if answer.status == 202:
+                _abandon(remote, _location(url, answer))
+            return answer.status == 201
+    except (Refused, Transient, Unreachable, Unauthenticated):
+        return False
+
+
+def _abandon(remote: Remote, location: str) -> None:
+    """Tells the registry that an upload it opened is not wanted; it forgets it in time anyway."""
+    with remote.exchange("DELETE", location, {}):
+        return
+
+
+def upload(
+    remote: Remote,
+    descriptor: Descriptor,
+    store: content.Store,
+    told: Callable[[int], None],
+    cancellation: Cancellation,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Sends the blob; `told` gets the bytes sent so far. Raises RegistryDown, Refused, Cancelled."""
+    what = f"upload of blob {descriptor.digest}"
+    series = retry.Series(remote.policy, clock())
+    session: _Session | None = None
+    has_failed = False
+    while True:
+        cancellation.check()
+        before = session.offset if session else 0
+        try:
+            if session is None:
+                session = _begin(remote)
+            elif has_failed:
+                session = _ask(remote, session)
+            has_failed = False
+            while session.offset < descriptor.size or not descriptor.size:
+                if _send_part(remote, descriptor, store, session, told, cancellation):
+                    return
+            _finish(remote, descriptor, session)
+            return
+        except Refused as refusal:
+            if refusal.status not in _GONE or session is None:
+                raise
+            failure: Transient | Unreachable = Transient(refusal.message)
+            session = None
+        except (Transient, Unreachable) as error:
+            cancellation.check()
+            if isinstance(error, Unreachable) and error.is_final:
+                raise
+            failure = error
+        has_failed = True
+        if session is not None and session.offset > before:
+            series.progressed(clock())
+        remote.rest(series, what, failure, cancellation)
+
+
+def _begin(remote: Remote) -> _Session:
+    url = _uploads_url(remote)
+    with remote.exchange("POST", url, {}, b"") as answer:
+        raise_for_status(answer, (202,))
+        return _Session(_location(url, answer))
+
+
+def _ask(remote: Remote, session: _Session) -> _Session:
+    """How far the upload came; Refused (404) when the registry has forgotten it."""
+    with remote.exchange("GET", session.location, {}) as answer:
+        raise_for_status(answer, (204, 200))
+        return _Session(_location(session.location, answer), _received(answer))
+
+
+def _send_part(
+    remote: Remote,
+    descriptor: Descriptor,
+    store: content.Store,
+    session: _Session,
+    told: Callable[[int], None],
+    cancellation: Cancellation,
+) -> bool:
+    """Sends the next bytes; true when they were the last and the registry has verified the blob."""
+    begin = session.offset
+    end = min(begin + PART_BYTES, descriptor.size)
+    is_last = end == descriptor.size
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(end - begin)}
+    if begin or not is_last:
+        headers["Content-Range"] = f"{begin}-{end - 1}"
+
+    def body() -> Iterator[bytes]:
+        with store.open(descriptor.digest) as file:
+            file.seek(begin)
+            sent = begin
+            while sent < end:
+                cancellation.check()
+                data = file.read(min(CHUNK_BYTES, end - sent))
+                if not data:
+                    raise InvalidArgument(f"blob {descriptor.digest} is shorter on disk than {descriptor.size} bytes")
+                yield data
+                sent += len(data)
+                told(sent)
+
+    if is_last:
+        url = _with_digest(session.location, descriptor.digest)
+        patience = 60 + descriptor.size / _SLOWEST_BYTES_PER_SECOND  # the registry hashes the whole blob now
+        with remote.exchange("PUT", url, headers, body, timeout_seconds=patience) as answer:
+            raise_for_status(answer, (201,))
+        return True
+    with remote.exchange("PATCH", session.location, headers, body, timeout_seconds=60) as answer:
+        raise_for_status(answer, (202,))
+        session.location = _location(session.location, answer)
+        session.offset = min(end, _received(answer)) if "Range" in answer.headers else end
+    return False
+
+
+def _finish(remote: Remote, descriptor: Descriptor, session: _Session) -> None:
+    """Closes an upload that turned out to be complete."""
+    with remote.exchange("PUT", _with_digest(session.location, descriptor.digest), {}, b"") as answer:
+        raise_for_status(answer, (201,))
+
+
+def _uploads_url(remote: Remote) -> str:
+    return f"{remote.endpoint.url}/v2/{remote.path}/blobs/uploads/"
+
+
+def _received(answer: Answer) -> int:
+    """The bytes that the registry has, from its `Range`; distribution says `0-0` for none as for one."""
+    found = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
+    last = int(found[1]) if found else 0
+    return last + 1 if last else 0
+
+
+def _location(url: str, answer: Answer) -> str:
+    """Where the upload goes on; another host only over https, as the layer may be private."""
+    given = answer.headers.get("Location", "")
+    target = urljoin(url, given)
+    parts = urlsplit(target)
+    is_fit = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+    is_downgrade = parts.scheme == "http" and not is_same_origin(url, target) and not is_loopback(parts.hostname or "")
+    if not given or not is_fit or is_downgrade:
+        raise Unreachable(
+            f"{urlsplit(url).netloc} names no usable place for the upload: {parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            is_final=True,
+        )
+    return target
+
+
+def _with_digest(location: str, digest: Digest) -> str:
+    parts = urlsplit(location)
+    query = f"{parts.query}&digest={digest}" if parts.query else f"digest={digest}"
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

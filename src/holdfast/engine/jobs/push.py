@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker push`: a tag, or every tag of a repository. Called by `api.routes.images`.
+
+Source: Engine API v1.51 ImagePush; texts of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from holdfast import images
+from holdfast.distribution import Cancellation, Credentials, Pusher
+from holdfast.engine.events import Events
+from holdfast.engine.image_events import publish
+from holdfast.engine.progress import Progress
+from holdfast.errors import NotFound
+from holdfast.oci import platform as platforms
+from holdfast.oci.platform import Platform
+from holdfast.oci.reference import Reference
+
+
+async def push(
+    *,
+    pusher: Pusher,
+    store: images.Store,
+    events: Events,
+    reference: Reference,
+    credentials: Credentials,
+    progress: Progress,
+) -> None:
+    """Brings the image to its registry; without a tag all tags. Cancelled with the job."""
+    cancellation = Cancellation()
+    try:
+        await asyncio.wrap_future(
+            pusher.start(
+                partial(pusher.push, reference, credentials=credentials, progress=progress, cancellation=cancellation)
+            )
+        )
+    finally:
+        cancellation.cancel()
+    publish(events, store, "push", reference.familiar, reference.familiar_name)
+
+
+def check_platform(store: images.Store, reference: Reference, wanted: Platform) -> None:
+    """NotFound when the image that would be pushed is for another platform."""
+    tagged = reference.with_default_tag()
+    has = store.get(str(tagged)).config.platform
+    if not platforms.is_match(wanted, has):
+        raise NotFound(
+            f"image with reference {tagged.familiar} was found but its platform ({has}) does not match the specified "
+            f"platform ({wanted})"
+        )
