@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the smallest honest program: a static ELF that prints a text and exits with 0, for x86_64 and aarch64.
 
-One loadable segment holds header, code and text; nothing is writable. Pure: the same text gives the same bytes.
-Source: System V ABI (ELF-64 object file format), Linux syscall numbers write and exit_group of both machines.
+Pure: the same text gives the same bytes. Source: Linux syscall numbers write and exit_group of both machines.
 """
 
 from __future__ import annotations
@@ -10,45 +9,18 @@ from __future__ import annotations
 import struct
 
 from holdfast.errors import Unsupported
-
-_BASE = 0x400000
-_HEADER_BYTES = 64
-_PROGRAM_HEADER_BYTES = 56
-_CODE_OFFSET = _HEADER_BYTES + _PROGRAM_HEADER_BYTES
-_MACHINE_X86_64, _MACHINE_AARCH64 = 62, 183
-_PAGE = 0x10000
+from holdfast.kernel import elf
 
 
 def hello(text: bytes, architecture: str) -> bytes:
     """The program for `amd64` or `arm64`; Unsupported for others."""
     if architecture == "amd64":
-        code, machine = _x86_64(text), _MACHINE_X86_64
+        code = _x86_64(text)
     elif architecture == "arm64":
-        code, machine = _aarch64(text), _MACHINE_AARCH64
+        code = _aarch64(text)
     else:
         raise Unsupported(f"there is no built-in image for {architecture}")
-    size = _CODE_OFFSET + len(code) + len(text)
-    identity = b"\x7fELF" + bytes((2, 1, 1, 0)) + bytes(8)  # 64 bit, little-endian, version 1, System V
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        identity,
-        2,  # executable
-        machine,
-        1,
-        _BASE + _CODE_OFFSET,
-        _HEADER_BYTES,
-        0,
-        0,
-        _HEADER_BYTES,
-        _PROGRAM_HEADER_BYTES,
-        1,
-        0,
-        0,
-        0,
-    )
-    readable_executable = 5
-    segment = struct.pack("<IIQQQQQQ", 1, readable_executable, 0, _BASE, _BASE, size, size, _PAGE)
-    return header + segment + code + text
+    return elf.executable(code + text, architecture)
 
 
 def _x86_64(text: bytes) -> bytes:
