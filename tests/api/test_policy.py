@@ -47,3 +47,12 @@ def test_an_origin_is_refused_on_every_network_socket():
 def test_unix_and_tls_clients_may_use_any_host():
     POLICY.check(Peer(transport="unix"), {"host": "evil.example", "origin": "x"})
     POLICY.check(Peer(transport="tls"), {"host": "evil.example"})
+
+
+def test_a_websocket_client_may_name_the_daemon_itself_as_its_origin():
+    own = {"host": "127.0.0.1:2375", "origin": "http://127.0.0.1:2375", "upgrade": "websocket"}
+
+    POLICY.check(Peer(transport="tcp"), own)
+    for change in ({"origin": "http://evil.example"}, {"upgrade": ""}, {"host": "evil", "origin": "http://evil"}):
+        with pytest.raises(Forbidden):
+            POLICY.check(Peer(transport="tcp"), own | change)

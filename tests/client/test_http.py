@@ -2,11 +2,8 @@
 import socket
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from holdfast import errors
-from holdfast.client import frames
 from holdfast.client.http import Connection
 
 
@@ -55,17 +52,3 @@ def test_a_streamed_body_is_sent_in_chunks() -> None:
     connection.request("POST", "/", body=iter([b"abc", b"", b"de"]))
 
     assert far.recv(4096).endswith(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-
-
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=20)), max_size=8), st.integers(1, 7))
-def test_frames_come_apart_however_they_are_cut(pieces: list[tuple[int, bytes]], step: int) -> None:
-    wire = b"".join(bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data for stream, data in pieces)
-    demultiplexer = frames.Demultiplexer()
-    outputs = {1: b"", 2: b""}
-
-    for start in range(0, len(wire), step):
-        for stream, data in demultiplexer.feed(wire[start : start + step]):
-            outputs[stream] += data
-
-    for stream in (1, 2):
-        assert outputs[stream] == b"".join(data for named, data in pieces if named == stream)

@@ -194,12 +194,15 @@ class Stream(msgspec.Struct, frozen=True):
 class Hijack(msgspec.Struct, frozen=True):
     """Turns the connection into a raw stream: 101 UPGRADED when the client asked for an upgrade, else 200.
 
+    `protocol` is what the connection speaks from then on; another one than tcp has no content type.
+
     `serve` runs after the head was sent; the connection is closed when it returns, unless it was given away.
     """
 
     serve: Callable[[HijackedConnection], Awaitable[None]]
     content_type: str = RAW_STREAM
     headers: Mapping[str, str] | None = None
+    protocol: str = "tcp"
 
 
 Response = Json | Raw | Empty | Stream | Hijack

@@ -129,7 +129,9 @@ async def write_hijack(
 ) -> None:
     """Answers 101 or 200, then lets the route have the connection; `rest` are bytes that came with the request."""
     if request.wants_upgrade:
-        upgrade = {"Content-Type": response.content_type, "Connection": "Upgrade", "Upgrade": "tcp"}
+        upgrade = {"Connection": "Upgrade", "Upgrade": response.protocol}
+        if response.protocol == "tcp":
+            upgrade = {"Content-Type": response.content_type, **upgrade}
         head = http1.response_head(101, {**upgrade, **headers, **(response.headers or {})})
     else:
         head = http1.response_head(200, {"Content-Type": RAW_STREAM})

@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 
-from holdfast.client import frames
+from holdfast.wire import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast import errors
-from holdfast.client import address, frames
+from holdfast.client import address
 from holdfast.client.api import Api
+from holdfast.wire import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

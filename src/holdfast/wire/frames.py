@@ -1,51 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Docker's multiplexed stream: an 8-byte header (stream, three zeros, big-endian length) before each piece.
+"""Docker's multiplexed stream: an 8-byte head {stream, 0, 0, 0, length big-endian} before each piece.
 
-Used by the API's log and attach streams; the shim has its own writer of the same format on its import-light path.
-Source: Engine API v1.51 ContainerAttach "Stream format".
+The one codec of the API's streams for daemon, client and command line; the shim has a writer of its own on its
+import-light path. Source: Engine API v1.51 ContainerAttach "Stream format".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-STDIN, STDOUT, STDERR, SYSTEM_ERROR = 0, 1, 2, 3
-HEADER_SIZE = 8
-
-
-def header(stream: int, length: int) -> bytes:
-    """The eight bytes before a piece of `length` bytes."""
-    return bytes((stream, 0, 0, 0)) + length.to_bytes(4, "big")
+STDIN, STDOUT, STDERR = 0, 1, 2
+_HEAD_BYTES = 8
 
 
 def encode(stream: int, data: bytes) -> bytes:
     """One framed piece."""
-    return header(stream, len(data)) + data
+    return bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data
 
 
-class Decoder:
-    """Splits a multiplexed stream into (stream, bytes), whatever the sizes in which it arrives."""
-
-    __slots__ = ("_buffer",)
+class Demultiplexer:
+    """Takes a stream apart: keeps an incomplete head between calls, passes data on without waiting for its frame's end."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._ahead = b""
+        self._stream = STDOUT
+        self._left = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The complete pieces so far; the rest waits for the next call. ValueError for a wrong header."""
-        self._buffer += data
-        while len(self._buffer) >= HEADER_SIZE:
-            stream = self._buffer[0]
-            if stream > SYSTEM_ERROR or any(self._buffer[1:4]):
-                raise ValueError("not a multiplexed stream")
-            end = HEADER_SIZE + int.from_bytes(self._buffer[4:8], "big")
-            if len(self._buffer) < end:
-                return
-            piece = bytes(self._buffer[HEADER_SIZE:end])
-            del self._buffer[:end]
-            yield stream, piece
-
-    @property
-    def is_clean(self) -> bool:
-        """True when no piece is half received."""
-        return not self._buffer
+        """Yields (stream, data) for everything that `data` completes."""
+        data = self._ahead + data
+        self._ahead = b""
+        while data:
+            if self._left == 0:
+                if len(data) < _HEAD_BYTES:
+                    self._ahead = data
+                    return
+                self._stream = data[0]
+                self._left = int.from_bytes(data[4:_HEAD_BYTES], "big")
+                data = data[_HEAD_BYTES:]
+                continue
+            piece, data = data[: self._left], data[self._left :]
+            self._left -= len(piece)
+            yield self._stream, piece

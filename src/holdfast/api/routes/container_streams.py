@@ -7,21 +7,27 @@ Source: Engine API v1.51 ContainerAttach, ContainerLogs, ContainerWait; texts an
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 
 import msgspec
 
+from holdfast.api import attach_websocket as websockets
 from holdfast.api import moments
 from holdfast.api.http import Hijack, HijackedConnection, Request, Response, Stream
 from holdfast.api.router import Route
-from holdfast.containers import detach_keys
+from holdfast.containers import Container, detach_keys
 from holdfast.engine.jobs import attach as attach_job
 from holdfast.engine.jobs.logs import logs as logs_job
 from holdfast.engine.jobs.wait import wait as wait_job
 from holdfast.engine.packages import Packages
 from holdfast.errors import InvalidArgument
 from holdfast.logs.entries import Selection
+from holdfast.wire import frames
+
+_CHOOSES_STREAMS_SINCE = (1, 42)
+"""Older clients get all streams on a websocket, whatever they ask for."""
 
 
 def routes(packages: Packages) -> list[Route]:
@@ -58,6 +64,35 @@ def routes(packages: Packages) -> list[Route]:
 
         return Hijack(serve, request.stream_content_type(container.record.config.tty))
 
+    async def attach_websocket(request: Request) -> Response:
+        query = request.query
+        container = containers.find(request.params["id"])
+        attach_job.check(container)
+        chooses = request.version >= _CHOOSES_STREAMS_SINCE
+        wish = attach_job.Wish(
+            stdin=not chooses or query.boolean("stdin"),
+            stdout=not chooses or query.boolean("stdout"),
+            stderr=not chooses or query.boolean("stderr"),
+            keys=detach_keys.parse(query.text("detachKeys")),
+            framed=False,
+        )
+        accepted = websockets.handshake(request)
+        wants_stream, wants_logs = query.boolean("stream"), query.boolean("logs")
+
+        async def serve(connection: HijackedConnection) -> None:
+            codec = websockets.open_socket(request)
+            if wants_logs:
+                async for piece in _past_output(container, wish):
+                    await connection.write(codec.encode(piece))
+            if not wants_stream:
+                await connection.write(codec.close())
+                return
+            ours, theirs = socket.socketpair()
+            await attach_job.attach(packages=packages, container=container, wish=wish, sock=theirs, pending=b"")
+            await websockets.relay(connection, codec, ours)
+
+        return Hijack(serve, headers=accepted, protocol="websocket")
+
     async def logs(request: Request) -> Response:
         query = request.query
         if not query.boolean("stdout") and not query.boolean("stderr"):
@@ -80,6 +115,7 @@ def routes(packages: Packages) -> list[Route]:
     return [
         Route("POST", "/containers/{id}/wait", wait),
         Route("POST", "/containers/{id}/attach", attach),
+        Route("GET", "/containers/{id}/attach/ws", attach_websocket),
         Route("GET", "/containers/{id}/logs", logs),
     ]
 
@@ -95,6 +131,16 @@ def terminal_size(request: Request) -> tuple[int, int]:
             raise InvalidArgument(f'invalid resize {word} "{text}": value out of range')
         values.append(int(text))
     return values[0], values[1]
+
+
+async def _past_output(container: Container, wish: attach_job.Wish) -> AsyncIterator[bytes]:
+    """What the log has so far, without frames."""
+    selection = Selection(stdout=wish.stdout, stderr=wish.stderr)
+    chunks = logs_job(container=container, selection=selection, tail=None, follow=False)
+    demultiplexer = None if container.record.config.tty else frames.Demultiplexer()
+    async for chunk in chunks:
+        for _, piece in demultiplexer.feed(chunk) if demultiplexer else [(frames.STDOUT, chunk)]:
+            yield piece
 
 
 async def _one_exit(future: asyncio.Future[tuple[int, str]]) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from holdfast.cli.flags import Command, Flag, Values
-from holdfast.client import frames
+from holdfast.wire import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from holdfast.shim.client import StreamGrant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the client wants to see and say."""
+    """What the client wants to see and say; `framed` is false for a client that gets both outputs as one stream."""
 
+    framed: bool = True
     stdin: bool = False
     stdout: bool = False
     stderr: bool = False
@@ -42,7 +43,7 @@ async def attach(*, packages: Packages, container: Container, wish: Wish, sock: 
         stdin=wish.stdin and config.open_stdin,
         stdout=wish.stdout,
         stderr=wish.stderr,
-        framed=not config.tty,
+        framed=wish.framed and not config.tty,
         detach_keys=wish.keys if config.tty else b"",
         pending=pending if config.open_stdin else b"",
         close_stdin_once=config.stdin_once,
