@@ -13,6 +13,9 @@ from holdfast.runtime.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
+
+    IdMap: TypeAlias = "tuple[tuple[int, int, int], ...]"
 
 _ATTRIBUTES: dict[str, tuple[bool, int]] = {
     "ro": (True, mount.ATTR_RDONLY),
@@ -48,7 +51,7 @@ _PROPAGATION: dict[str, tuple[int, bool]] = {
 }
 
 _SILENT_WORDS = frozenset(
-    ("defaults", "silent", "loud", "iversion", "noiversion", "remount", "tmpcopyup", "copy-symlink")
+    ("defaults", "silent", "loud", "iversion", "noiversion", "remount", "tmpcopyup", "copy-symlink", "idmap")
 )
 
 _PROC_ALLOWED = frozenset(
@@ -78,10 +81,13 @@ class PlannedMount:
         "bind",
         "data",
         "fstype",
+        "id_maps",
+        "maps_tree",
         "propagation",
         "propagation_recursive",
         "recursive",
         "source",
+        "subpath",
         "target",
         "tree_add",
         "tree_remove",
@@ -100,6 +106,11 @@ class PlannedMount:
         self.propagation = 0
         self.propagation_recursive = False
         self.data: tuple[str, ...] = ()
+        self.subpath = ""
+        """What of the source is mounted: a path below it, which others may be changing meanwhile."""
+        self.id_maps: tuple[IdMap, IdMap] | None = None
+        """Of users and of groups, (first id on disk, first id in the mount, count) each."""
+        self.maps_tree = False
 
     @property
     def is_tmpfs(self) -> bool:
@@ -146,6 +157,8 @@ def _apply_word(planned: PlannedMount, word: str, data: list[str]) -> None:
     if word in ("bind", "rbind"):
         planned.bind = True
         planned.recursive = planned.recursive or word == "rbind"
+    elif word == "ridmap":
+        planned.maps_tree = True
     elif word in _ATTRIBUTES:
         adds, bits = _ATTRIBUTES[word]
         if adds:

@@ -182,12 +182,7 @@ def plan_create(container_id: str, spec: dict[str, Any], rootfs_mounts: Sequence
         if rootfs_mounts is None
         else tuple(plan_mount(m.type, m.source, m.target or "/", m.options, bundle) for m in rootfs_mounts)
     )
-    if any(m.get("uidMappings") or m.get("gidMappings") for m in spec.get("mounts") or ()):
-        raise StartError("mounts with id mappings of their own are not supported", step="plan")
-    plan.mounts = tuple(
-        plan_mount(m.get("type") or "", m.get("source") or "", m["destination"], m.get("options") or (), bundle)
-        for m in spec.get("mounts") or ()
-    )
+    plan.mounts = tuple(_plan_mount(m, plan, bundle) for m in spec.get("mounts") or ())
     plan.sets_up_dev = not any(m.bind and m.target == "/dev" for m in plan.mounts)
     plan.devices = _plan_devices(linux.get("devices") or ())
     plan.has_plain_dev = (
@@ -199,6 +194,21 @@ def plan_create(container_id: str, spec: dict[str, Any], rootfs_mounts: Sequence
     plan.readonly_paths = tuple(linux.get("readonlyPaths") or ())
     plan.sysctls = _plan_sysctls(linux.get("sysctl") or {}, plan)
     return plan
+
+
+def _plan_mount(document: dict[str, Any], plan: Plan, bundle: str) -> PlannedMount:
+    options: Sequence[str] = document.get("options") or ()
+    planned = plan_mount(
+        document.get("type") or "", document.get("source") or "", document["destination"], options, bundle
+    )
+    planned.subpath = document.get("subpath") or ""
+    users, groups = _id_map(document.get("uidMappings")), _id_map(document.get("gidMappings"))
+    if users or groups or "idmap" in options or "ridmap" in options:
+        users, groups = users or plan.uid_map, groups or plan.gid_map
+        if not users or not groups:
+            raise StartError(f"the mount at {planned.target} has no id mapping for users and groups", step="plan")
+        planned.id_maps = (users, groups)
+    return planned
 
 
 def plan_process(document: dict[str, Any]) -> ProcessPlan:

@@ -42,7 +42,7 @@ def prepare(plan: Plan, links: Sequence[tuple[str, str]], held: list[int]) -> Pr
     for kind, _ in plan.joins:
         joined |= kind
     if (plan.clone_flags | joined) & namespaces.NEWUSER:
-        return Prepared([-1] * len(plan.mounts), False)
+        return Prepared([_detach_mapped(each, held) for each in plan.mounts], False)
     made: list[int] = []
     for each in plan.mounts:
         if each.fstype in _OF_THE_CONTAINER and not each.bind:
@@ -72,6 +72,14 @@ def prepare(plan: Plan, links: Sequence[tuple[str, str]], held: list[int]) -> Pr
     return Prepared(made, has_devices)
 
 
+def _detach_mapped(planned: PlannedMount, held: list[int]) -> int:
+    """Only who owns a file system may map its ids, which the container's user namespace does not."""
+    if planned.id_maps is None:
+        return -1
+    held.append(_detach(planned))
+    return held[-1]
+
+
 def _detach(planned: PlannedMount) -> int:
     try:
         fd = rootfs.make_detached(planned)
@@ -79,6 +87,8 @@ def _detach(planned: PlannedMount) -> int:
             mount.set_attributes(fd, propagation=mount.MS_SLAVE, recursive=True)
         if planned.propagation and planned.propagation != mount.MS_SLAVE:
             mount.set_attributes(fd, propagation=planned.propagation, recursive=planned.propagation_recursive)
+    except Refusal as refusal:
+        raise StartError(refusal.text, step=refusal.step, errno=refusal.errno) from None
     except OSError as error:
         refusal = rootfs.explain(planned, error)
         raise StartError(refusal.text, step=refusal.step, errno=refusal.errno) from error
@@ -92,7 +102,7 @@ def _make_targets(tmpfs_fd: int, target: str, plan: Plan) -> None:
         name = each.target[len(prefix) :]
         if not each.target.startswith(prefix) or "/" in name or not name:
             continue
-        if each.bind and not os.path.isdir(each.source):
+        if each.subpath or (each.bind and not os.path.isdir(each.source)):
             continue
         try:
             os.mkdir(name, 0o755, dir_fd=tmpfs_fd)

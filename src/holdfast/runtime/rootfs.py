@@ -44,7 +44,7 @@ class Root:
 def make_detached(planned: PlannedMount) -> int:
     """The mount without a place: a bind's copy, an overlay or a new file system."""
     if planned.bind:
-        fd = mount.clone(planned.source, recursive=planned.recursive)
+        fd = _clone_source(planned)
         if planned.attributes_add or planned.attributes_remove:
             mount.set_attributes(fd, add=planned.attributes_add, remove=planned.attributes_remove)
     elif planned.fstype == "overlay":
@@ -55,7 +55,52 @@ def make_detached(planned: PlannedMount) -> int:
         )
     if planned.tree_add or planned.tree_remove:
         mount.set_attributes(fd, add=planned.tree_add, remove=planned.tree_remove, recursive=True)
+    if planned.id_maps is not None:
+        from holdfast.kernel import (
+            user_namespace,
+        )  # few containers have such mounts, and none of them is made by an init
+
+        userns_fd = user_namespace.open_mapped(*planned.id_maps)
+        mount.set_attributes(fd, add=mount.ATTR_IDMAP, userns_fd=userns_fd, recursive=planned.maps_tree)
+        os.close(userns_fd)
     return fd
+
+
+def _clone_source(planned: PlannedMount) -> int:
+    """The bind's copy; of a subpath, whatever links somebody puts there now, never what is outside (CVE-2021-25741)."""
+    if not planned.subpath:
+        return mount.clone(planned.source, recursive=planned.recursive)
+    top_fd = paths.open_root(planned.source)
+    try:
+        return _clone_below(top_fd, planned)
+    finally:
+        os.close(top_fd)
+
+
+def _clone_below(top_fd: int, planned: PlannedMount) -> int:
+    try:
+        found_fd = paths.openat2(top_fd, planned.subpath, os.O_PATH, resolve=paths.BENEATH)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            text = f"path concatenation escapes the base directory, base: {planned.source}, subpath: {planned.subpath}"
+        else:
+            text = f"cannot access path {planned.source}/{planned.subpath}: {reason(error)}"
+        raise Refusal("mounts", error.errno or 0, text) from None
+    try:
+        return mount.clone_fd(found_fd, recursive=planned.recursive)
+    finally:
+        os.close(found_fd)
+
+
+def _narrow(root: Root, whole_fd: int, planned: PlannedMount) -> int:
+    """A part of a new file system. Kernels before 6.15 copy attached mounts only: it lies on the root for a moment."""
+    mount.attach(whole_fd, root.fd)
+    part_fd = _clone_below(whole_fd, planned)
+    os.fchdir(whole_fd)
+    mount.unmount(".")
+    os.chdir("/")
+    os.close(whole_fd)
+    return part_fd
 
 
 def isolate(propagation: tuple[int, bool]) -> None:
@@ -148,6 +193,8 @@ def _apply_tmpfs(root: Root, planned: PlannedMount) -> None:
 
 
 def _place(root: Root, fd: int, planned: PlannedMount) -> None:
+    if planned.subpath and not planned.bind:
+        fd = _narrow(root, fd, planned)
     make_target = paths.make_directories if _is_directory(fd) else paths.make_file
     target_fd = make_target(root.fd, planned.target)
     try:
