@@ -56,9 +56,8 @@ def make_detached(planned: PlannedMount) -> int:
     if planned.tree_add or planned.tree_remove:
         mount.set_attributes(fd, add=planned.tree_add, remove=planned.tree_remove, recursive=True)
     if planned.id_maps is not None:
-        from holdfast.kernel import (
-            user_namespace,
-        )  # few containers have such mounts, and none of them is made by an init
+        # few containers have such mounts, and no init makes one
+        from holdfast.kernel import user_namespace
 
         userns_fd = user_namespace.open_mapped(*planned.id_maps)
         mount.set_attributes(fd, add=mount.ATTR_IDMAP, userns_fd=userns_fd, recursive=planned.maps_tree)
