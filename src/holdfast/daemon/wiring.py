@@ -18,6 +18,7 @@ import msgspec
 from holdfast import content, images, metadata, networks, snapshots, volumes
 from holdfast.api import facts
 from holdfast.api.router import Route
+from holdfast.api.routes import build as build_routes
 from holdfast.api.routes import containers as container_routes
 from holdfast.api.routes import disk_usage as disk_usage_routes
 from holdfast.api.routes import exec as exec_routes
@@ -25,6 +26,7 @@ from holdfast.api.routes import images as image_routes
 from holdfast.api.routes import networks as network_routes
 from holdfast.api.routes import plugins as plugin_routes
 from holdfast.api.routes import registries as registry_routes
+from holdfast.api.routes import swarm as swarm_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
@@ -69,6 +71,7 @@ async def build(options: Config) -> Built:
         packages,
         [
             *system_routes.routes(described, packages.events),
+            *build_routes.routes(),
             *container_routes.routes(packages),
             *disk_usage_routes.routes(packages),
             *exec_routes.routes(packages),
@@ -76,6 +79,7 @@ async def build(options: Config) -> Built:
             *network_routes.routes(packages),
             *plugin_routes.routes(),
             *registry_routes.routes(packages),
+            *swarm_routes.routes(),
             *volume_routes.routes(packages),
         ],
     )

@@ -14,7 +14,7 @@ import time
 from holdfast.api import moments
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
-from holdfast.api.routes import commit, container_archives, container_stats, container_streams
+from holdfast.api.routes import checkpoints, commit, container_archives, container_stats, container_streams
 from holdfast.api.schema import containers as schema
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
@@ -47,6 +47,7 @@ def routes(packages: Packages) -> list[Route]:
         *_making(packages),
         *_looking(packages),
         *_changing(packages),
+        *checkpoints.routes(),
         *container_archives.routes(packages),
         *commit.routes(packages),
         *container_stats.routes(packages),
