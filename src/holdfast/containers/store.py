@@ -66,8 +66,14 @@ class Containers:
         found = self._by_id.get(reference)
         if found is not None:
             return found
-        container_id = self._id_by_name.get(reference.removeprefix("/"))
-        if container_id is None and reference:
+        name = reference.removeprefix("/")
+        container_id = self._id_by_name.get(name)
+        if container_id is not None:
+            found = self._by_id.get(container_id)
+            if found is None or found.name != name:  # reserved by a creation or a renaming that is under way
+                raise not_found(reference)
+            return found
+        if reference:
             start = bisect_left(self._sorted_ids, reference)
             matches = [each for each in self._sorted_ids[start : start + 2] if each.startswith(reference)]
             if len(matches) > 1:

@@ -53,8 +53,11 @@ def cgroup_path(packages: Packages, record: Record) -> str:
 
 
 def resolve_running(pid: int, user: str, group_add: Sequence[str]) -> Identity:
-    """The identity for an exec, with the files as the running container sees them."""
-    root_fd = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """The identity for an exec, with the files as the running container sees them; Conflict when it has just ended."""
+    try:
+        root_fd = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # its first process is dead, though nobody has reported it yet
+        raise Conflict("container is not running") from None
     try:
         return users.resolve(user, group_add, _read(root_fd, "/etc/passwd"), _read(root_fd, "/etc/group"))
     finally:
