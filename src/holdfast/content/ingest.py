@@ -90,8 +90,13 @@ class Ingest:
         self.offset += total
         return total
 
-    def commit(self) -> Digest:
-        """Verifies size and digest, makes the blob durable and gives it its name; Corrupt removes what was written."""
+    def commit(self, expected: Digest | None = None) -> Digest:
+        """Verifies size and digest, makes the blob durable and gives it its name; Corrupt removes what was written.
+
+        `expected` is for those who learn the digest only at the end; one of another algorithm costs a second reading.
+        """
+        if expected is not None:
+            self._expect(expected)
         found = self._hasher.digest()
         if self._size is not None and self.offset != self._size:
             self.abort()
@@ -108,6 +113,19 @@ class Ingest:
             raise _storage_error(error, self._label()) from error
         self.close()
         return found
+
+    def _expect(self, expected: Digest) -> None:
+        self._expected = expected
+        if algorithm(expected) != algorithm(self._hasher.digest()):
+            self._hasher = Hasher(algorithm(expected))
+            position = 0
+            while chunk := os.pread(self._fd, _CHUNK_BYTES, position):
+                self._hasher.update(chunk)
+                position += len(chunk)
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        """Bytes already written, while the blob is still on its way; for whoever passes them on."""
+        return os.pread(self._fd, limit, offset)
 
     def abort(self) -> None:
         """Gives up and deletes the partial file."""

@@ -32,6 +32,7 @@ _REFERENCE = re.compile(
 )
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _TAG_ONLY = re.compile(_TAG, re.ASCII)
+_PATH_ONLY = re.compile(_PATH, re.ASCII)
 _MAX_TEXT = 4096
 
 
@@ -92,6 +93,11 @@ class Reference(msgspec.Struct, frozen=True):
 def is_tag(text: str) -> bool:
     """Tells whether the text can be a tag."""
     return _TAG_ONLY.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Tells whether the text can be a repository's path within a registry."""
+    return len(text) <= NAME_MAX_LENGTH and _PATH_ONLY.fullmatch(text) is not None
 
 
 def parse(text: str) -> Reference:

@@ -176,6 +176,17 @@ class RequestReader:
         if self._has_ended:
             raise ProtocolError(400, "malformed HTTP request: it ends within its body")
 
+    def take_buffered(self) -> bytes:
+        """Bytes of a body of declared length that came with the head; the rest may be read past this reader (`took`)."""
+        data = bytes(self._buffer[: self._left])
+        del self._buffer[: len(data)]
+        self._left -= len(data)
+        return data
+
+    def took(self, count: int) -> None:
+        """Notes that so many bytes of the body were read from the connection itself."""
+        self._left -= count
+
     def take_rest(self) -> bytes:
         """The bytes that follow the request (the raw stream's first, after a hijack)."""
         rest = bytes(self._buffer)
