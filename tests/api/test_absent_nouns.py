@@ -6,6 +6,7 @@ import json
 import pytest
 
 from holdfast.api.routes import build, checkpoints, swarm
+from holdfast.engine.events import Events
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ async def test_the_answer_says_so(start, method, path, status, words):
 
 
 async def test_pruning_no_cache_frees_nothing(start):
-    running = await start(build.routes())
+    running = await start(build.routes(Events()))
 
     answer = await running.ask("POST", "/build/prune?all=1")
 

@@ -71,7 +71,7 @@ async def build(options: Config) -> Built:
         packages,
         [
             *system_routes.routes(described, packages.events),
-            *build_routes.routes(),
+            *build_routes.routes(packages.events),
             *container_routes.routes(packages),
             *disk_usage_routes.routes(packages),
             *exec_routes.routes(packages),

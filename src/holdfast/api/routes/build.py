@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
+from holdfast.engine.events import Events
 
 
-def routes() -> list[Route]:
+def routes(events: Events) -> list[Route]:
     """The routes of this noun."""
 
     async def prune(request: Request) -> Response:
         request.query.filters()
+        events.publish("builder", "prune", "", {"reclaimed": "0"})
         return Json({"CachesDeleted": None, "SpaceReclaimed": 0})
 
     async def cancel(request: Request) -> Response:

@@ -18,7 +18,6 @@ from holdfast.api.routes import checkpoints, commit, container_archives, contain
 from holdfast.api.schema import containers as schema
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
-from holdfast.engine import surroundings
 from holdfast.engine.jobs.create import create as create_job
 from holdfast.engine.jobs.list_containers import list_containers
 from holdfast.engine.jobs.pause import pause as pause_job
@@ -35,7 +34,6 @@ from holdfast.engine.jobs.top import top as top_job
 from holdfast.engine.jobs.update import update as update_job
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument, Unsupported
-from holdfast.runtime import cgroups
 
 _NULL_WARNINGS_UNTIL = (1, 27)
 """Daemons of that time wrote null for no warnings; later ones write an empty list."""
@@ -46,6 +44,7 @@ def routes(packages: Packages) -> list[Route]:
     return [
         *_making(packages),
         *_looking(packages),
+        *_running(packages),
         *_changing(packages),
         *checkpoints.routes(),
         *container_archives.routes(packages),
@@ -134,14 +133,8 @@ def _looking(packages: Packages) -> list[Route]:
         )
 
     async def top(request: Request) -> Response:
-        container = containers.find(request.params["id"])
-
-        def pids() -> list[int]:
-            return list(cgroups.detect().open(surroundings.cgroup_path(packages, container.record)).pids())
-
-        table = await asyncio.to_thread(
-            top_job, container=container, pids=pids, arguments=request.query.text("ps_args") or "-ef"
-        )
+        arguments = request.query.text("ps_args") or "-ef"
+        table = await top_job(packages=packages, reference=request.params["id"], arguments=arguments)
         return Json({"Processes": table.rows, "Titles": table.titles})
 
     return [
@@ -151,8 +144,8 @@ def _looking(packages: Packages) -> list[Route]:
     ]
 
 
-def _changing(packages: Packages) -> list[Route]:
-    containers, events = packages.containers, packages.events
+def _running(packages: Packages) -> list[Route]:
+    """What starts and ends processes."""
 
     async def start(request: Request) -> Response:
         if request.query.text("checkpoint"):
@@ -161,26 +154,30 @@ def _changing(packages: Packages) -> list[Route]:
         return Empty()
 
     async def stop(request: Request) -> Response:
-        await stop_job(
-            packages=packages,
-            reference=request.params["id"],
-            signal_text=request.query.text("signal"),
-            seconds=request.query.integer("t"),
-        )
+        signal_text, seconds = request.query.text("signal"), request.query.integer("t")
+        await stop_job(packages=packages, reference=request.params["id"], signal_text=signal_text, seconds=seconds)
         return Empty()
 
     async def restart(request: Request) -> Response:
-        await restart_job(
-            packages=packages,
-            reference=request.params["id"],
-            signal_text=request.query.text("signal"),
-            seconds=request.query.integer("t"),
-        )
+        signal_text, seconds = request.query.text("signal"), request.query.integer("t")
+        await restart_job(packages=packages, reference=request.params["id"], signal_text=signal_text, seconds=seconds)
         return Empty()
 
     async def kill(request: Request) -> Response:
         await kill_job(packages=packages, reference=request.params["id"], signal_text=request.query.text("signal"))
         return Empty()
+
+    return [
+        Route("POST", "/containers/{id}/start", start),
+        Route("POST", "/containers/{id}/stop", stop),
+        Route("POST", "/containers/{id}/restart", restart),
+        Route("POST", "/containers/{id}/kill", kill),
+    ]
+
+
+def _changing(packages: Packages) -> list[Route]:
+    """What changes a container that stays as it is otherwise."""
+    containers, events = packages.containers, packages.events
 
     async def pause(request: Request) -> Response:
         await pause_job(containers=containers, events=events, reference=request.params["id"])
@@ -191,16 +188,14 @@ def _changing(packages: Packages) -> list[Route]:
         return Empty()
 
     async def rename(request: Request) -> Response:
-        await rename_job(
-            containers=containers, events=events, reference=request.params["id"], name=request.query.text("name")
-        )
+        name = request.query.text("name")
+        await rename_job(containers=containers, events=events, reference=request.params["id"], name=name)
         return Empty()
 
     async def resize(request: Request) -> Response:
         height, width = container_streams.terminal_size(request)
-        await resize_job(
-            containers=containers, events=events, reference=request.params["id"], height=height, width=width
-        )
+        reference = request.params["id"]
+        await resize_job(containers=containers, events=events, reference=reference, height=height, width=width)
         return Empty(200)
 
     async def update(request: Request) -> Response:
@@ -214,10 +209,6 @@ def _changing(packages: Packages) -> list[Route]:
         return Json({"Warnings": warnings or None})
 
     return [
-        Route("POST", "/containers/{id}/start", start),
-        Route("POST", "/containers/{id}/stop", stop),
-        Route("POST", "/containers/{id}/restart", restart),
-        Route("POST", "/containers/{id}/kill", kill),
         Route("POST", "/containers/{id}/pause", pause),
         Route("POST", "/containers/{id}/unpause", unpause),
         Route("POST", "/containers/{id}/rename", rename),

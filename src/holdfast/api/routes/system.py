@@ -149,7 +149,6 @@ def render_version(system: System) -> dict[str, object]:
 
 def render_info(system: System, counts: Counts, listeners: int) -> dict[str, object]:
     """The answer of `GET /info` in the newest version of the API."""
-    host = system.host
     return {
         "ID": system.daemon_id,
         "Containers": counts.containers,
@@ -165,32 +164,43 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
             "Authorization": None,
             "Log": list(system.log_drivers),
         },
-        **_render_limits(host),
-        "BridgeNfIptables": host.has_bridge_netfilter,
-        "BridgeNfIp6tables": host.has_bridge_netfilter,
+        **_render_limits(system.host),
         "Debug": system.is_debugging(),
         "NFd": len(os.listdir("/proc/self/fd")),
         "NGoroutines": len(asyncio.all_tasks()),
         "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         "LoggingDriver": system.log_driver,
         "CgroupDriver": "cgroupfs",
-        "CgroupVersion": host.cgroup_version,
+        "CgroupVersion": system.host.cgroup_version,
         "NEventsListener": listeners,
+        **_render_host(system.host),
+        **_render_daemon(system),
+        "Warnings": list(system.warnings) or None,
+    }
+
+
+def _render_host(host: Host) -> dict[str, object]:
+    return {
         "KernelVersion": host.kernel_version,
         "OperatingSystem": host.operating_system,
         "OSVersion": host.os_version,
         "OSType": "linux",
         "Architecture": host.machine,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": _render_registries(system),
         "NCPU": host.cpus,
         "MemTotal": host.memory_bytes,
         "GenericResources": None,
+        "Name": host.name,
+    }
+
+
+def _render_daemon(system: System) -> dict[str, object]:
+    return {
+        "RegistryConfig": _render_registries(system),
         "DockerRootDir": system.data_root,
         "HttpProxy": os.environ.get("HTTP_PROXY", ""),
         "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
         "NoProxy": os.environ.get("NO_PROXY", ""),
-        "Name": host.name,
         "Labels": list(system.labels),
         "ExperimentalBuild": False,
         "ServerVersion": system.program.version,
@@ -213,7 +223,6 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
         "SecurityOptions": _render_security(system),
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
-        "Warnings": list(system.warnings) or None,
     }
 
 
@@ -229,6 +238,8 @@ def _render_limits(host: Host) -> dict[str, object]:
         "PidsLimit": "pids" in controllers,
         "OomKillDisable": host.cgroup_version == "1" and "memory" in controllers,
         "IPv4Forwarding": True,
+        "BridgeNfIptables": host.has_bridge_netfilter,
+        "BridgeNfIp6tables": host.has_bridge_netfilter,
     }
     return limits
 

@@ -13,7 +13,7 @@ import logging
 import time
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import surroundings
+from holdfast.engine import surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
@@ -124,6 +124,7 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
             packages.events.publish(
                 "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
             )
+    volume_events.publish_unmounts(packages.events, container)
     forget_network(container)
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)

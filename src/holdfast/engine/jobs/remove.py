@@ -38,7 +38,7 @@ async def remove(*, packages: Packages, reference: str, force: bool = False, wit
             _refuse_living(container, reference)
         container.record.is_removing = True
         try:
-            await _kill(container)
+            await _kill(packages, container)
             await container.settle()
             await remove_locked(packages, container, with_volumes=with_volumes)
         except BaseException as error:
@@ -96,7 +96,7 @@ def _refuse_living(container: Container, reference: str) -> None:
         )
 
 
-async def _kill(container: Container) -> None:
+async def _kill(packages: Packages, container: Container) -> None:
     """Ends the process and waits for the report; a paused container is thawed so that it can die."""
     if container.state.status == "restarting":
         container.change("stop")
@@ -109,6 +109,7 @@ async def _kill(container: Container) -> None:
     try:
         with contextlib.suppress(Conflict, Unavailable):  # it has ended, or its shim has: either is reported
             await shim.kill(_SIGKILL)
+            packages.events.publish("container", "kill", container.id, container.attributes(signal=str(_SIGKILL)))
             if container.state.status == "paused":
                 await shim.resume()
         await asyncio.wait_for(ended, _KILL_SECONDS)

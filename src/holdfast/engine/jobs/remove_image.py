@@ -39,7 +39,7 @@ async def remove_image(
         if item.untagged:
             events.publish("image", "untag", image_id, attributes)
         elif item.deleted == image_id:
-            events.publish("image", "delete", image_id, attributes)
+            events.publish("image", "delete", image_id, {"name": image_id})
     return removed
 
 

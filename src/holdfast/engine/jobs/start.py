@@ -17,7 +17,7 @@ from holdfast.containers import Container, namespace_modes, ports, spec
 from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
 from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult, NetworkState, PublishedPort
-from holdfast.engine import start_failure, surroundings
+from holdfast.engine import start_failure, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
@@ -88,6 +88,7 @@ async def _launch(packages: Packages, container: Container) -> None:
     state.health = _fresh_health(container)
     record.was_started = True
     record.network = _network_state(record.host_config, record.network, attachment)
+    volume_events.publish_mounts(packages.events, container)
     for endpoint in attachment.endpoints:
         packages.events.publish(
             "network",
@@ -132,7 +133,7 @@ def _plan_launch(
             path=record.log_path or str(packages.config.container_directory(record.id) / f"{record.id}.log"),
             options=log.config or {},
         ),
-        seccomp=spec.seccomp_mode(record),
+        seccomp=spec.seccomp_mode(record, packages.config.sandbox),
         tty=record.config.tty,
         open_stdin=record.config.open_stdin,
         stdin_once=record.config.stdin_once,

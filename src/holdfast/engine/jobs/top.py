@@ -7,14 +7,17 @@ Source: proc(5), ps(1), Engine API v1.51 ContainerTop.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.containers import Container
+from holdfast.engine import surroundings
+from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, InvalidArgument
+from holdfast.runtime import cgroups
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -106,13 +109,20 @@ class Table:
     rows: list[list[str]]
 
 
-def top(*, container: Container, pids: Callable[[], Sequence[int]], arguments: str) -> Table:
-    """The table for `ps` arguments; Conflict unless it runs, InvalidArgument for other arguments. Blocks briefly."""
+async def top(*, packages: Packages, reference: str, arguments: str) -> Table:
+    """The table for `ps` arguments; Conflict unless it runs, InvalidArgument for other arguments."""
+    container = packages.containers.find(reference)
     if not container.state.has_process:
         raise Conflict(f"container {container.id} is not running")
     columns = choose(arguments)
-    processes = [found for pid in sorted(pids()) if (found := _read(pid)) is not None]
+    processes = await asyncio.to_thread(_processes, surroundings.cgroup_path(packages, container.record))
+    packages.events.publish("container", "top", container.id, container.attributes())
     return Table([title for title, _ in columns], [[show(each) for _, show in columns] for each in processes])
+
+
+def _processes(group: str) -> list[Process]:
+    """Every process of a control group, by number."""
+    return [found for pid in sorted(cgroups.detect().open(group).pids()) if (found := _read(pid)) is not None]
 
 
 def choose(arguments: str) -> list[tuple[str, Callable[[Process], str]]]:
