@@ -228,3 +228,11 @@ def test_chunks_that_we_write_h11_reads(parts):
 def test_a_header_value_cannot_break_out_of_the_head(value):
     with pytest.raises(ValueError, match="line break"):
         http1.response_head(200, {"X": value})
+
+
+def test_a_tls_client_is_answered_at_once() -> None:
+    reader = http1.RequestReader()
+    reader.feed(bytes.fromhex("1603010200010001fc0303"))
+
+    with pytest.raises(http1.ProtocolError, match="does not speak TLS"):
+        reader.next_head()

@@ -31,6 +31,8 @@ _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _DIGITS = re.compile(r"[0-9]{1,18}")
+_TLS_HANDSHAKE = b"\x16"
+"""The first byte of a TLS client; it tries plain HTTP as soon as it sees an answer, and otherwise waits."""
 _ONCE = frozenset(("host", "content-length", "transfer-encoding"))
 
 
@@ -117,6 +119,8 @@ class RequestReader:
         return head
 
     def _check_partial(self) -> None:
+        if self._buffer[:1] == _TLS_HANDSHAKE:
+            raise ProtocolError(400, "malformed HTTP request: this port does not speak TLS")
         self._searched = len(self._buffer)
         if self._searched > self._head_limit:
             raise ProtocolError(431, "malformed HTTP request: the head is too large")
