@@ -7,12 +7,13 @@ Source: Engine API v1.51; compared with dockerd 28.5 byte for byte.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from holdfast.containers import Record, ports, status, timestamps
+from holdfast.containers import Record, detach_keys, ports, status, timestamps
 from holdfast.containers.config import Config, DockerStruct, EndpointSettings, HostConfig, RestartPolicy
 from holdfast.containers.container import Container
 from holdfast.containers.execs import Exec
@@ -292,6 +293,7 @@ def render_exec(found: Exec) -> dict[str, Any]:
     }
     if config.user:
         process["user"] = config.user
+    keys = detach_keys.parse(config.detach_keys) if config.detach_keys else b""
     return {
         "ID": found.id,
         "Running": found.is_running,
@@ -302,7 +304,7 @@ def render_exec(found: Exec) -> dict[str, Any]:
         "OpenStdout": config.attach_stdout,
         "CanRemove": False,
         "ContainerID": found.container_id,
-        "DetachKeys": config.detach_keys,
+        "DetachKeys": base64.b64encode(keys).decode("ascii"),
         "Pid": found.pid,
     }
 

@@ -13,7 +13,7 @@ import logging
 import time
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import surroundings, volume_events
+from holdfast.engine import mounting, sandbox_files, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
@@ -45,7 +45,11 @@ def handle(packages: Packages, event: Event) -> None:
     except NotFound:
         return
     if isinstance(event, Detached):
-        packages.events.publish("container", "detach", container.id, container.attributes())
+        if event.exec_id is None:
+            packages.events.publish("container", "detach", container.id, container.attributes())
+        else:
+            attributes = container.attributes(execID=event.exec_id)
+            packages.events.publish("container", "exec_detach", container.id, attributes)
     elif isinstance(event, ShimLost):
         lost = Exited(
             container_id=container.id,
@@ -119,11 +123,13 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
     if shim is not None:
         await shim.close()
     await packages.networks.disconnect(container.id)
+    sandbox_files.release(packages, container.record)
     for name, endpoint in endpoints.items():
         if endpoint.endpoint_id:
             packages.events.publish(
                 "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
             )
+    await mounting.detach(packages, container)
     volume_events.publish_unmounts(packages.events, container)
     forget_network(container)
     if is_shim_lost:
