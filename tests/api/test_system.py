@@ -26,6 +26,7 @@ SYSTEM = system.System(
     program=facts.Program(version="9.9"), host=HOST, daemon_id="id", data_root="/data", storage_driver="overlay2",
     storage_status=(("Backing Filesystem", "extfs"),), log_driver="json-file", log_drivers=("json-file",),
     network_drivers=("bridge",), default_runtime="runc", runtimes={"runc": "runc"}, seccomp_profile="builtin",
+    has_no_new_privileges=False, init_binary="docker-init", cdi_spec_directories=("/etc/cdi",),
     insecure_registries=("reg.example:5000", "10.0.0.0/8"), registry_mirrors=(), labels=("a=b",),
     is_debugging=lambda: False, warnings=("careful",), count=count,
 )  # fmt: skip

@@ -10,12 +10,14 @@ import pytest
 from holdfast.containers import spec
 from holdfast.containers.config import Config, HostConfig, Ulimit
 from holdfast.containers.record import MountPoint, Record
+from holdfast.containers.sandbox import SandboxDefaults
 from holdfast.containers.users import Identity
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import capabilities
 from holdfast.runtime import defaults
 
 ALL = frozenset(capabilities.NAMES)
+STANDARD = SandboxDefaults()
 
 
 def record(config: Config | None = None, host: HostConfig | None = None, **more: Any) -> Record:
@@ -45,6 +47,7 @@ def compile_(given: Record, **more: Any) -> dict[str, Any]:
         "cgroup_path": "/docker/c",
         "cgroup_version": 1,
         "bounding": ALL,
+        "kernel": "6.1.0",
         "files": [("/d/hosts", "/etc/hosts")],
         **more,
     }
@@ -111,7 +114,7 @@ def test_the_default_sandbox() -> None:
         ("c", 136, None, "rwm"),
     }
     assert "seccomp" not in linux
-    assert spec.seccomp_mode(record()) == "default"
+    assert spec.seccomp_mode(record(), STANDARD) == "default"
 
 
 def test_privileged_takes_everything_that_the_daemon_has() -> None:
@@ -122,7 +125,7 @@ def test_privileged_takes_everything_that_the_daemon_has() -> None:
     assert document["process"]["capabilities"]["bounding"] == [n for n in capabilities.NAMES if n != "CAP_SYS_RESOURCE"]
     assert document["linux"]["maskedPaths"] == document["linux"]["readonlyPaths"] == []
     assert document["linux"]["resources"]["devices"] == [{"allow": True, "access": "rwm"}]
-    assert spec.seccomp_mode(given) == "unconfined"
+    assert spec.seccomp_mode(given, STANDARD) == "unconfined"
     assert "ro" not in next(m for m in document["mounts"] if m["destination"] == "/sys")["options"]
 
 
@@ -189,17 +192,61 @@ def test_own_mounts_cover_the_standard_ones_and_go_by_depth() -> None:
 
 
 def test_security_options() -> None:
-    host = HostConfig(security_opt=["no-new-privileges", "systempaths=unconfined", 'seccomp={"defaultAction":"X"}'])
-
-    document = compile_(record(host=host))
+    profile = 'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'
+    document = compile_(record(host=HostConfig(security_opt=["no-new-privileges", profile])))
 
     assert document["process"]["noNewPrivileges"]
-    assert document["linux"]["maskedPaths"] == []
-    assert document["linux"]["seccomp"] == {"defaultAction": "X"}
-    assert spec.seccomp_mode(record(host=HostConfig(security_opt=["seccomp=unconfined"]))) == "unconfined"
-    for wrong in ("foo", "foo=bar", "seccomp={", "no-new-privileges=maybe"):
+    assert document["linux"]["seccomp"] == {"defaultAction": "SCMP_ACT_ALLOW", "architectures": [], "syscalls": []}
+    assert (
+        spec.seccomp_mode(record(host=HostConfig(security_opt=["seccomp=unconfined"])), STANDARD)
+        == spec.seccomp_mode(record(host=HostConfig(security_opt=[profile])), STANDARD)
+        == "unconfined"
+    )
+    for wrong in ("foo", "foo=bar", "seccomp={", "no-new-privileges=maybe", "systempaths=unconfined"):
         with pytest.raises(InvalidArgument):
             compile_(record(host=HostConfig(security_opt=[wrong])))
+
+
+def test_the_daemons_defaults_hold_until_a_container_says_otherwise() -> None:
+    standard = SandboxDefaults(no_new_privileges=True, seccomp="", seccomp_profile={"defaultAction": "SCMP_ACT_LOG"})
+
+    silent = compile_(record(), standard=standard)
+    own = compile_(
+        record(host=HostConfig(security_opt=["no-new-privileges:false", "seccomp=builtin"])), standard=standard
+    )
+    privileged = compile_(record(host=HostConfig(privileged=True)), standard=standard)
+
+    assert silent["process"]["noNewPrivileges"]
+    assert silent["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_LOG"
+    assert not own["process"]["noNewPrivileges"]
+    assert "seccomp" not in own["linux"]
+    assert "seccomp" not in privileged["linux"]
+
+
+def test_a_privileged_container_has_the_filter_that_it_names() -> None:
+    host = HostConfig(privileged=True, security_opt=['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'])
+
+    assert compile_(record(host=host))["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_ALLOW"
+
+
+def test_an_init_comes_first_and_lies_in_the_container() -> None:
+    document = compile_(record(), init_source="/d/docker-init")
+
+    assert document["process"]["args"] == ["/sbin/docker-init", "--", "echo", "hi"]
+    assert {
+        "destination": "/sbin/docker-init",
+        "type": "bind",
+        "source": "/d/docker-init",
+        "options": ["bind", "ro"],
+    } in document["mounts"]
+
+
+def test_writable_cgroups() -> None:
+    for word, is_there in (("true", False), ("false", True)):
+        document = compile_(record(host=HostConfig(security_opt=[f"writable-cgroups={word}"])))
+
+        mount = next(m for m in document["mounts"] if m["destination"] == "/sys/fs/cgroup")
+        assert ("ro" in mount["options"]) is is_there
 
 
 def test_the_environment_is_merged_by_name() -> None:

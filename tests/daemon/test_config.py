@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from holdfast.daemon import config
+from holdfast.daemon import config, sandbox_options
 from holdfast.errors import InvalidArgument
 
 
@@ -74,10 +74,9 @@ def test_a_missing_file_matters_only_when_it_was_named(tmp_path):
     assert "no such file or directory" in refusal("--config-file", str(tmp_path / "none.json"))
 
 
-@pytest.mark.parametrize("word", ["--no-new-privileges", "--seccomp-profile=unconfined", "--userns-remap=default"])
+@pytest.mark.parametrize("word", ["--selinux-enabled", "--userns-remap=default"])
 def test_protection_that_is_not_built_refuses_the_start(word):
     assert "is not implemented by Holdfast yet: starting without it would be less safe" in refusal(word)
-    assert load("--seccomp-profile=builtin").ignored == ("seccomp-profile",)
 
 
 def test_dockerds_other_keys_are_accepted_and_named(write):
@@ -129,3 +128,39 @@ def test_runtimes_come_in_two_forms(write):
 )
 def test_sizes_have_binary_units(text, size):
     assert config.parse_bytes(text) == size
+
+
+def test_default_ulimits_of_the_flag_and_of_the_file(tmp_path):
+    file = tmp_path / "daemon.json"
+    file.write_text('{"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 5, "Hard": 9}}}')
+
+    assert load("--default-ulimit=nofile=10:20", "--default-ulimit=core=-1").default_ulimits == {
+        "nofile": (10, 20),
+        "core": (-1, -1),
+    }
+    assert load("--config-file", str(file)).default_ulimits == {"nofile": (5, 9)}
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("--default-ulimit=nofile=x", "invalid default ulimit nofile: x"),
+        ("--default-ulimit=nofile=9:5", "soft limit must be less than or equal to hard limit: 9 > 5"),
+        ("--default-ipc-mode=host", "is not supported as default value"),
+        ("--default-cgroupns-mode=x", "default cgroup namespace mode (x) is invalid"),
+    ],
+)
+def test_a_wrong_default_for_sandboxes_refuses_the_start(word, text):
+    assert text in refusal(word)
+
+
+def test_a_seccomp_profile_is_a_file_or_a_word(tmp_path):
+    (tmp_path / "p.json").write_text('{"defaultAction": "SCMP_ACT_LOG"}')
+
+    read = sandbox_options.read(str(tmp_path / "p.json"), no_new_privileges=True)
+
+    assert (read.seccomp, read.seccomp_profile) == ("", {"defaultAction": "SCMP_ACT_LOG"})
+    assert read.no_new_privileges
+    assert sandbox_options.read("unconfined", no_new_privileges=False).seccomp == "unconfined"
+    with pytest.raises(InvalidArgument, match="opening seccomp profile"):
+        sandbox_options.read(str(tmp_path / "nosuch"), no_new_privileges=False)

@@ -1,62 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capabilities and `--security-opt`: what the words mean. Pure; called by `spec` and the job create.
+"""Capabilities and `--security-opt`: what the words mean. Pure; called by `spec` and the jobs create, start and exec.
 
 Source: moby 28 `oci/caps`, `daemon/daemon_unix.go` parseSecurityOpt; texts seen from dockerd 28.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import msgspec
-
+from holdfast.containers import seccomp_file
 from holdfast.containers.validation import capability_name
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import capabilities
 from holdfast.runtime import defaults
 
+UNCONFINED, BUILTIN = "unconfined", "builtin"
+_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxDefaults:
+    """What the daemon's configuration says for containers that say nothing."""
+
+    no_new_privileges: bool = False
+    seccomp: str = BUILTIN
+    seccomp_profile: Mapping[str, Any] | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityOptions:
-    """The parsed list. `seccomp_profile` is an OCI linux.seccomp object, None for the default."""
+    """The parsed list. `seccomp` is builtin, unconfined, or empty where `seccomp_profile` (as users write it) counts.
+
+    `apparmor` is the name of a profile, empty when none was asked for.
+    """
 
     no_new_privileges: bool = False
-    is_seccomp_unconfined: bool = False
-    is_system_unconfined: bool = False
-    seccomp_profile: dict[str, Any] | None = None
+    seccomp: str = BUILTIN
+    seccomp_profile: Mapping[str, Any] | None = None
+    has_writable_cgroups: bool | None = None
+    apparmor: str = ""
 
 
-def parse_security_options(options: Sequence[str]) -> SecurityOptions:
+_STANDARD = SandboxDefaults()
+
+
+def parse_security_options(options: Sequence[str], standard: SandboxDefaults = _STANDARD) -> SecurityOptions:
     """Understands every option; InvalidArgument for one that is none."""
-    no_new_privileges = seccomp_off = system_off = False
-    profile: dict[str, Any] | None = None
+    no_new_privileges = standard.no_new_privileges
+    seccomp, profile = standard.seccomp, standard.seccomp_profile
+    has_writable_cgroups: bool | None = None
+    apparmor = ""
     for option in options:
         if option == "no-new-privileges":
             no_new_privileges = True
             continue
-        separator = "=" if "=" in option else ":"
-        key, found, value = option.partition(separator)
+        if option == "disable":  # the old form of label=disable
+            continue
+        key, found, value = option.partition("=" if "=" in option else ":")
         if not found:
             raise InvalidArgument(f'invalid --security-opt 1: "{option}"')
         match key:
             case "no-new-privileges":
                 no_new_privileges = _boolean(option, value)
+            case "writable-cgroups":
+                has_writable_cgroups = _boolean(option, value)
             case "seccomp":
-                seccomp_off = value == "unconfined"
-                profile = None if value in ("unconfined", "builtin", "default") else _profile(value)
-            case "systempaths" if value == "unconfined":
-                system_off = True
-            case "apparmor" | "label" | "writable-cgroups":
-                continue
+                is_word = value in (UNCONFINED, BUILTIN)
+                seccomp, profile = (value, None) if is_word else ("", seccomp_file.decode(value))
+            case "apparmor":
+                apparmor = value
+            case "label":
+                continue  # there is no SELinux that it could be for: see validation
             case _:
                 raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
     return SecurityOptions(
         no_new_privileges=no_new_privileges,
-        is_seccomp_unconfined=seccomp_off,
-        is_system_unconfined=system_off,
+        seccomp=seccomp,
         seccomp_profile=profile,
+        has_writable_cgroups=has_writable_cgroups,
+        apparmor=apparmor,
     )
 
 
@@ -76,17 +101,6 @@ def effective_capabilities(add: Sequence[str], drop: Sequence[str], privileged: 
 
 
 def _boolean(option: str, value: str) -> bool:
-    if value not in ("true", "false", "1", "0"):
+    if value not in _TRUE | _FALSE:
         raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
-    return value in ("true", "1")
-
-
-def _profile(text: str) -> dict[str, Any]:
-    """The client sends the file's content; Docker's form (with includes and archMap) is reduced by the runtime."""
-    try:
-        decoded: object = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from None
-    if not isinstance(decoded, dict):
-        raise InvalidArgument("Decoding seccomp profile failed: it is not an object")
-    return cast("dict[str, Any]", decoded)
+    return value in _TRUE

@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from holdfast.daemon import flags, options
+from holdfast.daemon import flags, options, sandbox_options
 from holdfast.daemon.options import Option
 from holdfast.errors import InvalidArgument
 from holdfast.transport import listener
@@ -71,6 +71,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_parent: str = "/docker"
     default_shm_bytes: int = 64 << 20
     shutdown_seconds: int = 15
+    cdi_spec_dirs: tuple[str, ...] = ()
+    default_cgroupns_mode: str = ""
+    default_ipc_mode: str = "private"
+    default_ulimits: Mapping[str, tuple[int, int]] = msgspec.field(default_factory=dict[str, tuple[int, int]])
+    init: bool = False
+    init_path: str = ""
+    no_new_privileges: bool = False
+    seccomp_profile: str = "builtin"
     ignored: tuple[str, ...] = ()
 
     @property
@@ -197,6 +205,14 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         cgroup_parent=text("cgroup-parent"),
         default_shm_bytes=parse_bytes(text("default-shm-size")),
         shutdown_seconds=cast("int", values["shutdown-timeout"]),
+        cdi_spec_dirs=texts("cdi-spec-dir"),
+        default_cgroupns_mode=text("default-cgroupns-mode"),
+        default_ipc_mode=text("default-ipc-mode"),
+        default_ulimits=sandbox_options.parse_ulimits(cast("Mapping[str, object]", values["default-ulimit"])),
+        init=bool(values["init"]),
+        init_path=text("init-path"),
+        no_new_privileges=bool(values["no-new-privileges"]),
+        seccomp_profile=text("seccomp-profile") or "builtin",
         ignored=ignored,
     )
     _validate(config)
@@ -243,6 +259,7 @@ def _validate(config: Config) -> None:
         raise InvalidArgument(f"invalid log format: {config.log_format}")
     if config.default_runtime not in (*RUNTIMES, *config.runtimes):
         raise InvalidArgument(f"specified default runtime {config.default_runtime!r} does not exist")
+    sandbox_options.check_modes(config.default_ipc_mode, config.default_cgroupns_mode)
     for label in config.labels:
         if label.find("=") < 1:
             raise InvalidArgument(f"bad attribute format: {label}")

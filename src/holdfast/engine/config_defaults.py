@@ -70,10 +70,11 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
     host.restart_policy.name = host.restart_policy.name or "no"
     host.shm_size = host.shm_size or settings.default_shm_bytes
-    host.ipc_mode = host.ipc_mode or "private"
+    host.ipc_mode = host.ipc_mode or settings.default_ipc_mode
     host.runtime = host.runtime or settings.default_runtime
     if not host.cgroupns_mode:
-        host.cgroupns_mode = "host" if settings.cgroup_version == 1 or host.privileged else "private"
+        standard = settings.default_cgroupns_mode or ("host" if settings.cgroup_version == 1 else "private")
+        host.cgroupns_mode = "host" if host.privileged else standard
     if not host.log_config.type:
         host.log_config.type = settings.log_driver
         host.log_config.config = {**settings.log_options, **(host.log_config.config or {})}
@@ -86,7 +87,7 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
         host.pids_limit = None
     if host.memory_swappiness == -1:
         host.memory_swappiness = None
-    if not host.privileged and "systempaths=unconfined" not in (host.security_opt or ()):
+    if not host.privileged:
         host.masked_paths = list(defaults.MASKED_PATHS) if host.masked_paths is None else host.masked_paths
         host.readonly_paths = list(defaults.READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
 

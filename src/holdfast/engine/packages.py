@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.containers.sandbox import SandboxDefaults
+
 if TYPE_CHECKING:
     from holdfast import content, images, metadata, volumes
     from holdfast.containers import Containers, Supervisor
@@ -43,6 +45,12 @@ class Settings:
     default_ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     labels: tuple[str, ...] = ()
     cgroup_version: int = 1
+    default_ipc_mode: str = "private"
+    default_cgroupns_mode: str = ""
+    sandbox: SandboxDefaults = field(default_factory=SandboxDefaults)
+    has_init: bool = False
+    init_path: str = ""
+    cdi_spec_directories: tuple[str, ...] = ()
 
     def container_directory(self, container_id: str) -> Path:
         """Where a container's logs, hosts, hostname and resolv.conf live."""

@@ -33,7 +33,7 @@ from holdfast.engine.jobs.stop import stop as stop_job
 from holdfast.engine.jobs.top import top as top_job
 from holdfast.engine.jobs.update import update as update_job
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument, Unsupported
+from holdfast.errors import Conflict, HoldfastError, InvalidArgument
 
 _NULL_WARNINGS_UNTIL = (1, 27)
 """Daemons of that time wrote null for no warnings; later ones write an empty list."""
@@ -60,8 +60,6 @@ def _making(packages: Packages) -> list[Route]:
         config, host = schema.config_of(body), body.host_config or HostConfig()
         if config == schema.config_of(schema.CreateBody()) and body.host_config is None:
             raise InvalidArgument("config cannot be empty in order to create a container")
-        if host.init:
-            raise Unsupported("an init process inside the container (--init) is not implemented by Holdfast yet")
         networking = body.networking_config
         created = await create_job(
             packages=packages,

@@ -66,6 +66,9 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     default_runtime: str
     runtimes: Mapping[str, str]
     seccomp_profile: str
+    has_no_new_privileges: bool
+    init_binary: str
+    cdi_spec_directories: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     registry_mirrors: tuple[str, ...]
     labels: tuple[str, ...]
@@ -216,13 +219,13 @@ def _render_daemon(system: System) -> dict[str, object]:
         },
         "LiveRestoreEnabled": True,
         "Isolation": "",
-        "InitBinary": "",
+        "InitBinary": system.init_binary,
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": system.program.commit},
         "InitCommit": {"ID": ""},
         "SecurityOptions": _render_security(system),
         "FirewallBackend": {"Driver": "nftables"},
-        "CDISpecDirs": [],
+        "CDISpecDirs": list(system.cdi_spec_directories),
     }
 
 
@@ -270,4 +273,6 @@ def _render_security(system: System) -> list[str]:
         found.append(f"name=seccomp,profile={system.seccomp_profile}")
     if system.host.cgroup_version == "2":
         found.append("name=cgroupns")
+    if system.has_no_new_privileges:
+        found.append("name=no-new-privileges")
     return found

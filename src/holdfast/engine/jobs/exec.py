@@ -109,7 +109,7 @@ def _process(
     bounding = frozenset(packages.machine.bounding_capabilities)
     names = sorted(bounding) if config.privileged else spec.capabilities(record, bounding)
     environment = spec.environment(record, record.config.hostname, "", tty=tty)
-    options = sandbox.parse_security_options(record.host_config.security_opt or ())
+    options = sandbox.parse_security_options(record.host_config.security_opt or (), packages.config.sandbox)
     process: dict[str, Any] = {
         "terminal": tty,
         "user": spec.user_document(identity),
