@@ -44,3 +44,29 @@ def test_times_have_no_trailing_zeros():
     assert clock.render(1_700_000_000_000_000_000) == b"2023-11-14T22:13:20Z"
     assert clock.render(1_700_000_000_120_000_000) == b"2023-11-14T22:13:20.12Z"
     assert clock.render(1_700_000_001_000_000_001) == b"2023-11-14T22:13:21.000000001Z"
+
+
+def _plainly(text: bytes) -> bytes:
+    """One character after the other, as the documentation says it."""
+    short = {"\n": "\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+    written: list[str] = []
+    for character in text.decode("utf-8", "surrogateescape"):
+        if "\udc80" <= character <= "\udcff":
+            written.append("\\ufffd")
+        elif character in short:
+            written.append(short[character])
+        elif character < " " or character in "<>&\u2028\u2029":
+            written.append(f"\\u{ord(character):04x}")
+        else:
+            written.append(character)
+    return "".join(written).encode()
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=600),
+        st.binary(max_size=40).map(lambda tail: bytes(range(256)) + "\u2028?\ud7ff".encode() + tail),
+    )
+)
+def test_the_ways_for_text_and_for_binary_output_agree(data: bytes):
+    assert escape(data) == _plainly(data)
