@@ -108,7 +108,7 @@ class House:
 
 @pytest.fixture
 async def house(rootfs: Path, tmp_path: Path) -> AsyncIterator[House]:
-    spawner = await Spawner.start()
+    spawner = await Spawner.start(str(tmp_path))
     house = House(rootfs, tmp_path, spawner)
     yield house
     await house.sweep()

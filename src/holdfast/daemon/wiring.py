@@ -59,7 +59,7 @@ class Built(msgspec.Struct, frozen=True):
 
 async def build(options: Config) -> Built:
     """Everything ready to serve: the spawner first, as it needs the longest."""
-    spawner = await Spawner.start()
+    spawner = await Spawner.start(options.exec_root)
     hierarchy = cgroups.detect()
     cgroup_version = 2 if hierarchy.mode == "v2" else 1
     packages = _open(options, spawner, cgroup_version)

@@ -18,6 +18,7 @@ from typing import Any
 
 from holdfast import errors
 from holdfast.shim import birth, state
+from holdfast.shim.births import Births
 from holdfast.shim.channel import Channel
 from holdfast.shim.connection import Connection
 from holdfast.shim.fork_server import ForkServer
@@ -157,15 +158,17 @@ class Shim:
 class Spawner:
     """Starts containers. Owns the fork server process and replaces it when it dies."""
 
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: ForkServer, births: Births) -> None:
         self._server = server
+        self._births = births
 
     @classmethod
-    async def start(cls) -> Spawner:
+    async def start(cls, exec_root: str) -> Spawner:
         """Starts the fork server; it is ready when the first launch needs it (some 60 ms later)."""
-        server = ForkServer()
+        births = Births(exec_root)
+        server = ForkServer(births.fileno())
         server.start()
-        return cls(server)
+        return cls(server, births)
 
     @property
     def pid(self) -> int:
@@ -175,6 +178,11 @@ class Spawner:
     async def close(self) -> None:
         """Ends the fork server; containers live on."""
         await self._server.close()
+        self._births.close()
+
+    async def settle(self) -> bool:
+        """Waits for the launches of a daemon that was killed; False when one of them takes longer than a few seconds."""
+        return await self._births.settle(_HELLO_SECONDS)
 
     async def launch(self, launch: Launch) -> Shim:
         """Starts a container; returns when its command has been executed. Raises StartError with nothing left behind.

@@ -152,7 +152,12 @@ class Container:
         exec_id = request["exec_id"]
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
-        process = self._bear(exec_id, request, clients, Maker(self._live))
+        try:
+            process = self._bear(exec_id, request, clients, Maker(self._live))
+        except errors.HoldfastError:
+            if self._running().is_dead:  # that was the reason
+                raise errors.Conflict("container is not running") from None
+            raise
         self._execs[exec_id] = process
         return process.pid
 

@@ -27,7 +27,8 @@ _BUSY_SECONDS = 0.002
 class ForkServer:
     """The process and our end of its socket. `generation` counts the processes there have been."""
 
-    def __init__(self) -> None:
+    def __init__(self, births_fd: int) -> None:
+        self._births_fd = births_fd
         self._loop = asyncio.get_running_loop()
         self._channel: Channel | None = None
         self._pidfd = -1
@@ -43,7 +44,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                self.pid, self._pidfd = spawn.spawn(_MODULE, [theirs.fileno()], _ENVIRONMENT)
+                self.pid, self._pidfd = spawn.spawn(_MODULE, [theirs.fileno(), self._births_fd], _ENVIRONMENT)
             except OSError as error:
                 ours.close()
                 raise errors.Unavailable(f"cannot start the spawner: {error.strerror}") from None

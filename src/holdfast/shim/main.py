@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 NAME = "hold-shim"
 SPARE_NAME = "hold-spare"
+BIRTHS_FD = 4
+"""The share of the births' lock that comes with the fork (see `births`)."""
 
 
 def live(orders: Channel, hierarchy: Hierarchy, sample: bytes) -> None:
@@ -61,6 +63,7 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     poll = loop.Loop()
     children = watch_children()
     server = Server(directory_fd, poll)
+    os.close(BIRTHS_FD)
     container = Container(launch, directory_fd, poll, hierarchy, server.notify)
     clients = [socket.socket(fileno=fd) for fd in fds]
     try:

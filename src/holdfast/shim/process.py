@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 
@@ -41,6 +42,15 @@ class Process:
         if self.exit_code is not None:
             raise errors.Conflict("process is not running")
         return self._pidfd
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended, though nobody may have reaped it yet."""
+        if self.exit_code is not None:
+            return True
+        watch = select.poll()
+        watch.register(self._pidfd, select.POLLIN)
+        return bool(watch.poll(0))
 
     def kill(self, number: int) -> None:
         """Sends a signal; raises Conflict when the process has ended, InvalidArgument for a wrong number."""

@@ -41,6 +41,8 @@ async def restore(*, packages: Packages) -> None:
         _LOG.error("the record %s is damaged and not used", name)
     for note in await packages.networks.run(packages.networks.controller.start):
         _LOG.warning("%s", note)
+    if not await packages.spawner.settle():
+        _LOG.error("a container's start that the last daemon began is not over yet")
     was_running = {container.id for container in packages.containers if container.state.is_running}
     half_removed = {container.id for container in packages.containers if _was_being_removed(container)}
     found = await asyncio.gather(*(_find(packages, each) for each in packages.containers), return_exceptions=True)
