@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from holdfast import errors
-from holdfast.cli import progress, session_io
+from holdfast.cli import progress, registry_auth, session_io
 from holdfast.cli.failure import ExitCode
 
 TYPE_CHECKING = False
@@ -28,7 +28,8 @@ def pull(session: Session, name: str, *, platform: str = "", quiet: bool = False
     if not colon or "/" in tag:
         head, tag = repository, "latest"
     query = {"fromImage": head, "tag": digest or tag, "platform": platform or None}
-    progress.show(session.api.messages("POST", "/images/create", query=query), quiet=quiet)
+    headers = registry_auth.header_for_image(name)
+    progress.show(session.api.messages("POST", "/images/create", query=query, headers=headers), quiet=quiet)
 
 
 def create(session: Session, values: Values, body: dict[str, Any]) -> str:

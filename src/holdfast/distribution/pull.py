@@ -19,6 +19,7 @@ from typing import TypeVar
 from holdfast import content
 from holdfast.distribution import answers
 from holdfast.distribution import progress as messages
+from holdfast.distribution import search as searching
 from holdfast.distribution.answers import Refused
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
@@ -156,6 +157,10 @@ class Puller:
             else:
                 return
         raise failure or Internal(f"no endpoint for {domain}")
+
+    def search(self, term: str, limit: int, credentials: Credentials) -> tuple[searching.Found, ...]:
+        """What an index knows under a term."""
+        return searching.search(self._registries, term, limit, credentials)
 
     def start(self, work: Callable[[], R]) -> Future[R]:
         """Runs a `pull` or `pull_all` in a thread kept for pulls, so that long ones keep nobody else waiting."""

@@ -19,6 +19,7 @@ import msgspec
 from holdfast import content
 from holdfast.distribution import packing, uploads
 from holdfast.distribution import progress as messages
+from holdfast.distribution.auth import NoCredentials
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.http import Unreachable
@@ -126,8 +127,11 @@ class Pusher:
             raise InvalidArgument("cannot push a digest reference")
         wanted = self._wanted(reference)
         remote = self._reach(reference, credentials, cancellation)
-        with self._store.lease():
-            return [self._push_one(remote, tag, image, progress, cancellation) for tag, image in wanted]
+        try:
+            with self._store.lease():
+                return [self._push_one(remote, tag, image, progress, cancellation) for tag, image in wanted]
+        except NoCredentials:
+            raise NoCredentials("no basic auth credentials") from None
 
     def _wanted(self, reference: Reference) -> list[tuple[Reference, Digest]]:
         known = self._images.tags_of(reference.without_suffix())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to registries: `/auth` and `/distribution/{name}/json`.
+"""Questions to registries: `/auth`, `/distribution/{name}/json` and `/images/search`.
 
-Called through `daemon.wiring`. Source: Engine API v1.51 SystemAuth, DistributionInspect; dockerd 28.5.
+Called through `daemon.wiring`. Source: Engine API v1.51 SystemAuth, DistributionInspect, ImageSearch; dockerd 28.5.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from holdfast.api.schema import images as schema
 from holdfast.distribution import Credentials, credentials
 from holdfast.engine.jobs.authenticate import authenticate
 from holdfast.engine.jobs.inspect_distribution import inspect_distribution
+from holdfast.engine.jobs.search import search
 from holdfast.engine.packages import Packages
 from holdfast.oci import reference as references
 from holdfast.oci.platform import Platform
@@ -42,7 +43,18 @@ def routes(packages: Packages) -> list[Route]:
         )
         return Json({"Descriptor": descriptor.to_json(), "Platforms": [_render(platform) for platform in platforms]})
 
+    async def find(request: Request) -> Response:
+        found = await search(
+            puller=packages.distribution,
+            term=request.query.text("term"),
+            limit=request.query.integer("limit") or 0,
+            filters=request.query.filters(),
+            credentials=credentials.from_header(request.headers.get("x-registry-auth", "")),
+        )
+        return Json(found)
+
     return [
+        Route("GET", "/images/search", find),
         Route("POST", "/auth", log_in),
         Route("GET", "/distribution/{name...}/json", describe),
     ]
