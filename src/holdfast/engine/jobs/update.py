@@ -7,13 +7,14 @@ Called by `api.routes.containers`. Source: Engine API v1.51 ContainerUpdate, mob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import msgspec
 
 from holdfast.containers import resources, validation
 from holdfast.containers.config import HostConfig
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, InvalidArgument
+from holdfast.errors import Conflict, InvalidArgument, Unavailable
 
 _NUMBERS = (
     "cpu_shares",
@@ -54,7 +55,8 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
                 )
             host.restart_policy = wish.restart_policy
         if container.state.has_process and container.shim is not None:
-            await container.shim.update(resources.compile_limits(host))
+            with contextlib.suppress(Conflict, Unavailable):  # it has just ended: they count from its next start on
+                await container.shim.update(resources.compile_limits(host))
         container.record.host_config = host
         await asyncio.shield(asyncio.to_thread(packages.containers.write, container.record))
         packages.containers.save(container)  # an end that was written down meanwhile may have been overtaken
