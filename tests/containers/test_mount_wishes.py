@@ -37,8 +37,14 @@ def test_a_path_is_a_bind_and_a_name_a_volume() -> None:
         ("/a:/x/..", "destination can't be '/'"),
         ("/a:/b:ro:x", "invalid volume specification"),
         ("", "invalid volume specification"),
-        ("./a:/b", "path must be absolute"),
-        ("name:/b:rslave", "invalid volume specification"),
+        ("name:/b:rslave", 'for type "volume": field BindOptions must not be specified'),
+        ("/a:/b:nocopy", 'for type "bind": field VolumeOptions must not be specified'),
+        ("/a:/b:z,Z", "invalid mode: z,Z"),
+        ("/a:/b:rshared,slave", "invalid mode: rshared,slave"),
+        ("/a:/b:ro,", "invalid mode: ro,"),
+        ("/a:/b:cached,delegated", "invalid mode: cached,delegated"),
+        ("/a:/b:ro=1", "invalid mode: ro=1"),
+        ("/a:/b:idmap=x", "invalid id map 'x'"),
     ],
 )
 def test_wrong_binds_are_refused(text: str, message: str) -> None:

@@ -184,7 +184,7 @@ def test_own_mounts_cover_the_standard_ones_and_go_by_depth() -> None:
     own = [mount for mount in document["mounts"] if mount["destination"] in ("/data", "/run", "/dev/shm", "/a/b/c")]
     assert [mount["destination"] for mount in own] == ["/data", "/run", "/dev/shm", "/a/b/c"]
     assert own[0]["source"] == "/vol/v/_data"
-    assert own[2]["options"] == ["rbind", "rprivate", "ro"]
+    assert own[2]["options"] == ["rbind", "rprivate", "ro", "rro"]
     assert own[3]["options"] == ["rbind", "rslave"]
     assert [m["destination"] for m in document["mounts"]].count("/dev/shm") == 1
     assert document["root"]["readonly"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from holdfast import metadata
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound, Unsupported
-from holdfast.volumes import ANONYMOUS_LABEL, Store
+from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound
+from holdfast.volumes import ANONYMOUS_LABEL, Store, Write
 
 
 def opened(tmp_path: Path) -> Store:
@@ -72,7 +72,9 @@ def test_bad_names_are_refused_in_dockers_words(store: Store, name: str, text: s
     [
         ({"bogus": "x"}, InvalidArgument, 'create dv: invalid option: "bogus"'),
         ({"type": "tmpfs"}, InvalidArgument, 'create dv: missing required option: "device"'),
-        ({"type": "nfs", "device": ":/x", "o": "addr=1"}, Unsupported, "type nfs"),
+        ({"device": "/x"}, InvalidArgument, 'create dv: missing required option: "type"'),
+        ({"o": "bind"}, InvalidArgument, 'create dv: missing required option: "type"'),
+        ({"size": "10m"}, InvalidArgument, "create dv: quota size requested but no quota support"),
         ({"type": "none", "device": "x", "o": "bind"}, InvalidArgument, "absolute"),
     ],
 )
@@ -89,15 +91,58 @@ def test_an_unknown_driver_is_refused_in_dockers_words(store: Store) -> None:
         store.create("dv", driver="nosuch")
 
 
-def test_a_bound_volume_resolves_to_its_device_which_survives_removal(store: Store, tmp_path: Path) -> None:
-    device = tmp_path / "device"
-    device.mkdir()
-    (device / "kept").touch()
-    store.create("bound", options={"type": "none", "o": "bind", "device": str(device)})
+def test_a_plain_volume_is_mounted_where_it_lies(store: Store) -> None:
+    made, _ = store.create("data")
 
-    assert store.resolve("bound") == str(device)
-    store.remove("bound")
-    assert (device / "kept").exists()
+    assert store.acquire("data", "one") == made.mountpoint
+    assert store.acquire("data", "one") == made.mountpoint
+    assert store.release("data", "one")
+    assert not store.release("data", "one")
+
+
+def test_a_volume_whose_directory_is_gone_gets_another(store: Store) -> None:
+    made, _ = store.create("data")
+    os.rmdir(made.mountpoint)
+
+    with store.mounted("data") as path:
+        assert os.listdir(path) == []
+
+
+def test_a_pinned_volume_is_not_removed_by_others(store: Store) -> None:
+    store.create("data", pin="creating")
+
+    with pytest.raises(Conflict, match=r"remove data: volume is in use - \[creating\]"):
+        store.remove("data", force=True)
+    store.unpin("creating")
+
+    assert store.remove("data")
+
+
+def test_who_pinned_a_volume_may_remove_it(store: Store) -> None:
+    store.create("data", pin="creating")
+
+    assert store.remove("data", pin="creating")
+
+
+def test_a_volume_whose_record_was_never_written_is_gone_after_a_restart(store: Store, tmp_path: Path) -> None:
+    writes: list[Write] = []
+    made, _ = store.create(writes=writes)
+    Path(made.mountpoint, "file").touch()
+
+    assert [write[:2] for write in writes] == [("volumes", made.name)]
+    assert opened(tmp_path).list() == []
+    assert not Path(made.mountpoint).exists()
+
+
+def test_a_volume_whose_record_came_with_another_one_stays(store: Store, tmp_path: Path) -> None:
+    writes: list[Write] = []
+    made, _ = store.create(writes=writes)
+    with metadata.Store(tmp_path / "metadata.db").transaction() as transaction:
+        for write in writes:
+            transaction.put(*write)
+
+    assert opened(tmp_path).get(made.name) == made
+    assert opened(tmp_path).get(made.name) == made
 
 
 def test_a_used_volume_is_not_removed(store: Store) -> None:

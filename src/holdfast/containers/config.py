@@ -171,6 +171,7 @@ class MountWish(DockerStruct, omit_defaults=True):
     target: str = ""
     read_only: bool = False
     consistency: str = ""
+    id_map: str = msgspec.field(default="", name="IDMap")
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
     image_options: ImageOptions | None = None

@@ -9,15 +9,25 @@ one destination are an error. Source: moby 28 `volume/mounts`, `daemon/volumes.g
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from holdfast.containers import id_maps
 from holdfast.containers.config import Config, HostConfig, MountWish
 from holdfast.containers.record import MountPoint
 from holdfast.errors import InvalidArgument
 
-_MODES = frozenset(("rw", "ro", "z", "Z", "nocopy"))
 _PROPAGATIONS = frozenset(("shared", "slave", "private", "rshared", "rslave", "rprivate"))
-_CONSISTENCY = frozenset(("consistent", "cached", "delegated", "default"))
+_MODES = (
+    frozenset(("rw", "ro")),
+    frozenset(("z", "Z")),
+    frozenset(("nocopy",)),
+    frozenset(("consistent", "cached", "delegated", "default")),
+    _PROPAGATIONS,
+    frozenset(("idmap",)),
+)
+"""The words of a `-v` mode; one of each kind."""
+_TYPES = ("bind", "volume", "tmpfs", "image")
+_TMPFS_WISHES = frozenset(("exec", "noexec"))
 # fmt: off
 _TMPFS_FLAGS = frozenset((
     "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync", "remount", "mand",
@@ -56,8 +66,8 @@ def volumes_from(text: str) -> tuple[str, str]:
     container, _, mode = text.partition(":")
     if not container:
         raise InvalidArgument("volumes-from specification cannot be an empty string")
-    if mode and not set(mode.split(",")) <= _MODES:
-        raise InvalidArgument(f"invalid mode: {mode}")
+    if mode:
+        _mode_words(mode)
     return container, mode
 
 
@@ -71,11 +81,12 @@ def inherit(points: Iterable[MountPoint], mode: str) -> list[MountPoint]:
             source=point.source,
             destination=point.destination,
             driver=point.driver,
-            mode=mode,
             rw=point.rw and is_writable,
             propagation=point.propagation,
             copy_up=False,
+            is_anonymous=point.is_anonymous,
             subpath=point.subpath,
+            id_map=point.id_map,
             options=list(point.options),
         )
         for point in points
@@ -88,15 +99,18 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
     if len(parts) > 3 or "" in parts[:2]:
         raise InvalidArgument(f"invalid volume specification: '{text}'")
     if len(parts) == 1:
-        return _anonymous(_destination(parts[0], text), volume_driver)
-    source, destination = parts[0], _destination(parts[1], text)
+        return _anonymous(_destination(parts[0], text, "volume"), volume_driver)
+    is_path = parts[0].startswith("/")
+    source, destination = parts[0], _destination(parts[1], text, "bind" if is_path else "volume")
     words = _mode_words(parts[2]) if len(parts) == 3 else []
-    is_path = source.startswith("/")
-    if (not is_path and source in (".", "..", "~")) or source.startswith(("./", "../", "~/")):
-        raise InvalidArgument(f"invalid volume specification: '{text}': path must be absolute")
     propagation = next((word for word in words if word in _PROPAGATIONS), "")
-    if propagation and not is_path:
-        raise InvalidArgument(f"invalid volume specification: '{text}'")
+    foreign = "VolumeOptions" if is_path and "nocopy" in words else "BindOptions" if propagation and not is_path else ""
+    if foreign:
+        kind = "bind" if is_path else "volume"
+        raise InvalidArgument(
+            f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": "
+            f"field {foreign} must not be specified"
+        )
     return MountPoint(
         type="bind" if is_path else "volume",
         name="" if is_path else source,
@@ -107,6 +121,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
         rw="ro" not in words,
         propagation=propagation or ("rprivate" if is_path else ""),
         copy_up=not is_path and "nocopy" not in words,
+        id_map=_id_map(next((word for word in words if word.startswith("idmap")), "")),
         options=["create"] if is_path else [],
     )
 
@@ -133,15 +148,18 @@ def _tmpfs_destinations(tmpfs: Mapping[str, str]) -> list[str]:
         tmpfs_options(text)
         if not path.startswith("/"):
             raise InvalidArgument(f"invalid mount path: '{path}' mount path must be absolute")
-    return [_destination(text, text) for text in tmpfs]
+    return [_destination(text, text, "tmpfs") for text in tmpfs]
 
 
 def _wish(wish: MountWish) -> MountPoint:
     def wrong(text: str) -> InvalidArgument:
         return InvalidArgument(f'invalid mount config for type "{wish.type}": {text}')
 
-    if wish.type not in ("bind", "volume", "tmpfs"):
+    if wish.type not in _TYPES:
         raise wrong("mount type unknown")
+    for kind in _TYPES:
+        if getattr(wish, f"{kind}_options") is not None and kind != wish.type:
+            raise InvalidArgument(f'{kind.capitalize()}Options must not be specified on mount type "{wish.type}"')
     if not wish.target:
         raise wrong("field Target must not be empty")
     if not wish.target.startswith("/"):
@@ -149,79 +167,125 @@ def _wish(wish: MountWish) -> MountPoint:
     destination = _clean(wish.target)
     if destination == "/":
         raise wrong("invalid specification: destination can't be '/'")
-    for kind, given in (("bind", wish.bind_options), ("volume", wish.volume_options), ("tmpfs", wish.tmpfs_options)):
-        if given is not None and kind != wish.type:
-            raise wrong(f"field {kind.capitalize()}Options must not be specified")
-    if wish.type == "tmpfs":
-        if wish.source:
-            raise wrong("field Source must not be specified")
-        return MountPoint(type="tmpfs", destination=destination, rw=not wish.read_only, options=_tmpfs_words(wish))
-    if wish.type == "bind":
-        return _bind_wish(wish, destination, wrong("field Source must not be empty"))
+    if wish.type in ("tmpfs", "volume"):
+        return (_tmpfs_wish if wish.type == "tmpfs" else _volume_wish)(wish, destination, wrong)
+    if not wish.source:
+        raise wrong("field Source must not be empty")
+    return (_image_wish if wish.type == "image" else _bind_wish)(wish, destination, wrong)
+
+
+def _volume_wish(wish: MountWish, destination: str, wrong: Callable[[str], InvalidArgument]) -> MountPoint:
     options = wish.volume_options
+    subpath = options.subpath if options else ""
+    if subpath and not wish.source:
+        raise wrong("must not set Subpath when using anonymous volumes")
     driver = options.driver_config.name if options and options.driver_config else ""
     return MountPoint(
         type="volume",
         name=wish.source,
         destination=destination,
         driver=driver or "local",
-        mode="z" if wish.source else "",
+        mode="z",
         rw=not wish.read_only,
         copy_up=not (options and options.no_copy),
         is_anonymous=not wish.source,
-        subpath=options.subpath if options else "",
+        subpath=_subpath(subpath, wrong),
+        id_map=_id_map(wish.id_map),
     )
 
 
-def _bind_wish(wish: MountWish, destination: str, no_source: InvalidArgument) -> MountPoint:
-    if not wish.source:
-        raise no_source
+def _image_wish(wish: MountWish, destination: str, wrong: Callable[[str], InvalidArgument]) -> MountPoint:
+    """The image's id becomes the source when it is found."""
+    return MountPoint(
+        type="image",
+        name=wish.source,
+        destination=destination,
+        rw=False,
+        propagation="rprivate",
+        subpath=_subpath(wish.image_options.subpath if wish.image_options else "", wrong),
+        id_map=_id_map(wish.id_map),
+    )
+
+
+def _tmpfs_wish(wish: MountWish, destination: str, wrong: Callable[[str], InvalidArgument]) -> MountPoint:
+    if wish.source:
+        raise wrong("field Source must not be specified")
+    if wish.id_map:
+        raise wrong("field IDMap must not be specified")
+    words = ["noexec", "nosuid", "nodev"]
+    options = wish.tmpfs_options
+    for entry in (options.options if options else None) or ():
+        if len(entry) != 1 or entry[0] not in _TMPFS_WISHES:
+            raise wrong(f"invalid option: {'='.join(entry)}")
+        words += entry
+    if wish.read_only:
+        words.append("ro")
+    if options and options.mode:
+        words.append(f"mode={options.mode:o}")
+    if options and options.size_bytes < 0:
+        raise wrong(f"field SizeBytes must not be negative: {options.size_bytes}")
+    if options and options.size_bytes:
+        words.append(f"size={options.size_bytes}")
+    return MountPoint(type="tmpfs", destination=destination, rw=not wish.read_only, options=words)
+
+
+def _bind_wish(wish: MountWish, destination: str, wrong: Callable[[str], InvalidArgument]) -> MountPoint:
     if not wish.source.startswith("/"):
-        raise InvalidArgument(
-            f"invalid mount config for type \"bind\": invalid mount path: '{wish.source}' mount path must be absolute"
-        )
+        raise wrong(f"invalid mount path: '{wish.source}' mount path must be absolute")
     options = wish.bind_options
     words: list[str] = []
     if options and options.create_mountpoint:
         words.append("create")
     if options and options.non_recursive:
         words.append("nonrecursive")
+    if options and options.read_only_non_recursive:
+        words.append("readonly-nonrecursive")
+    if options and options.read_only_force_recursive and (options.read_only_non_recursive or not wish.read_only):
+        other = "ReadOnlyNonRecursive" if options.read_only_non_recursive else "!ReadOnly"
+        raise InvalidArgument(f"mount options conflict: {other} && BindOptions.ReadOnlyForceRecursive")
     if options and options.propagation and options.propagation not in _PROPAGATIONS:
-        raise InvalidArgument(f'invalid mount config for type "bind": invalid propagation mode: {options.propagation}')
+        raise wrong(f"invalid propagation mode: {options.propagation}")
     return MountPoint(
         type="bind",
         source=posixpath.normpath(wish.source),
         destination=destination,
         rw=not wish.read_only,
         propagation=(options.propagation if options else "") or "rprivate",
+        id_map=_id_map(wish.id_map),
         options=words,
     )
 
 
-def _tmpfs_words(wish: MountWish) -> list[str]:
-    words = ["noexec", "nosuid", "nodev"]
-    options = wish.tmpfs_options
-    words += ["=".join(entry) for entry in (options.options if options else None) or ()]
-    if wish.read_only:
-        words.append("ro")
-    if options and options.mode:
-        words.append(f"mode={options.mode:o}")
-    if options and options.size_bytes:
-        words.append(f"size={options.size_bytes}")
-    return words
+def _subpath(text: str, wrong: Callable[[str], InvalidArgument]) -> str:
+    cleaned = posixpath.normpath(text)
+    if text and (cleaned.startswith("/") or cleaned.partition("/")[0] == ".."):
+        raise wrong("subpath must be a relative path within the volume")
+    return cleaned if text and cleaned != "." else ""
+
+
+def _id_map(text: str) -> str:
+    """`idmap`, `idmap=MAP` of a mode, or a map alone."""
+    if text == "idmap":
+        return id_maps.OWN
+    text = text.removeprefix("idmap=")
+    if text and text != id_maps.OWN:
+        id_maps.parse(text)
+    return text
 
 
 def _mode_words(mode: str) -> list[str]:
-    words = mode.split(",")
-    known = _MODES | _PROPAGATIONS | _CONSISTENCY
-    is_double = {"rw", "ro"} <= set(words) or len(set(words)) != len(words)
-    if is_double or any(word not in known for word in words if mode):
-        raise InvalidArgument(f"invalid mode: {mode}")
+    words = mode.split(",") if mode else []
+    left = list(_MODES)
+    for word in words:
+        kind = next((kind for kind in left if word.partition("=")[0] in kind), None)
+        if kind is None or ("=" in word and not word.startswith("idmap=")):
+            raise InvalidArgument(f"invalid mode: {mode}")
+        left.remove(kind)
     return words
 
 
-def _destination(path: str, text: str) -> str:
-    prefix = f"invalid volume specification: '{text}': invalid mount config for type \"bind\": "
+def _destination(path: str, text: str, kind: str) -> str:
+    prefix = f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": "
     if not path.startswith("/"):
         raise InvalidArgument(f"{prefix}invalid mount path: '{path}' mount path must be absolute")
     cleaned = _clean(path)

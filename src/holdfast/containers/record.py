@@ -53,7 +53,7 @@ class State(DockerStruct):
 
 
 class MountPoint(DockerStruct):
-    """A place in the container where something of the host appears; `id` is what the volume store knows us by."""
+    """A place in the container where something of the host appears; an image's `name` is a reference, its `source` an id."""
 
     type: str = ""
     name: str = ""
@@ -66,6 +66,7 @@ class MountPoint(DockerStruct):
     copy_up: bool = False
     is_anonymous: bool = False
     subpath: str = ""
+    id_map: str = ""
     options: list[str] = msgspec.field(default_factory=list[str])
 
 

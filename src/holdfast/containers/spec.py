@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.containers import mount_wishes, sandbox
+from holdfast.containers import id_maps, mount_wishes, sandbox, seccomp_file
 from holdfast.containers.config import strings
 from holdfast.containers.record import MountPoint, Record
 from holdfast.containers.resources import compile_resources
 from holdfast.containers.users import Identity
 from holdfast.errors import InvalidArgument
+from holdfast.oci.mount import Mount
 from holdfast.runtime import defaults
 
 # fmt: off
@@ -26,6 +27,11 @@ _RLIMITS = (
     "rttime", "sigpending", "stack",
 )
 # fmt: on
+
+INIT_PATH = "/sbin/docker-init"
+"""Where the init is in the container, as with dockerd."""
+
+_INIT_WORDS = (INIT_PATH, "--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,8 @@ class Surroundings:
     """What the host contributes: identity, namespaces to join, files, devices, limits of the daemon itself.
 
     `netns_path` None is the host's network. `joined` maps pid, ipc to a path under /proc; a missing key is an own
-    namespace. `bounding` are the capabilities that this daemon can give at all.
+    namespace. `bounding` are the capabilities that this daemon can give at all. `init_source` is the program of an init,
+    empty for none; `machine` and `kernel` are uname(2)'s.
     """
 
     identity: Identity
@@ -59,34 +66,40 @@ class Surroundings:
     joined: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Sequence[tuple[str, str]] = ()
     volume_sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    image_mounts: Mapping[str, Mount] = field(default_factory=dict[str, Mount])
     devices: Sequence[HostDevice] = ()
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    standard: sandbox.SandboxDefaults = sandbox.STANDARD
     shm_source: str = ""
+    init_source: str = ""
+    machine: str = "x86_64"
+    kernel: str = ""
     thermal_paths: Sequence[str] = ()
 
 
 def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
     """The document; InvalidArgument for options that only now turn out to be impossible."""
     host = record.host_config
-    options = sandbox.parse_security_options(host.security_opt or ())
+    options = sandbox.parse_security_options(host.security_opt or (), around.standard)
     linux: dict[str, Any] = {
         "namespaces": _namespaces(record, around),
         "resources": compile_resources(host, around.devices),
         "cgroupsPath": around.cgroup_path,
         "sysctl": _sysctls(record, around),
-        "maskedPaths": [] if host.privileged else _masked(record, options, around),
-        "readonlyPaths": [] if host.privileged else _readonly(record, options),
+        "maskedPaths": [] if host.privileged else _masked(record, around),
+        "readonlyPaths": [] if host.privileged else _readonly(record),
         "devices": _device_nodes(around.devices),
     }
-    if host.privileged:
-        linux["rootfsPropagation"] = "rslave"
-    if options.seccomp_profile is not None and not host.privileged:
-        linux["seccomp"] = options.seccomp_profile
+    if propagation := _root_propagation(record):
+        linux["rootfsPropagation"] = propagation
+    if options.seccomp_profile is not None and _has_filter(record, options):
+        names = capabilities(record, around.bounding)
+        linux["seccomp"] = seccomp_file.reduce(options.seccomp_profile, names, around.machine, around.kernel)
     document: dict[str, Any] = {
         "ociVersion": "1.2.1",
         "process": _process(record, around, options),
         "root": {"path": "rootfs", "readonly": host.readonly_rootfs},
-        "mounts": _mounts(record, around),
+        "mounts": _mounts(record, around, options),
         "linux": linux,
     }
     if host.annotations:
@@ -98,10 +111,17 @@ def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
     return document
 
 
-def seccomp_mode(record: Record) -> str:
+def seccomp_mode(record: Record, standard: sandbox.SandboxDefaults) -> str:
     """What the launch says when the document has no profile of its own."""
-    options = sandbox.parse_security_options(record.host_config.security_opt or ())
-    return "unconfined" if record.host_config.privileged or options.is_seccomp_unconfined else "default"
+    options = sandbox.parse_security_options(record.host_config.security_opt or (), standard)
+    is_builtin = options.seccomp == sandbox.BUILTIN and not record.host_config.privileged
+    return "default" if is_builtin else "unconfined"
+
+
+def _has_filter(record: Record, options: sandbox.SecurityOptions) -> bool:
+    """A privileged container has the filter that its own options name, not the daemon's."""
+    is_own = any(word.startswith(("seccomp=", "seccomp:")) for word in record.host_config.security_opt or ())
+    return options.seccomp == "" and (is_own or not record.host_config.privileged)
 
 
 def environment(record: Record, hostname: str, home: str, *, tty: bool | None = None) -> list[str]:
@@ -149,7 +169,7 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
     process: dict[str, Any] = {
         "terminal": config.tty,
         "user": user_document(around.identity),
-        "args": [record.path, *record.args],
+        "args": [*_INIT_WORDS, record.path, *record.args] if around.init_source else [record.path, *record.args],
         "env": environment(record, around.hostname, around.identity.home),
         "cwd": config.working_dir or "/",
         "capabilities": process_capabilities(capabilities(record, around.bounding)),
@@ -200,18 +220,22 @@ def _sysctls(record: Record, around: Surroundings) -> dict[str, str]:
     return own
 
 
-def _masked(record: Record, options: sandbox.SecurityOptions, around: Surroundings) -> list[str]:
+def _masked(record: Record, around: Surroundings) -> list[str]:
     given = record.host_config.masked_paths
-    if given is not None:
-        return list(given)
-    return [] if options.is_system_unconfined else [*defaults.MASKED_PATHS, *around.thermal_paths]
+    return [*defaults.MASKED_PATHS, *around.thermal_paths] if given is None else list(given)
 
 
-def _readonly(record: Record, options: sandbox.SecurityOptions) -> list[str]:
+def _readonly(record: Record) -> list[str]:
     given = record.host_config.readonly_paths
-    if given is not None:
-        return list(given)
-    return [] if options.is_system_unconfined else list(defaults.READONLY_PATHS)
+    return list(defaults.READONLY_PATHS) if given is None else list(given)
+
+
+def _root_propagation(record: Record) -> str:
+    """What the binds' own propagation needs of the root; empty for the default."""
+    wanted = {point.propagation.removeprefix("r") for point in record.mounts}
+    if "shared" in wanted:
+        return "shared"
+    return "rslave" if "slave" in wanted or record.host_config.privileged else ""
 
 
 def _device_nodes(devices: Sequence[HostDevice]) -> list[dict[str, Any]]:
@@ -229,7 +253,7 @@ def _device_nodes(devices: Sequence[HostDevice]) -> list[dict[str, Any]]:
     ]
 
 
-def _mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
+def _mounts(record: Record, around: Surroundings, options: sandbox.SecurityOptions) -> list[dict[str, Any]]:
     """The standard mounts less those that the user covers, then the network's files and the user's own by depth.
 
     A volume on /etc is mounted before /etc/hosts, which it would hide.
@@ -238,15 +262,22 @@ def _mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
     user = _user_mounts(record, around)
     covered = {mount["destination"] for mount in user}
     found: list[dict[str, Any]] = []
-    for kind, source, target, options in defaults.MOUNTS:
+    for kind, source, target, words in defaults.MOUNTS:
         if target in covered or (target == "/dev/shm" and host.ipc_mode == "none"):
             continue
-        found.append(_standard_mount(record, around, kind, source, target, options))
+        if target == "/sys/fs/cgroup" and options.has_writable_cgroups is not None:
+            words = tuple(word for word in words if word != "ro")
+            words += () if options.has_writable_cgroups else ("ro",)
+        found.append(_standard_mount(record, around, kind, source, target, words))
     files = [
         _bind(source, target, writable=not host.readonly_rootfs)
         for source, target in around.files
         if target not in covered
     ]
+    if around.init_source:
+        files.append(
+            {"destination": INIT_PATH, "type": "bind", "source": around.init_source, "options": ["bind", "ro"]}
+        )
     return found + sorted([*files, *user], key=_depth)
 
 
@@ -274,6 +305,8 @@ def _user_mounts(record: Record, around: Surroundings) -> list[dict[str, Any]]:
     for point in record.mounts:
         if point.type == "tmpfs":
             found.append(_tmpfs(point.destination, point.options))
+        elif point.type == "image":
+            found.append(_image(point, around.image_mounts[point.destination]))
         else:
             source = around.volume_sources.get(point.destination) or point.source
             found.append(_volume(point, source))
@@ -291,19 +324,48 @@ def _tmpfs(destination: str, options: Sequence[str]) -> dict[str, Any]:
 
 
 def _volume(point: MountPoint, source: str) -> dict[str, Any]:
-    return _bind(
+    is_recursive = "nonrecursive" not in point.options
+    document = _bind(
         source,
         point.destination,
         writable=point.rw,
         propagation=point.propagation or "rprivate",
-        recursive="nonrecursive" not in point.options,
+        recursive=is_recursive,
+        protects_all=is_recursive and "readonly-nonrecursive" not in point.options,
     )
+    return _shaped(document, point)
+
+
+def _image(point: MountPoint, view: Mount) -> dict[str, Any]:
+    document = {"destination": point.destination, "type": view.type, "source": view.source}
+    return _shaped({**document, "options": list(dict.fromkeys((*view.options, "ro", "rprivate")))}, point)
+
+
+def _shaped(document: dict[str, Any], point: MountPoint) -> dict[str, Any]:
+    """With the part that is wanted and the ids that are mapped."""
+    if point.subpath:
+        document["subpath"] = point.subpath
+    if point.id_map == id_maps.OWN:
+        raise InvalidArgument(
+            f"the mount at {point.destination} is to have the id map of the container's user namespace, but the "
+            "container has none of its own: give the mount a map (idmap=uids=1000-0-1;gids=1000-0-1)"
+        )
+    if point.id_map:
+        document["uidMappings"], document["gidMappings"] = id_maps.oci(point.id_map)
+        document["options"].append("idmap")
+    return document
 
 
 def _bind(
-    source: str, target: str, *, writable: bool, propagation: str = "rprivate", recursive: bool = True
+    source: str,
+    target: str,
+    *,
+    writable: bool,
+    propagation: str = "rprivate",
+    recursive: bool = True,
+    protects_all: bool = False,
 ) -> dict[str, Any]:
     words = ["rbind" if recursive else "bind", propagation]
     if not writable:
-        words.append("ro")
+        words += ["ro", "rro"] if protects_all else ["ro"]
     return {"destination": target, "type": "bind", "source": source, "options": words}

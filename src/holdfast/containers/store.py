@@ -132,11 +132,13 @@ class Containers:
         with self._metadata.transaction(durable=False) as transaction:
             transaction.put(BUCKET, container.id, document)
 
-    def write(self, document: Record) -> None:
-        """Writes a record for good; blocks for the disk."""
+    def write(self, document: Record, also: Iterable[tuple[str, str, bytes]] = ()) -> None:
+        """Writes a record for good, and with it what is of use with it only; blocks for the disk."""
         encoded = record.encode(document)
         with self._metadata.transaction() as transaction:
             transaction.put(BUCKET, document.id, encoded)
+            for bucket, key, other in also:
+                transaction.put(bucket, key, other)
 
     def write_removed(self, container_id: str) -> None:
         """Deletes a record for good; blocks for the disk."""

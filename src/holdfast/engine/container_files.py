@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from holdfast.containers import Container
 from holdfast.containers.record import MountPoint
+from holdfast.engine import mounting
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, Internal, Unavailable
 from holdfast.kernel import mount, mount_view, overlay
@@ -27,9 +28,9 @@ _STAT_LIMIT = 4096
 @contextmanager
 def opened(packages: Packages, container: Container, *, with_mounts: bool) -> Generator[int]:
     """The descriptor of the root; gone with the block. Blocks for about a millisecond; Unavailable when it fails."""
-    attachments = _attachments(packages, container) if with_mounts else []
     with ExitStack() as stack:
         try:
+            attachments = _attachments(packages, container, stack) if with_mounts else []
             view = stack.enter_context(_view(packages, container, attachments, stack))
         except OSError as error:
             raise Unavailable(
@@ -42,7 +43,7 @@ def mount_at(container: Container, path: str) -> MountPoint | None:
     """The volume or bind that a cleaned absolute path lies in, None for the container's own file system."""
     for point in sorted(container.record.mounts, key=lambda point: len(point.destination), reverse=True):
         place = point.destination.rstrip("/")
-        if point.type in ("volume", "bind") and (path == place or path.startswith(f"{place}/")):
+        if point.type in ("volume", "bind", "image") and (path == place or path.startswith(f"{place}/")):
             return point
     return None
 
@@ -82,7 +83,7 @@ def _namespace_of(pid: int, parent_pid: int) -> int:
         os.close(directory_fd)
 
 
-def _attachments(packages: Packages, container: Container) -> list[Attachment]:
+def _attachments(packages: Packages, container: Container, stack: ExitStack) -> list[Attachment]:
     record = container.record
     found: dict[str, Attachment] = {}
     for source, target in (
@@ -93,19 +94,25 @@ def _attachments(packages: Packages, container: Container) -> list[Attachment]:
         if source and os.path.exists(source):
             found[target] = Attachment(source, target, is_writable=not record.host_config.readonly_rootfs)
     for point in record.mounts:
-        source = _source(packages, point)
+        source = _source(packages, container, point, stack)
         if source is not None:
-            subpath = point.subpath if point.type == "volume" else ""
-            found[point.destination] = Attachment(source, point.destination, is_writable=point.rw, subpath=subpath)
+            found[point.destination] = Attachment(
+                source, point.destination, is_writable=point.rw, subpath=point.subpath
+            )
     return list(found.values())
 
 
-def _source(packages: Packages, point: MountPoint) -> str | None:
+def _source(packages: Packages, container: Container, point: MountPoint, stack: ExitStack) -> str | int | None:
+    """A path, or the descriptor of a detached mount, which the stack closes; None for what holds no files."""
     if point.type == "bind":
         return point.source if os.path.exists(point.source) else None
-    if point.type != "volume":
-        return None
     try:
-        return packages.volumes.resolve(point.name)
+        if point.type == "volume":
+            return stack.enter_context(packages.volumes.mounted(point.name))
+        if point.type == "image":
+            fd = _mounted(packages.snapshots.mounts(mounting.view_key(container.id, point.destination))[0])
+            stack.callback(os.close, fd)
+            return fd
     except HoldfastError:
         return None
+    return None

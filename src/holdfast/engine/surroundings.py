@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gathers what the host contributes to a container's spec: identity, joined namespaces, files, volumes, devices.
 
-Called by the job start, under the container's lock. Looks at the host, changes nothing but a volume's missing directory.
+Called by the job start, under the container's lock. Looks at the host and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from holdfast.containers.config import HostConfig
 from holdfast.containers.container import Container
 from holdfast.containers.spec import HostDevice, Surroundings
 from holdfast.containers.users import Identity
+from holdfast.engine import sandbox_files
+from holdfast.engine.mounting import Sources
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, InvalidArgument, NotFound
 from holdfast.kernel import paths
 from holdfast.networks import Attachment
 
 FILE_LIMIT = 4 << 20
+_SYSTEM = os.uname()
 
 
-def gather(packages: Packages, container: Container, attachment: Attachment) -> Surroundings:
+def gather(packages: Packages, container: Container, attachment: Attachment, sources: Sources) -> Surroundings:
     """Everything for `spec.compile_spec`; InvalidArgument, Conflict for what is missing. Blocks for about 0.1 ms."""
     record = container.record
     host = record.host_config
@@ -38,10 +41,15 @@ def gather(packages: Packages, container: Container, attachment: Attachment) -> 
         bounding=frozenset(packages.machine.bounding_capabilities),
         joined=joined,
         files=_files(attachment),
-        volume_sources=_volume_sources(packages, record),
+        volume_sources=sources.volumes,
+        image_mounts=sources.images,
         devices=_devices(host),
         ulimits=packages.config.default_ulimits,
-        shm_source="/dev/shm" if host.ipc_mode == "host" else "",
+        standard=packages.config.sandbox,
+        shm_source=sandbox_files.shm_source(packages, record),
+        init_source=sandbox_files.init_source(packages, record),
+        machine=_SYSTEM.machine,
+        kernel=_SYSTEM.release,
         thermal_paths=thermal_paths(),
     )
 
@@ -125,36 +133,6 @@ def _files(attachment: Attachment) -> list[tuple[str, str]]:
         (attachment.hosts_path, "/etc/hosts"),
     )
     return [(str(source), target) for source, target in wanted if source is not None]
-
-
-def _volume_sources(packages: Packages, record: Record) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for point in record.mounts:
-        if point.type == "volume":
-            source = packages.volumes.resolve(point.name)
-            found[point.destination] = _subpath(source, point.subpath) if point.subpath else source
-        elif point.type == "bind" and not os.path.exists(point.source):
-            if "create" not in point.options:
-                raise InvalidArgument(
-                    f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
-                )
-            os.makedirs(point.source, 0o755, exist_ok=True)
-    return found
-
-
-def _subpath(root: str, subpath: str) -> str:
-    """A directory inside a volume, whatever links the volume holds (CVE-2024-1753)."""
-    root_fd = paths.open_root(root)
-    try:
-        fd = paths.openat2(root_fd, subpath, os.O_PATH, resolve=paths.BENEATH)
-        try:
-            return os.readlink(f"/proc/self/fd/{fd}")
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise InvalidArgument(f"cannot access path {subpath} of the volume: {(error.strerror or '').lower()}") from None
-    finally:
-        os.close(root_fd)
 
 
 def _devices(host: HostConfig) -> list[HostDevice]:

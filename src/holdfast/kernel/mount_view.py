@@ -26,10 +26,11 @@ _UNTRUSTED = mount.ATTR_NODEV | mount.ATTR_NOSUID | mount.ATTR_NOEXEC
 class Attachment(NamedTuple):
     """A file or directory of the host that appears at `target`, an absolute path of the view.
 
-    With a `subpath` it is that path below the source, which others may be writing in.
+    With a `subpath` it is that path below the source, which others may be writing in. The source may also be the
+    descriptor of a detached mount, which stays the caller's; it has a subpath on kernels from 6.15 on only.
     """
 
-    source: str
+    source: str | int
     target: str
     is_writable: bool
     subpath: str = ""
@@ -105,9 +106,14 @@ def _clone_sources(attachments: Sequence[Attachment]) -> list[tuple[int, str]]:
 
 
 def _clone(attachment: Attachment) -> int:
-    if not attachment.subpath:
+    if isinstance(attachment.source, int):
+        if not attachment.subpath:
+            return os.dup(attachment.source)
+        top_fd = os.dup(attachment.source)
+    elif not attachment.subpath:
         return mount.clone(attachment.source, recursive=True)
-    top_fd = paths.open_root(attachment.source)
+    else:
+        top_fd = paths.open_root(attachment.source)
     try:
         fd = paths.openat2(top_fd, attachment.subpath, os.O_PATH, resolve=paths.BENEATH)
     finally:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes: directories that outlive containers, by name."""
 
-from holdfast.volumes.store import Store
+from holdfast.volumes.store import Store, Write
 from holdfast.volumes.volume import ANONYMOUS_LABEL, Volume
 
-__all__ = ["ANONYMOUS_LABEL", "Store", "Volume"]
+__all__ = ["ANONYMOUS_LABEL", "Store", "Volume", "Write"]

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The local volumes of one daemon: `<root>/<name>/_data`, a record each in `metadata`.
+"""The volumes of one daemon: a record each in `metadata`, a driver that keeps the content, and who uses it now.
 
-A directory exists before its record and outlives it by one rename, so a crash leaves either a volume or nothing that
-has a name; directories without a record (copied there by an administrator, or of a lost database) are volumes too,
-as with Docker. Who uses a volume is told by the caller. Thread-safe. Blocking: disk only. Called by the volume and
-container jobs of `engine`.
+Containers that mount a volume are told by the caller (`users`); what is counted here is who has it mounted at this
+moment, and who is about to get it (`pin`), so that a volume cannot go between a wish and its record. Thread-safe: one
+lock for the index, one per volume for its driver, who may be slow. Called by the volume and container jobs of `engine`.
 """
 
 from __future__ import annotations
@@ -13,18 +12,32 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
 from holdfast import metadata
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound
-from holdfast.volumes import removal, tree
-from holdfast.volumes.volume import ANONYMOUS_LABEL, LOCAL, Volume, check_driver, check_name, check_options
+from holdfast.errors import Conflict, HoldfastError, NotFound
+from holdfast.volumes import tree
+from holdfast.volumes.driver import Driver
+from holdfast.volumes.factory import Drivers
+from holdfast.volumes.volume import ANONYMOUS_LABEL, Volume
 
 BUCKET = "volumes"
-DATA = "_data"
-_TRASH = ".removed"
+
+Write = tuple[str, str, bytes]
+"""A record that the caller writes in a transaction of its own: bucket, key, document."""
+
+
+class _Turn:
+    """Whose turn it is with one volume, and how many want one."""
+
+    __slots__ = ("count", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.count = 0
 
 
 class Store:
@@ -33,11 +46,13 @@ class Store:
     def __init__(
         self, root: str | os.PathLike[str], records: metadata.Store, now_nanos: Callable[[], int] = time.time_ns
     ) -> None:
-        self._root = os.fspath(root)
+        self._drivers = Drivers(os.fspath(root))
         self._records = records
         self._now_nanos = now_nanos
         self._lock = threading.RLock()
-        os.makedirs(self._root, 0o701, exist_ok=True)
+        self._turns: dict[str, _Turn] = {}
+        self._mounted: dict[str, set[str]] = {}
+        self._pins: dict[str, set[str]] = {}
         self._volumes = self._restored()
 
     def create(
@@ -47,34 +62,57 @@ class Store:
         driver: str = "",
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
+        pin: str = "",
+        writes: list[Write] | None = None,
     ) -> tuple[Volume, bool]:
         """The volume of that name, and whether it was made just now; without a name an anonymous one.
 
-        An existing volume is returned as it is, whatever labels and options say. Durable on return.
+        An existing volume is returned as it is, whatever labels and options say. Durable on return, unless `writes`
+        takes the record: then the caller writes it and calls `confirm`, or removes the volume. With `pin` it stays
+        until `unpin`, whoever wants to remove it.
         """
         if not name:
             name = secrets.token_hex(32)
             labels = {**(labels or {}), ANONYMOUS_LABEL: ""}
-        with self._lock:
-            if (existing := self._volumes.get(name)) is not None:
-                return existing, False
-            check_name(name)
-            check_driver(name, driver)
-            check_options(name, options or {})
-            path = self._path(name)
-            os.makedirs(path, 0o755, exist_ok=True)
-            os.chmod(path, 0o755)  # whatever the umask is
+        found = self._find_driver(name, driver)
+        with self._guard(name):
+            with self._lock:
+                existing = self._volumes.get(name)
+                if existing is not None:
+                    self._pin(name, pin)
+                    return existing, False
             volume = Volume(
                 name=name,
-                mountpoint=path,
+                mountpoint=found.create(name, options or {}),
                 created_nanos=self._now_nanos(),
+                driver=found.name,
                 labels=dict(labels) if labels else None,
                 options=dict(options) if options else None,
             )
-            with self._records.transaction() as transaction:
-                transaction.put(BUCKET, name, msgspec.json.encode(volume))
-            self._volumes[name] = volume
+            write = (BUCKET, name, msgspec.json.encode(volume))
+            if writes is None:
+                with self._records.transaction() as transaction:
+                    transaction.put(*write)
+                found.confirm(name)
+            else:
+                writes.append(write)
+            with self._lock:
+                self._volumes[name] = volume
+                self._pin(name, pin)
             return volume, True
+
+    def confirm(self, names: Sequence[str]) -> None:
+        """The records of these new volumes are on disk."""
+        for name in names:
+            self._drivers.find(self.get(name).driver).confirm(name)
+
+    def unpin(self, user: str) -> None:
+        """From here on the caller tells that `user` has its volumes, or it has come to nothing."""
+        with self._lock:
+            for name in [name for name, users in self._pins.items() if user in users]:
+                self._pins[name].discard(user)
+                if not self._pins[name]:
+                    del self._pins[name]
 
     def get(self, name: str) -> Volume:
         """The volume; NotFound."""
@@ -92,19 +130,50 @@ class Store:
         with self._lock:
             return sorted(self._volumes.values(), key=lambda volume: volume.name)
 
-    def resolve(self, name: str) -> str:
-        """The host directory that a container gets to see: the volume's own, or the one that its options bind."""
-        volume = self.get(name)
-        if volume.options:
-            device = volume.options["device"]
-            if not os.path.isdir(device):
-                raise InvalidArgument(
-                    f"failed to populate volume: error while mounting volume '{volume.mountpoint}': failed to mount "
-                    f"local volume: mount {device}:{volume.mountpoint}: no such file or directory"
-                )
-            return device
-        os.makedirs(volume.mountpoint, 0o755, exist_ok=True)
-        return volume.mountpoint
+    def acquire(self, name: str, user: str) -> str:
+        """Mounts the volume for `user` and returns the directory; the second time for the same user does nothing.
+
+        At once for a plain volume (`Volume.is_plain`), otherwise as slow as what is mounted. InvalidArgument,
+        Unavailable when it cannot be mounted.
+        """
+        with self._guard(name):
+            volume = self.get(name)
+            users = self._mounted.setdefault(name, set())
+            path = self._drivers.find(volume.driver).mount(volume, user, is_first=not users)
+            users.add(user)
+            return path
+
+    def release(self, name: str, user: str) -> bool:
+        """Takes back what `acquire` gave; False when `user` did not have it."""
+        with self._guard(name):
+            users = self._mounted.get(name, set())
+            if user not in users:
+                return False
+            users.discard(user)
+            volume = self.get(name)
+            self._drivers.find(volume.driver).unmount(volume, user, is_last=not users)
+            return True
+
+    @contextmanager
+    def mounted(self, name: str) -> Generator[str]:
+        """The volume's directory for as long as the block takes."""
+        user = secrets.token_hex(8)
+        path = self.acquire(name, user)
+        try:
+            yield path
+        finally:
+            self.release(name, user)
+
+    def adopt(self, name: str, user: str) -> None:
+        """`user` has had the volume since before this daemon was started."""
+        with self._guard(name):
+            if name in self._volumes:
+                self._mounted.setdefault(name, set()).add(user)
+
+    def settle(self) -> list[str]:
+        """Unmounts what the last daemon left mounted for nobody; after `adopt`. Returns the mount points."""
+        in_use = {name for name, users in self._mounted.items() if users}
+        return self._drivers.local.settle(in_use)
 
     def populate(self, name: str, source_root_fd: int, container_path: str) -> bool:
         """Copies what the image has at the path into the volume if it is empty; False when there was nothing to do.
@@ -112,61 +181,75 @@ class Store:
         `source_root_fd` is the container's root file system (a detached mount will do). The path is walked inside it,
         whatever links it holds. The directory's owner and mode become the volume's.
         """
-        volume = self.get(name)
-        if volume.options:
+        if self.get(name).is_volatile or not tree.has_directory(source_root_fd, container_path):
             return False
-        return tree.copy_up(source_root_fd, container_path, self.resolve(name))
+        try:
+            with self.mounted(name) as path:
+                return tree.copy_up(source_root_fd, container_path, path)
+        except HoldfastError as error:
+            error.message = f"failed to populate volume: {error.message}"
+            raise
 
-    def remove(self, name: str, users: Sequence[str] = (), *, force: bool = False) -> bool:
-        """Deletes the volume; Conflict while containers (`users`, their ids) have it; False: not there, but forced."""
-        with self._lock:
-            if name not in self._volumes:
-                if force:
-                    return False
-                raise NotFound(f"get {name}: no such volume")
-            if users:
-                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+    def remove(self, name: str, users: Sequence[str] = (), *, force: bool = False, pin: str = "") -> bool:
+        """Deletes the volume; Conflict while containers (`users`, their ids) have it; False: not there, but forced.
+
+        `pin` is the caller's own, which does not count.
+        """
+        with self._guard(name):
+            with self._lock:
+                volume = self._volumes.get(name)
+                if volume is None:
+                    if force:
+                        return False
+                    raise NotFound(f"get {name}: no such volume")
+                holders = [*users, *sorted(self._pins.get(name, set()) - {pin, *users})]
+                if holders:
+                    raise Conflict(f"remove {name}: volume is in use - [{', '.join(holders)}]")
             with self._records.transaction() as transaction:
                 transaction.delete(BUCKET, name)
-            trash = os.path.join(self._root, f"{_TRASH}-{secrets.token_hex(8)}")
-            try:
-                os.rename(os.path.dirname(self._path(name)), trash)
-            except FileNotFoundError:
-                trash = ""
-            del self._volumes[name]
-        if trash:
-            removal.remove_tree(trash)
+            with self._lock:
+                del self._volumes[name]
+            self._drivers.find(volume.driver).remove(volume)
         return True
 
     def size_bytes(self, name: str) -> int:
-        """What the volume's files take, hard links counted once; walks it."""
-        return tree.size_bytes(self.get(name).mountpoint)
+        """What the volume's files take, hard links counted once; walks it. -1 when they are not on a disk of ours."""
+        volume = self.get(name)
+        return tree.size_bytes(volume.mountpoint) if volume.is_plain else -1
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._root, name, DATA)
+    def _find_driver(self, name: str, driver: str) -> Driver:
+        try:
+            return self._drivers.find(driver)
+        except NotFound as error:
+            raise NotFound(f"create {name}: {error.message}") from None
+
+    @contextmanager
+    def _guard(self, name: str) -> Generator[None]:
+        """One at a time for one volume; its lock is there as long as somebody has it or waits for it."""
+        with self._lock:
+            turn = self._turns.setdefault(name, _Turn())
+            turn.count += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.count -= 1
+                if not turn.count:
+                    del self._turns[name]
+
+    def _pin(self, name: str, user: str) -> None:
+        if user:
+            self._pins.setdefault(name, set()).add(user)
 
     def _restored(self) -> dict[str, Volume]:
-        """The volumes of the records and of the directories; finishes interrupted removals."""
+        """The volumes of the records and of the directories; finishes what was interrupted."""
         volumes: dict[str, Volume] = {}
         for name, document in self._records.items(BUCKET):
             try:
                 volumes[name] = msgspec.json.decode(document, type=Volume)
             except msgspec.MsgspecError:
                 continue
-        for entry in os.scandir(self._root):
-            if entry.name.startswith(_TRASH):
-                removal.remove_tree(entry.path)
-            elif entry.name not in volumes and os.path.isdir(self._path(entry.name)) and _is_name(entry.name):
-                created = entry.stat(follow_symlinks=False).st_ctime_ns
-                volumes[entry.name] = Volume(
-                    name=entry.name, mountpoint=self._path(entry.name), created_nanos=created, driver=LOCAL
-                )
+        for found in self._drivers.local.iter_found(volumes.keys()):
+            volumes[found.name] = found
         return volumes
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_name(name)
-    except HoldfastError:
-        return False
-    return True

@@ -21,6 +21,15 @@ _KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
 _OVERLAY_XATTRS = ("user.overlay.",)
 
 
+def has_directory(source_root_fd: int, container_path: str) -> bool:
+    """Tells whether the source has such a directory."""
+    try:
+        os.close(paths.openat2(source_root_fd, container_path, paths.DIRECTORY))
+    except OSError:
+        return False
+    return True
+
+
 def copy_up(source_root_fd: int, container_path: str, target: str) -> bool:
     """Copies the directory `container_path` of the source into the host directory `target` if that is empty.
 

@@ -105,7 +105,7 @@ def render_state(state: State) -> dict[str, Any]:
 def render_mount(point: MountPoint, *, in_list: bool) -> dict[str, Any]:
     """One mount point; lists hide where volumes lie."""
     document: dict[str, Any] = {"Type": point.type}
-    if point.type == "volume":
+    if point.type in ("volume", "image"):
         document["Name"] = point.name
     document["Source"] = "" if in_list and point.type == "volume" else point.source
     document["Destination"] = point.destination

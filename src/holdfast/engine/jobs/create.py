@@ -14,7 +14,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast import images
@@ -22,9 +22,10 @@ from holdfast.containers import Container, Record, mount_wishes, names, namespac
 from holdfast.containers.config import Config, EndpointSettings, HostConfig, strings
 from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
-from holdfast.engine import config_defaults, rootfs
+from holdfast.engine import config_defaults, mounting, rootfs
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.volumes import Write
 
 _CHANCE = random.SystemRandom()
 
@@ -49,13 +50,14 @@ async def create(
     """Makes the container; NotFound (image), InvalidArgument, AlreadyExists (name), with nothing left behind."""
     bare_name = names.check(name) if name else ""
     warnings = validation.check(config, host, packages.machine)
-    sandbox.parse_security_options(host.security_opt or ())
+    sandbox.parse_security_options(host.security_opt or (), packages.config.sandbox)
     image = packages.images.get(config.image)
     _check_platform(image, platform)
     config_defaults.merge_image(config, image.config.config)
     config_defaults.complete(config, host, packages.config)
     container_id = secrets.token_hex(32)
     points = mount_wishes.collect(config, host, _inherited(packages, host))
+    shown = _find_images(packages, points)
     _check_joined(packages, host)
     config.hostname = config.hostname or _hostname(packages, host, container_id)
     command = [*(strings(config.entrypoint) or ()), *(strings(config.cmd) or ())]
@@ -76,12 +78,13 @@ async def create(
         network=NetworkState(endpoints=config_defaults.wished_endpoints(host, endpoints)),
     )
     try:
-        made = await asyncio.shield(asyncio.to_thread(_make, packages, record))
+        made = await asyncio.shield(asyncio.to_thread(_make, packages, record, shown))
     except BaseException:
         packages.containers.release_name(chosen, container_id)
         raise
     container = Container(record)
     packages.containers.add(container)
+    packages.volumes.unpin(container_id)
     for volume in made:
         packages.events.publish("volume", "create", volume, {"driver": "local"})
     packages.events.publish("container", "create", container_id, container.attributes())
@@ -140,20 +143,34 @@ def _check_joined(packages: Packages, host: HostConfig) -> None:
             raise InvalidArgument(f"could not get container for {reference}: {error.message}") from None
 
 
-def _make(packages: Packages, record: Record) -> list[str]:
-    """The blocking half: snapshot, directory, volumes, record. Returns the volumes that were made just now."""
+def _find_images(packages: Packages, points: Sequence[MountPoint]) -> dict[str, images.Image]:
+    """The images to be mounted, by destination; NotFound. Their ids are written down: names may move."""
+    found: dict[str, images.Image] = {}
+    for point in points:
+        if point.type == "image":
+            image = packages.images.get(point.source or point.name)
+            point.source = image.id
+            found[point.destination] = image
+    return found
+
+
+def _make(packages: Packages, record: Record, shown: Mapping[str, images.Image]) -> list[str]:
+    """The blocking half: snapshots, directory, volumes, record. Returns the volumes that were made just now."""
     new_volumes: list[str] = []
+    writes: list[Write] = []
     mounts = packages.snapshots.prepare(record.id, record.chain_id)
     directory = packages.config.container_directory(record.id)
     try:
         os.makedirs(directory, 0o710, exist_ok=True)
+        mounting.make_views(packages, record, shown)
         _check_bind_sources(record)
-        fresh = _make_volumes(packages, record, new_volumes)
+        fresh = _make_volumes(packages, record, new_volumes, writes)
         if fresh:
             with rootfs.mounted(mounts) as root_fd:
                 for point in fresh:
                     packages.volumes.populate(point.name, root_fd, point.destination)
-        packages.containers.write(record)
+        packages.containers.write(record, writes)
+        packages.volumes.confirm([name for _, name, _ in writes])
     except BaseException:
         _unmake(packages, record, new_volumes)
         raise
@@ -175,8 +192,11 @@ def _check_bind_sources(record: Record) -> None:
                 ) from None
 
 
-def _make_volumes(packages: Packages, record: Record, new_volumes: list[str]) -> list[MountPoint]:
-    """Finds or makes each volume; returns the mount points whose volume takes the image's content."""
+def _make_volumes(packages: Packages, record: Record, new_volumes: list[str], writes: list[Write]) -> list[MountPoint]:
+    """Finds or makes each volume; returns the mount points whose volume takes the image's content.
+
+    An anonymous volume is nobody's without its container: their records go into one transaction (`writes`).
+    """
     fresh: list[MountPoint] = []
     wishes = {wish.target: wish.volume_options for wish in record.host_config.mounts or () if wish.volume_options}
     for point in record.mounts:
@@ -185,12 +205,17 @@ def _make_volumes(packages: Packages, record: Record, new_volumes: list[str]) ->
         options = wishes.get(point.destination)
         driver_options = options.driver_config.options if options and options.driver_config else None
         volume, is_new = packages.volumes.create(
-            point.name, driver=point.driver, labels=options.labels if options else None, options=driver_options
+            point.name,
+            driver=point.driver,
+            labels=options.labels if options else None,
+            options=driver_options,
+            pin=record.id,
+            writes=None if point.name else writes,
         )
         if is_new:
             new_volumes.append(volume.name)
         point.name, point.driver, point.source = volume.name, volume.driver, volume.mountpoint
-        if point.copy_up:
+        if point.copy_up and not point.subpath:
             fresh.append(point)
     return fresh
 
@@ -199,8 +224,10 @@ def _unmake(packages: Packages, record: Record, new_volumes: list[str]) -> None:
     """Best effort: what stays is swept at the next start."""
     for undo in (
         lambda: packages.snapshots.remove(record.id),
+        lambda: mounting.remove_views(packages, record),
         lambda: rootfs.remove_directory(packages.config.container_directory(record.id)),
-        *((lambda volume=volume: packages.volumes.remove(volume, force=True)) for volume in new_volumes),
+        *((lambda volume=volume: packages.volumes.remove(volume, force=True, pin=record.id)) for volume in new_volumes),
+        lambda: packages.volumes.unpin(record.id),
     ):
         try:
             undo()

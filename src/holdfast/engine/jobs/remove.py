@@ -13,7 +13,7 @@ import contextlib
 import logging
 
 from holdfast.containers import Container
-from holdfast.engine import rootfs, usage
+from holdfast.engine import mounting, rootfs, usage
 from holdfast.engine.jobs import health
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, Internal, NotFound, Unavailable
@@ -138,4 +138,5 @@ def _remove_trees(packages: Packages, container: Container) -> None:
         pass
     except (HoldfastError, OSError) as error:
         _LOG.warning("snapshot of %s: %s", container.id[:12], error)
+    mounting.remove_views(packages, container.record)
     rootfs.remove_directory(packages.config.container_directory(container.id))

@@ -53,4 +53,8 @@ def _labels(store: images.Store, image_id: Digest) -> Mapping[str, str]:
 
 def container_uses(records: Iterable[Record]) -> list[images.ContainerUse]:
     """The containers as the image store wants them told."""
-    return [images.ContainerUse(record.id, record.image_id, record.state.is_running) for record in records]
+    return [
+        images.ContainerUse(record.id, image_id, record.state.is_running)
+        for record in records
+        for image_id in {record.image_id, *(point.source for point in record.mounts if point.type == "image")}
+    ]

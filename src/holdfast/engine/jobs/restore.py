@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import rootfs
+from holdfast.engine import mounting, rootfs, sandbox_files
 from holdfast.engine.jobs import health, reap
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
@@ -50,6 +50,7 @@ async def restore(*, packages: Packages) -> None:
         if error is not None:
             _LOG.error("container %s was not found again", container.id[:12], exc_info=error)
     await _end_strangers(packages)
+    await asyncio.to_thread(mounting.adopt, packages)
     await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
     packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
     live = {container.id for container in packages.containers if container.state.has_process}
@@ -146,6 +147,7 @@ def _write_exit(packages: Packages, container: Container, ended: Exited) -> None
         )
     state.pid = 0
     reap.forget_network(container)
+    sandbox_files.release(packages, container.record)
     packages.containers.save(container)
     packages.events.publish(
         "container", "die", container.id, container.attributes(exitCode=str(state.exit_code), execDuration="0")
@@ -175,7 +177,7 @@ async def _end_strangers(packages: Packages) -> None:
 def _sweep(packages: Packages, known: set[str]) -> None:
     """Snapshots and directories of containers that do not exist, and downloads nobody came back for. Blocks."""
     try:
-        packages.snapshots.purge(lambda key: key in known)
+        packages.snapshots.purge(lambda key: key.partition("-")[0] in known)  # with the views of images
         packages.content.purge(time.time() - _PARTIAL_SECONDS)
     except (HoldfastError, OSError) as error:
         _LOG.error("what the last daemon left cannot be swept away: %s", error)

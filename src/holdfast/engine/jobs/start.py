@@ -17,7 +17,7 @@ from holdfast.containers import Container, namespace_modes, ports, spec
 from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
 from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult, NetworkState, PublishedPort
-from holdfast.engine import start_failure, surroundings, volume_events
+from holdfast.engine import mounting, start_failure, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
@@ -70,7 +70,8 @@ async def _launch(packages: Packages, container: Container) -> None:
     attachment = await _connect(packages, container)
     grants: Sequence[StreamGrant] = ()
     try:
-        around = surroundings.gather(packages, container, attachment)
+        sources = await mounting.attach(packages, container)
+        around = surroundings.gather(packages, container, attachment, sources)
         document = spec.compile_spec(record, around)
         grants = _present(container.drop_pending())
         shim = await packages.supervisor.launch(_plan_launch(packages, container, document, around.cgroup_path, grants))
@@ -79,6 +80,7 @@ async def _launch(packages: Packages, container: Container) -> None:
             grant.sock.close()
         with contextlib.suppress(HoldfastError):
             await packages.networks.disconnect(container.id)
+        await mounting.detach(packages, container)
         raise
     container.shim = shim
     container.change("start")

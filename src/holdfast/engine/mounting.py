@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a container's mount points stand for on the host, for as long as it runs: volumes mounted, images viewed, binds
+checked.
+
+A container without mount points costs nothing here; one with plain volumes and binds only a look at each, on the loop's
+own thread; what has to be mounted first is, in another. Called by the jobs create, start, reap and restore.
+Source: moby 28 `daemon/volumes_unix.go`; texts of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast import images
+from holdfast.containers import Container, Record
+from holdfast.containers.record import MountPoint
+from holdfast.engine.packages import Packages
+from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.kernel import mount_table, paths
+from holdfast.oci.mount import Mount
+
+_LOG = logging.getLogger("holdfast.engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """By destination: the directory of each volume, the mount of each image."""
+
+    volumes: Mapping[str, str] = field(default_factory=dict[str, str])
+    images: Mapping[str, Mount] = field(default_factory=dict[str, Mount])
+
+
+NOTHING = Sources()
+
+
+async def attach(packages: Packages, container: Container) -> Sources:
+    """Everything mounted that has to be; InvalidArgument, Unavailable. `detach` undoes it, also when this fails."""
+    points = container.record.mounts
+    if not points:
+        return NOTHING
+    if all(_is_at_hand(packages, point) for point in points):
+        return _attach(packages, container.record)
+    return await asyncio.to_thread(_attach, packages, container.record)
+
+
+async def detach(packages: Packages, container: Container) -> None:
+    """Lets go of the volumes; one that cannot be unmounted is logged and left to the next start of the daemon."""
+    for point in container.record.mounts:
+        if point.type != "volume":
+            continue
+        try:
+            if _is_at_hand(packages, point):
+                packages.volumes.release(point.name, container.id)
+            else:
+                await asyncio.to_thread(packages.volumes.release, point.name, container.id)
+        except (HoldfastError, OSError) as error:
+            _LOG.warning("volume %s of %s: %s", point.name, container.id[:12], error)
+
+
+def adopt(packages: Packages) -> None:
+    """Counts what the containers that outlived the last daemon use, and unmounts what nobody does. Blocks."""
+    for container in packages.containers:
+        for point in container.record.mounts:
+            if point.type == "volume" and container.state.has_process:
+                packages.volumes.adopt(point.name, container.id)
+    try:
+        for path in packages.volumes.settle():
+            _LOG.info("unmounted %s, which nobody used", path)
+    except OSError as error:
+        _LOG.error("volumes that nobody uses cannot be unmounted: %s", error)
+
+
+def view_key(container_id: str, destination: str) -> str:
+    """The snapshot that shows an image at that place of the container; it begins with the container's id."""
+    return f"{container_id}-{hashlib.sha256(destination.encode()).hexdigest()[:16]}"
+
+
+def make_views(packages: Packages, record: Record, found: Mapping[str, images.Image]) -> None:
+    """A view of each image that the container mounts; it keeps the layers, even from `rmi -f`. Blocks."""
+    for point in record.mounts:
+        if point.type == "image":
+            packages.snapshots.view(view_key(record.id, point.destination), found[point.destination].chain_id)
+
+
+def remove_views(packages: Packages, record: Record) -> None:
+    """Removes them; those that are not there are no error. Blocks."""
+    for point in record.mounts:
+        if point.type == "image":
+            try:
+                packages.snapshots.remove(view_key(record.id, point.destination))
+            except NotFound:
+                continue
+
+
+def _is_at_hand(packages: Packages, point: MountPoint) -> bool:
+    """Nothing has to be mounted for it, and nothing be asked that may not answer."""
+    if point.type != "volume":
+        return True
+    return packages.volumes.has(point.name) and packages.volumes.get(point.name).is_plain
+
+
+def _attach(packages: Packages, record: Record) -> Sources:
+    directories: dict[str, str] = {}
+    views: dict[str, Mount] = {}
+    for point in record.mounts:
+        if point.type == "volume":
+            source = packages.volumes.acquire(point.name, record.id)
+            if point.subpath:
+                _check_subpath(source, point.subpath)
+            directories[point.destination] = source
+        elif point.type == "image":
+            views[point.destination] = _only(packages.snapshots.mounts(view_key(record.id, point.destination)))
+        elif point.type == "bind":
+            _check_bind(point)
+    return Sources(volumes=directories, images=views)
+
+
+def _only(mounts: list[Mount]) -> Mount:
+    if len(mounts) != 1:
+        raise InvalidArgument(f"an image of {len(mounts)} mounts cannot be mounted in a container")
+    return mounts[0]
+
+
+def _check_bind(point: MountPoint) -> None:
+    if not os.path.exists(point.source):
+        if "create" not in point.options:
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
+        os.makedirs(point.source, 0o755, exist_ok=True)
+    kind = point.propagation.removeprefix("r")
+    if kind not in ("shared", "slave"):
+        return
+    found = mount_table.find(os.path.realpath(point.source))
+    if not found.is_shared and not (kind == "slave" and found.is_slave):
+        wanted = "a shared mount" if kind == "shared" else "a shared or slave mount"
+        raise InvalidArgument(f"path {point.source} is mounted on {found.target} but it is not {wanted}")
+
+
+def _check_subpath(root: str, subpath: str) -> None:
+    """Says what is wrong before anything is made. What is mounted is looked up again by the runtime, at that moment."""
+    root_fd = paths.open_root(root)
+    try:
+        os.close(paths.openat2(root_fd, subpath, os.O_PATH, resolve=paths.BENEATH))
+    except FileNotFoundError:
+        path = f"{root}/{subpath}"
+        raise InvalidArgument(f"cannot access path {path}: lstat {path}: no such file or directory") from None
+    except OSError:
+        raise InvalidArgument(
+            f"path concatenation escapes the base directory, base: {root}, subpath: {subpath}"
+        ) from None
+    finally:
+        os.close(root_fd)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The local driver's options as planned mounts; NFS is planned here only, for there is no server."""
+
+import pytest
+
+from holdfast.kernel import mount
+from holdfast.volumes import options
+
+
+@pytest.mark.parametrize(
+    ("words", "plan"),
+    [
+        ({"type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=5"}, ("tmpfs", "tmpfs", 0, "size=1m,uid=5", "")),
+        ({"type": "none", "device": "/d", "o": "bind"}, ("/d", "none", mount.MS_BIND, "", "")),
+        (
+            {"type": "none", "device": "/d", "o": "rbind,ro,noexec,"},
+            ("/d", "none", mount.MS_BIND | mount.MS_REC | mount.MS_RDONLY | mount.MS_NOEXEC, "", ""),
+        ),
+        ({"type": "tmpfs", "device": "t", "o": "ro,rw,defaults"}, ("t", "tmpfs", 0, "", "")),
+        (
+            {"type": "nfs", "device": ":/export", "o": "addr=10.0.0.1,nfsvers=4,ro"},
+            (":/export", "nfs", mount.MS_RDONLY, "addr=10.0.0.1,nfsvers=4", ""),
+        ),
+        (
+            {"type": "nfs4", "device": ":/export", "o": "nfsvers=4,addr=filer.lan,soft"},
+            (":/export", "nfs4", 0, "nfsvers=4,addr=filer.lan,soft", "filer.lan"),
+        ),
+        ({"type": "nfs", "device": ":/x", "o": "addr=fd00::1"}, (":/x", "nfs", 0, "addr=fd00::1", "")),
+        ({"type": "nfs", "device": ":/x", "o": "clientaddr=host"}, (":/x", "nfs", 0, "clientaddr=host", "")),
+        ({"type": "ext4", "device": "/dev/x", "o": "addr=host"}, ("/dev/x", "ext4", 0, "addr=host", "")),
+    ],
+)
+def test_options_become_one_mount(words, plan):
+    assert tuple(options.plan(words)) == plan
+
+
+def test_only_the_server_s_own_address_is_replaced():
+    plan = options.plan({"type": "nfs", "device": ":/x", "o": "clientaddr=filer,addr=filer,mountaddr=filer"})
+
+    assert plan.resolved("10.1.2.3").data == "clientaddr=filer,addr=10.1.2.3,mountaddr=filer"
+    assert plan.resolved("10.1.2.3").address == ""
+
+
+def test_a_failure_is_told_in_dockers_words_without_the_password():
+    plan = options.plan({"type": "cifs", "device": "//s/x", "o": "username=u,password=hunter2,ro"})
+
+    assert options.failure(plan, "/v/_data", "no such device") == (
+        "error while mounting volume '/v/_data': failed to mount local volume: mount //s/x:/v/_data, flags: 0x1, "
+        "data: username=u,password=********: no such device"
+    )
