@@ -12,8 +12,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from typing import TypeAlias
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeAlias
 
 HEADER = struct.Struct("=IHHII")
 _ERRNO = struct.Struct("=i")

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks: which container reaches whom, under which address, through which published ports."""
+"""Networks: which container reaches whom, under which address, through which published ports.
 
-from holdfast.networks.controller import Controller, Member
-from holdfast.networks.journal import Sandbox
-from holdfast.networks.network import Network
-from holdfast.networks.values import (
-    Attachment,
-    BoundPort,
-    ConnectRequest,
-    Endpoint,
-    EndpointSettings,
-    NetworkConfig,
-    PortBinding,
-)
+Imports what it exports on demand: the resolver process (`networks.dns.main`) must not carry the controller with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.networks.controller import Controller, Member
+    from holdfast.networks.journal import Sandbox
+    from holdfast.networks.network import Network
+    from holdfast.networks.values import (
+        Attachment,
+        BoundPort,
+        ConnectRequest,
+        Endpoint,
+        EndpointSettings,
+        NetworkConfig,
+        PortBinding,
+    )
 
 __all__ = [
     "Attachment",
@@ -27,3 +36,10 @@ __all__ = [
     "PortBinding",
     "Sandbox",
 ]
+_HOMES = {"Controller": "controller", "Member": "controller", "Sandbox": "journal", "Network": "network"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'values')}"), name)

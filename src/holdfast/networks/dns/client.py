@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's end of the resolver process: finds it or starts it, tells it what to answer, replaces it when it dies.
+
+Everything that was published is kept here, so that a fresh process is told all of it at once. Blocking; called from the
+controller's thread. A publish costs one exchange with the process (0.2 ms, most of it the sandbox's sockets); the first
+one of a host without a resolver its start (30 ms). See `networks.names.Resolver` for the methods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from struct import unpack
+from typing import Any
+
+from holdfast import errors
+from holdfast.kernel import spawn
+from holdfast.networks.dns import control
+from holdfast.networks.names import SandboxNames
+
+_MODULE = "holdfast.networks.dns.main"
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+_ANSWER_SECONDS = 5.0
+
+
+class Client:
+    """One resolver for one exec root; `directory` is a directory of ours with mode 0700."""
+
+    __slots__ = ("_directory", "_number", "_pid", "_published", "_sock")
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._published: dict[str, SandboxNames] = {}
+        self._sock: socket.socket | None = None
+        self._number = 0
+        self._pid = 0
+
+    def start(self, published: Sequence[SandboxNames]) -> None:
+        self._published = {names.sandbox_id: names for names in published}
+        self._sock = self._find()
+        if self._sock is not None or self._published:
+            self._tell_all()
+
+    def publish(self, names: SandboxNames) -> None:
+        self._published[names.sandbox_id] = names
+        request = {"do": "publish", "names": asdict(names)}
+        if self._sock is not None:
+            try:
+                self._ask(request)
+            except OSError:
+                self._hang_up()
+        if self._sock is None:
+            self._tell_all(must=names.sandbox_id)
+
+    def withdraw(self, sandbox_id: str) -> None:
+        if self._published.pop(sandbox_id, None) is None or self._sock is None:
+            return
+        try:
+            self._ask({"do": "withdraw", "sandbox_id": sandbox_id})
+        except OSError:  # a dead resolver answers nobody; its successor will not know the sandbox
+            self._hang_up()
+
+    def close(self) -> None:
+        self._hang_up()
+
+    def fileno(self) -> int:
+        """Readable when the process has died, which `repair` then heals; -1 while there is none."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    def repair(self) -> str:
+        """Replaces a process that has died; returns what was done, for the daemon's log."""
+        if self._sock is not None:
+            with contextlib.suppress(BlockingIOError):
+                if not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    self._hang_up()
+        if self._sock is not None or not self._published:
+            return ""
+        self._tell_all()
+        return "the DNS resolver has died and was started again"
+
+    def _tell_all(self, must: str = "") -> None:
+        """Gives a process, found or started, everything; raises Internal when `must` cannot be answered for."""
+        try:
+            if self._sock is None:
+                self._sock = self._find() or self._start()
+            self._ask({"do": "begin"})
+            for names in tuple(self._published.values()):
+                try:
+                    self._ask({"do": "publish", "names": asdict(names)})
+                except errors.Internal:
+                    if names.sandbox_id == must:
+                        raise
+            self._ask({"do": "end"})
+        except OSError as error:
+            self._hang_up()
+            raise errors.Internal(f"the DNS resolver does not answer: {error}") from error
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        """Raises OSError when the process is gone or mute, Internal for what it refuses."""
+        sock = self._sock
+        if sock is None:
+            raise ConnectionError("no resolver")
+        self._number += 1
+        control.send(sock, {**request, "id": self._number})
+        while True:
+            reply = control.receive(sock)
+            if reply is None:
+                raise ConnectionError("the resolver has hung up")
+            if reply.get("re") != self._number:
+                continue
+            if "error" in reply:
+                raise errors.Internal(f"the DNS resolver refused: {reply['error']}")
+            return
+
+    def _find(self) -> socket.socket | None:
+        """A living process of our version; one that is not is made to leave."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        sock.settimeout(_ANSWER_SECONDS)
+        pid = 0
+        try:
+            sock.connect(self._address())
+            pid, uid, _ = unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            hello = control.receive(sock) if uid == os.geteuid() else None
+            if hello is not None and hello.get("hello") == control.VERSION:
+                return sock
+        except OSError:
+            pass
+        sock.close()
+        if pid not in (0, os.getpid()):  # our own: a process that died before it listened for itself
+            _end(pid)
+        return None
+
+    def _start(self) -> socket.socket:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._address())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as listener:
+            old_mask = os.umask(0o177)
+            try:
+                listener.bind(self._address())
+            finally:
+                os.umask(old_mask)
+            listener.listen(4)
+            self._pid, pidfd = spawn.spawn(_MODULE, [listener.fileno()], _ENVIRONMENT)
+            os.close(pidfd)
+        sock = self._find()
+        if sock is None:
+            self._bury()
+            raise ConnectionError("it did not start")
+        return sock
+
+    def _address(self) -> str:
+        return str(self._directory / control.SOCKET_NAME)
+
+    def _hang_up(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+        self._bury()
+
+    def _bury(self) -> None:
+        if self._pid:
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+                    return
+            self._pid = 0
+
+
+def _end(pid: int) -> None:
+    """Kills a resolver that is mute or of another version, and waits until it lets go of its sockets."""
+    try:
+        pidfd = os.pidfd_open(pid)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+    except ProcessLookupError:
+        return
+    time.sleep(0.01)
