@@ -33,6 +33,7 @@ class Machine:
     memory_nodes: str
     runtimes: Collection[str]
     bounding_capabilities: Collection[str]
+    has_weight_devices: bool = True
 
 
 def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
@@ -74,9 +75,26 @@ def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = Fal
     warnings: list[str] = []
     if host.kernel_memory > 0:
         warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
+    if host.oom_kill_disable and not host.memory:
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running "
+            "out of resources."
+        )
     if host.pids_limit is not None and host.pids_limit < -1:
         host.pids_limit = -1
-    return warnings
+    return warnings + _discard_weight_devices(host, machine)
+
+
+def _discard_weight_devices(host: HostConfig, machine: Machine) -> list[str]:
+    for each in host.blkio_weight_device or ():
+        if not 10 <= each.weight <= 1000:
+            raise InvalidArgument(f"Range of blkio weight is from 10 to 1000, that of {each.path} is {each.weight}")
+    if not host.blkio_weight_device or machine.has_weight_devices:
+        return []
+    host.blkio_weight_device = []
+    return [
+        "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."
+    ]
 
 
 def _check_config(config: Config) -> None:
@@ -203,6 +221,8 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < host.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    if 0 < host.cpu_realtime_period < host.cpu_realtime_runtime:
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
     if host.cpuset_cpus:
         wanted = parse_cpu_list(host.cpuset_cpus, "cpuset cpus")
         if not wanted <= parse_cpu_list(machine.cpu_list, "cpuset cpus"):

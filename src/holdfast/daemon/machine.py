@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 
@@ -28,7 +29,14 @@ def read(options: Config) -> Machine:
         memory_nodes=facts.read_text("/sys/devices/system/node/online").strip(),
         runtimes=frozenset((NATIVE, *runtimes(options))),
         bounding_capabilities=frozenset(capabilities.names_of(bounding_bits())),
+        has_weight_devices=has_weight_devices(),
     )
+
+
+def has_weight_devices() -> bool:
+    """True when some disk's scheduler keeps weights (BFQ, or CFQ on old kernels): the others refuse a disk's own."""
+    queues = glob.glob("/sys/block/*/queue/scheduler")
+    return any(name in facts.read_text(path) for path in queues for name in ("[bfq]", "[cfq]"))
 
 
 def bounding_bits() -> int:

@@ -14,6 +14,7 @@ from holdfast.containers import Container, timestamps
 from holdfast.containers.config import HealthConfig
 from holdfast.containers.execs import ExecConfig
 from holdfast.containers.record import Health, HealthResult
+from holdfast.engine import durations
 from holdfast.engine.jobs import exec as exec_job
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError
@@ -86,7 +87,7 @@ async def _probe(packages: Packages, container: Container, config: HealthConfig)
     start = time.time_ns()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    seconds = (config.timeout or _TIMEOUT) / _NANO
+    seconds, limit = (config.timeout or _TIMEOUT) / _NANO, durations.text(config.timeout or _TIMEOUT)
     output, code = b"", _FAILED
     try:
         shell = container.record.config.shell
@@ -100,7 +101,7 @@ async def _probe(packages: Packages, container: Container, config: HealthConfig)
                 output = await _read_all(ours)
                 code = await _exit_code(packages, found.id)
         except TimeoutError:
-            code, output = _TIMED_OUT, f"Health check exceeded timeout ({seconds:g}s)".encode()
+            code, output = _TIMED_OUT, f"Health check exceeded timeout ({limit})".encode()
             if container.shim is not None and found.exit_code is None:
                 await container.shim.kill_exec(found.id, 9)
     except (HoldfastError, OSError) as error:

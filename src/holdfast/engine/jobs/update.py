@@ -78,4 +78,4 @@ def _merge(host: HostConfig, wish: HostConfig) -> None:
         if value:
             setattr(host, member, value)
     if wish.pids_limit is not None:
-        host.pids_limit = wish.pids_limit
+        host.pids_limit = max(0, wish.pids_limit)
