@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from holdfast.kernel.netlink import CREATE, Request, attribute, nested, text_attribute
+from holdfast.kernel.netlink import CREATE, EXCLUSIVE, Request, attribute, nested, text_attribute
 
 IPV4 = 2
 HOOK_INPUT, HOOK_OUTPUT = 1, 3
@@ -38,11 +38,12 @@ def _u32(value: int) -> bytes:
 
 
 def add_table(name: str) -> Request:
-    """Adds an ip table; one of that name is no error."""
-    return _NEW_TABLE, CREATE, _GENERAL + text_attribute(_TABLE_NAME, name)
+    """Adds an ip table; EEXIST when there is one of that name."""
+    return _NEW_TABLE, CREATE | EXCLUSIVE, _GENERAL + text_attribute(_TABLE_NAME, name)
 
 
 def delete_table(name: str) -> Request:
+    """Deletes an ip table with all that is in it; the kernel waits for a grace period then, some 10 ms."""
     return _DELETE_TABLE, 0, _GENERAL + text_attribute(_TABLE_NAME, name)
 
 

@@ -95,9 +95,7 @@ class Listener:
         for key in [key for key in self._waiting if key[0] is connection]:
             self._waiting.pop(key).close()
 
-    def _forward(
-        self, query: bytes, question: dns.Question, client: object, connection: Connection | None
-    ) -> None:
+    def _forward(self, query: bytes, question: dns.Question, client: object, connection: Connection | None) -> None:
         """A question that is on its way already is the client's impatience."""
         key = (client, query)
         if key in self._waiting:
@@ -233,8 +231,6 @@ def _shift(port: int) -> None:
     source, target = (12, 0), (16, 2)  # where address and port of each side stand in their headers
     requests = [
         nfrule.add_table(TABLE),
-        nfrule.delete_table(TABLE),
-        nfrule.add_table(TABLE),
         nfrule.add_chain(TABLE, "input", nfrule.HOOK_INPUT, _LAST),
         nfrule.add_chain(TABLE, "output", nfrule.HOOK_OUTPUT, _FIRST),
     ]
@@ -254,4 +250,9 @@ def _shift(port: int) -> None:
                 )
             )
     with nfelement.open_socket() as links:
-        nfelement.change(links, *requests)
+        try:
+            nfelement.change(links, *requests)
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            nfelement.change(links, nfrule.delete_table(TABLE), *requests)

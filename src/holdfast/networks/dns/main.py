@@ -143,9 +143,7 @@ class Server:
     def _listen(self, sandbox: Sandbox) -> Listener:
         fd = os.open(sandbox.netns_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return Listener(
-                self.poll, sandbox.answers, fd, self._home, lambda: sandbox.routes or self._host.routes()
-            )
+            return Listener(self.poll, sandbox.answers, fd, self._home, lambda: sandbox.routes or self._host.routes())
         except OSError:
             os.close(fd)
             raise

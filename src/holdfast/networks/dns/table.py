@@ -92,9 +92,7 @@ class Table:
             network = self._networks.setdefault(place["network_id"], Network(""))
             network.name = place["network_name"].lower()
             network.add(Member(sandbox_id, place))
-            places.append(
-                (place["network_id"], {alias.lower(): target.lower() for alias, target in place["links"]})
-            )
+            places.append((place["network_id"], {alias.lower(): target.lower() for alias, target in place["links"]}))
         self._views[sandbox_id] = View(places)
 
     def remove(self, sandbox_id: str) -> None:
