@@ -80,8 +80,8 @@ def _detached(values: Values) -> bool:
 def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], networks: list[str]) -> dict[str, Any]:
     added, dropped = _capabilities(values["cap-add"], values["cap-drop"])
     host: dict[str, Any] = {
-        "Binds": [spec for spec in values["volume"] if ":" in spec] or None,
-        "Mounts": [mount_flags.parse(text) for text in values["mount"]],
+        "Binds": [mount_flags.bind(spec, os.getcwd()) for spec in values["volume"] if ":" in spec] or None,
+        "Mounts": [mount_flags.parse(text, os.getcwd()) for text in values["mount"]],
         "Tmpfs": dict(_split_once(text, ":") for text in values["tmpfs"]),
         "VolumesFrom": values["volumes-from"] or None,
         "VolumeDriver": values["volume-driver"],

@@ -77,7 +77,12 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "registry": ("Serve a registry", {"serve": "registry_serve"}),
     "volume": (
         "Manage volumes",
-        {"create": "volume_create", "ls": "volume_ls", "inspect": "inspect_volume", "rm": "volume_rm"},
+        {
+            **{name: f"volume_{name}" for name in ("create", "ls", "prune", "rm", "update")},
+            "inspect": "inspect_volume",
+            "list": "volume_ls",
+            "remove": "volume_rm",
+        },
     ),
     "system": ("Manage Holdfast", {"df": "disk_usage", "info": "info", "events": "events", "dial-stdio": "dial_stdio"}),
 }

@@ -179,6 +179,8 @@ def _volume_wish(wish: MountWish, destination: str, wrong: Callable[[str], Inval
     subpath = options.subpath if options else ""
     if subpath and not wish.source:
         raise wrong("must not set Subpath when using anonymous volumes")
+    if wish.read_only and not wish.source:
+        raise wrong("must not set ReadOnly mode when using anonymous volumes")
     driver = options.driver_config.name if options and options.driver_config else ""
     return MountPoint(
         type="volume",

@@ -15,12 +15,11 @@ from contextlib import ExitStack, contextmanager
 
 from holdfast.containers import Container
 from holdfast.containers.record import MountPoint
-from holdfast.engine import mounting
+from holdfast.engine import mounting, rootfs
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, Internal, Unavailable
-from holdfast.kernel import mount, mount_view, overlay
+from holdfast.kernel import mount_view
 from holdfast.kernel.mount_view import Attachment, View
-from holdfast.oci.mount import Mount
 
 _STAT_LIMIT = 4096
 
@@ -57,11 +56,7 @@ def _view(packages: Packages, container: Container, attachments: list[Attachment
     mounts = packages.snapshots.mounts(container.id)
     if len(mounts) != 1:
         raise Internal(f"a root file system of {len(mounts)} mounts cannot be mounted detached")
-    return mount_view.open_view(lambda: _mounted(mounts[0]), -1, attachments)
-
-
-def _mounted(only: Mount) -> int:
-    return overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
+    return mount_view.open_view(lambda: rootfs.detached(mounts[0]), -1, attachments)
 
 
 def _namespace_of(pid: int, parent_pid: int) -> int:
@@ -110,7 +105,7 @@ def _source(packages: Packages, container: Container, point: MountPoint, stack: 
         if point.type == "volume":
             return stack.enter_context(packages.volumes.mounted(point.name))
         if point.type == "image":
-            fd = _mounted(packages.snapshots.mounts(mounting.view_key(container.id, point.destination))[0])
+            fd = rootfs.detached(packages.snapshots.mounts(mounting.view_key(container.id, point.destination))[0])
             stack.callback(os.close, fd)
             return fd
     except HoldfastError:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from holdfast import images
 from holdfast.containers import Container, Record
 from holdfast.containers.record import MountPoint
+from holdfast.engine import rootfs
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.kernel import mount_table, paths
@@ -111,19 +112,15 @@ def _attach(packages: Packages, record: Record) -> Sources:
         if point.type == "volume":
             source = packages.volumes.acquire(point.name, record.id)
             if point.subpath:
-                _check_subpath(source, point.subpath)
+                _check_subpath(paths.open_root(source), source, point.subpath)
             directories[point.destination] = source
         elif point.type == "image":
-            views[point.destination] = _only(packages.snapshots.mounts(view_key(record.id, point.destination)))
+            view = views[point.destination] = packages.snapshots.mounts(view_key(record.id, point.destination))[0]
+            if point.subpath:
+                _check_subpath(rootfs.detached(view), f"image {point.name}", point.subpath)
         elif point.type == "bind":
             _check_bind(point)
     return Sources(volumes=directories, images=views)
-
-
-def _only(mounts: list[Mount]) -> Mount:
-    if len(mounts) != 1:
-        raise InvalidArgument(f"an image of {len(mounts)} mounts cannot be mounted in a container")
-    return mounts[0]
 
 
 def _check_bind(point: MountPoint) -> None:
@@ -142,9 +139,11 @@ def _check_bind(point: MountPoint) -> None:
         raise InvalidArgument(f"path {point.source} is mounted on {found.target} but it is not {wanted}")
 
 
-def _check_subpath(root: str, subpath: str) -> None:
-    """Says what is wrong before anything is made. What is mounted is looked up again by the runtime, at that moment."""
-    root_fd = paths.open_root(root)
+def _check_subpath(root_fd: int, root: str, subpath: str) -> None:
+    """Says what is wrong before anything is made, and closes the descriptor of `root`.
+
+    What is mounted is looked up again by the runtime, at that moment.
+    """
     try:
         os.close(paths.openat2(root_fd, subpath, os.O_PATH, resolve=paths.BENEATH))
     except FileNotFoundError:

@@ -22,12 +22,16 @@ def mounted(mounts: Sequence[Mount]) -> Generator[int]:
     """The descriptor of the mounted root; gone with the block. Blocks for about 0.3 ms."""
     if len(mounts) != 1:
         raise Internal(f"a root file system of {len(mounts)} mounts cannot be mounted detached")
-    only = mounts[0]
-    fd = overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
+    fd = detached(mounts[0])
     try:
         yield fd
     finally:
         os.close(fd)
+
+
+def detached(only: Mount) -> int:
+    """One mount of a snapshot without a place; the caller closes the descriptor."""
+    return overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
 
 
 def remove_directory(path: Path) -> None:

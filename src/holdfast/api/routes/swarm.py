@@ -11,6 +11,10 @@ from holdfast.api.http import Request, Response
 from holdfast.api.router import Handler, Route
 from holdfast.errors import Unavailable, Unsupported
 
+NO_SWARM = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
+    "and try again."
+)
 _NOUNS = frozenset(("swarm", "nodes", "services", "tasks", "secrets", "configs"))
 _JOINING = frozenset(("/swarm/init", "/swarm/join"))
 
@@ -31,10 +35,7 @@ def _handler(method: str, pattern: str) -> Handler:
 
 
 async def _refuse(request: Request) -> Response:
-    raise Unavailable(
-        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-        "and try again."
-    )
+    raise Unavailable(NO_SWARM)
 
 
 async def _refuse_leaving(request: Request) -> Response:

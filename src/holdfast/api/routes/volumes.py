@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
+from holdfast.api.routes.swarm import NO_SWARM
 from holdfast.api.schema import volumes as schema
 from holdfast.engine import usage
 from holdfast.engine.jobs.create_volume import create_volume
@@ -15,6 +16,7 @@ from holdfast.engine.jobs.list_volumes import list_volumes
 from holdfast.engine.jobs.prune_volumes import prune_volumes
 from holdfast.engine.jobs.remove_volume import remove_volume
 from holdfast.engine.packages import Packages
+from holdfast.errors import Unavailable
 
 _ONLY_ANONYMOUS_SINCE = (1, 42)
 
@@ -30,6 +32,8 @@ def routes(packages: Packages) -> list[Route]:
 
     async def create(request: Request) -> Response:
         body = await request.json(schema.VolumeCreate)
+        if body.ClusterVolumeSpec is not None:
+            raise Unavailable(NO_SWARM)
         volume = await create_volume(
             store=store, events=events, name=body.Name, driver=body.Driver, labels=body.Labels, options=body.DriverOpts
         )
@@ -52,12 +56,16 @@ def routes(packages: Packages) -> list[Route]:
             filters=request.query.filters(),
             named_too=request.version < _ONLY_ANONYMOUS_SINCE,
         )
-        return Json(schema.VolumePrune(pruned.names or None, pruned.freed_bytes))
+        return Json(schema.VolumePrune(pruned.names, pruned.freed_bytes))
+
+    async def update(request: Request) -> Response:
+        raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")
 
     return [
         Route("GET", "/volumes", index),
         Route("POST", "/volumes/create", create),
         Route("POST", "/volumes/prune", prune),
         Route("GET", "/volumes/{name}", inspect),
+        Route("PUT", "/volumes/{name}", update),
         Route("DELETE", "/volumes/{name}", remove),
     ]

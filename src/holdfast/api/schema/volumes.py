@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ class VolumeCreate(msgspec.Struct):
     Driver: str = ""
     DriverOpts: dict[str, str] = {}
     Labels: dict[str, str] = {}
+    ClusterVolumeSpec: dict[str, Any] | None = None
 
 
 class Volume(msgspec.Struct):
@@ -41,7 +43,7 @@ class VolumeList(msgspec.Struct):
 class VolumePrune(msgspec.Struct):
     """The answer of `POST /volumes/prune`."""
 
-    VolumesDeleted: list[str] | None
+    VolumesDeleted: list[str]
     SpaceReclaimed: int
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from holdfast import errors
 from holdfast.cli.container_body import pairs
 from holdfast.cli.flags import Command, Flag, Values
 
@@ -20,6 +21,10 @@ _FLAGS = (
 
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Prints the volume's name."""
+    if arguments and values["name"]:
+        raise errors.InvalidArgument(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+        )
     body = {
         "Name": arguments[0] if arguments else values["name"],
         "Driver": values["driver"],

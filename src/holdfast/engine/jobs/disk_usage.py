@@ -89,6 +89,7 @@ def _volumes(packages: Packages) -> list[VolumeUse]:
             size_bytes=_size(packages.volumes, volume.name),
         )
         for volume in packages.volumes.list()
+        if volume.is_plain
     ]
 
 

@@ -11,6 +11,7 @@ from holdfast import volumes
 from holdfast.engine import filtering
 from holdfast.engine.events import Events
 from holdfast.engine.filtering import Filters
+from holdfast.errors import Conflict, NotFound
 
 KEYS = frozenset(("label", "label!", "all"))
 
@@ -26,22 +27,31 @@ class Pruned:
 async def prune_volumes(
     *, store: volumes.Store, events: Events, in_use: Set[str], filters: Filters, named_too: bool
 ) -> Pruned:
-    """Deletes anonymous volumes that no container mounts; with `named_too`, or the filter `all`, named ones as well."""
+    """Deletes anonymous volumes that no container mounts; with `named_too`, or the filter `all`, named ones as well.
+
+    Volumes with options or a plugin's are not touched: what they hold may not be ours.
+    """
     filtering.check(filters, KEYS)
     takes_named = bool(filtering.boolean(filters, "all", named_too))
     names: list[str] = []
     freed = 0
     for volume in store.list():
         is_wanted = (
-            volume.name not in in_use
+            volume.is_plain
+            and volume.name not in in_use
             and (takes_named or volume.is_anonymous)
             and filtering.has_labels(volume.labels, filters.get("label", ()))
             and filtering.has_no_label(volume.labels, filters.get("label!", ()))
         )
         if not is_wanted:
             continue
-        freed += 0 if volume.options else await asyncio.to_thread(store.size_bytes, volume.name)
-        if await asyncio.to_thread(store.remove, volume.name, force=True):
+        try:
+            size = await asyncio.to_thread(store.size_bytes, volume.name)
+            is_gone = await asyncio.to_thread(store.remove, volume.name, force=True)
+        except (Conflict, NotFound):  # somebody has just taken it, in one way or the other
+            continue
+        if is_gone:
+            freed += size
             names.append(volume.name)
             events.publish("volume", "destroy", volume.name, {"driver": volume.driver})
     events.publish("volume", "prune", "", {"reclaimed": str(freed)})

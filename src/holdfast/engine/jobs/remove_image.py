@@ -7,7 +7,7 @@ Source: Engine API v1.51 ImageDelete; events of dockerd 28.5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from holdfast import images
@@ -53,8 +53,11 @@ def _labels(store: images.Store, image_id: Digest) -> Mapping[str, str]:
 
 def container_uses(records: Iterable[Record]) -> list[images.ContainerUse]:
     """The containers as the image store wants them told."""
-    return [
-        images.ContainerUse(record.id, image_id, record.state.is_running)
-        for record in records
-        for image_id in {record.image_id, *(point.source for point in record.mounts if point.type == "image")}
-    ]
+    return [use for record in records for use in _uses(record)]
+
+
+def _uses(record: Record) -> Iterator[images.ContainerUse]:
+    yield images.ContainerUse(record.id, record.image_id, record.state.is_running)
+    for point in record.mounts:
+        if point.type == "image":  # its layers stay whatever becomes of the image, so force is enough
+            yield images.ContainerUse(record.id, point.source, False)
