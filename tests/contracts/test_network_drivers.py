@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.kernel import netlink, netns, rtnetlink
 from holdfast.kernel.syscalls import MOUNT, UNSHARE, call
-from holdfast.networks import Endpoint, Network, factory
+from holdfast.networks import Endpoint, Network, Pool, factory
 
 MS_REC_PRIVATE = 0x44000
 ENDPOINT = Endpoint(
@@ -24,7 +24,7 @@ ENDPOINT = Endpoint(
 )
 
 
-@pytest.fixture(params=["bridge", "host", "null"])
+@pytest.fixture(params=["bridge", "host", "macvlan", "null"])
 def family(request):
     """(driver, network, run): `run` calls in a thread with its own namespaces."""
     thread = ThreadPoolExecutor(max_workers=1)
@@ -39,9 +39,17 @@ def family(request):
 
     links = run(move)
     network = Network(
-        network_id="n" * 64, name="net", driver=request.param, created_at="", subnet="10.3.0.0/16", gateway="10.3.0.1"
+        network_id="n" * 64,
+        name="net",
+        driver=request.param,
+        created_at="",
+        pools=(Pool(subnet="10.3.0.0/16", gateway="10.3.0.1"),),
+        options={"parent": "uplink"} if request.param == "macvlan" else {},
     )
-    yield factory.open_drivers(links)[request.param], network, run
+    run(lambda: links.execute(rtnetlink.create_bridge("uplink", mtu=1500)))  # some link of the host
+    driver = factory.open_drivers(links)[request.param]
+    run(lambda: driver.check(network))
+    yield driver, network, run
     links.close()
     thread.shutdown()
 
@@ -69,8 +77,9 @@ def test_leaving_where_nobody_is_is_fine(family):
     driver, network, run = family
 
     run(lambda: driver.prepare(network))
-    run(lambda: driver.leave(network, ENDPOINT))
-    assert run(lambda: driver.remove_strays(network, set())) == []
+    for lives_on in (True, False):
+        run(lambda: driver.leave(network, ENDPOINT, "/nowhere", lives_on=lives_on))
+    assert run(lambda: driver.repair(network, [])).devices == []
 
 
 def test_endpoint_joins_leaves_and_is_a_stray_when_unknown(family, tmp_path):
@@ -80,14 +89,33 @@ def test_endpoint_joins_leaves_and_is_a_stray_when_unknown(family, tmp_path):
         driver.prepare(network)
         path = str(tmp_path / "one")
         with netlink.Socket() as links, netns.create(path) as space:
-            before = names(links)
-            driver.join(network, ENDPOINT, space, is_default_route=True)
+            before, inside = names(links), names(space.links)
+            driver.join(network, ENDPOINT, space)
             made = names(links) - before
-            driver.leave(network, ENDPOINT)
-            driver.leave(network, ENDPOINT)
-            assert driver.remove_strays(network, made) == []
-            assert set(driver.remove_strays(network, set())) == made
-            assert names(links) == before
+            assert driver.repair(network, [ENDPOINT]) == ([], [])
+            driver.leave(network, ENDPOINT, path, lives_on=False)
+            driver.leave(network, ENDPOINT, path, lives_on=False)
+            assert set(driver.repair(network, []).devices) == made
+            assert (names(links), names(space.links)) == (before, inside)
+        netns.remove(path)
+
+    run(check)
+
+
+def test_endpoint_leaves_a_namespace_that_lives_on_and_comes_back(family, tmp_path):
+    driver, network, run = family
+
+    def check():
+        driver.prepare(network)
+        path = str(tmp_path / "one")
+        with netlink.Socket() as links, netns.create(path) as space:
+            before, inside = names(links), names(space.links)
+            for _ in range(2):
+                driver.join(network, ENDPOINT, space)
+                has_interface = ENDPOINT.container_interface in names(space.links)
+                assert has_interface is (driver.name in ("bridge", "macvlan"))
+                driver.leave(network, ENDPOINT, path, lives_on=True)
+                assert (names(links), names(space.links)) == (before, inside)
         netns.remove(path)
 
     run(check)

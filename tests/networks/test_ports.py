@@ -35,7 +35,17 @@ class Binder:
 
 
 def reserve(allocator, *bindings):
-    return allocator.reserve(bindings, default_ip="0.0.0.0", container_ip="172.17.0.2", endpoint="web (id)")
+    """Takes every wish on all addresses, or none."""
+    bound = []
+    try:
+        for each in bindings:
+            bound += allocator.reserve(
+                each, host_ips=[each.host_ip or "0.0.0.0"], container_ip="172.17.0.2", endpoint="web (id)"
+            )
+    except BaseException:
+        allocator.release(bound)
+        raise
+    return tuple(bound)
 
 
 def wish(start=0, end=0, host_ip="", protocol="tcp"):
@@ -123,6 +133,21 @@ def test_adopted_port_stays_ours_even_when_a_foreign_program_has_it():
             reserve(allocator, wish(port, port))
     allocator.release(known)
     assert numbers(reserve(allocator, wish(80, 80))) == [80]
+
+
+def test_one_wish_takes_the_same_port_of_both_families_or_neither():
+    binder = Binder()
+    allocator = ports.PortAllocator(ephemeral=range(100, 104), bind=binder)
+    both = {"host_ips": ["0.0.0.0", "::"], "container_ip": "172.17.0.2", "endpoint": "web (id)"}
+
+    allocator.reserve(wish(100, 100, "::1"), host_ips=["::1"], container_ip="fd00::2", endpoint="x (id)")
+    bound = allocator.reserve(wish(), **both)
+
+    assert [(port.host_ip, port.host_port) for port in bound] == [("0.0.0.0", 101), ("::", 101)]
+    with pytest.raises(errors.Exhausted, match="Bind for :::101 failed"):
+        allocator.reserve(wish(101, 101, "::1"), host_ips=["::"], container_ip="fd00::2", endpoint="web (id)")
+    allocator.release(bound)
+    assert binder.held == [("tcp", "::1", 100)]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.sampled_from(["", "127.0.0.1"])), max_size=40))

@@ -263,7 +263,7 @@ class EndpointIPAM(DockerStruct, omit_defaults=True):
 
 
 class EndpointSettings(DockerStruct):
-    """A container's place in one network: first the wish, then what it got."""
+    """A container's place in one network: first the wish, then what it got. `desired_mac` is ours, never shown."""
 
     ipam_config: EndpointIPAM | None = None
     links: list[str] | None = None
@@ -271,6 +271,7 @@ class EndpointSettings(DockerStruct):
     mac_address: str = ""
     driver_opts: dict[str, str] | None = None
     gw_priority: int = 0
+    desired_mac: str = ""
     network_id: str = ""
     endpoint_id: str = ""
     gateway: str = ""
@@ -280,6 +281,18 @@ class EndpointSettings(DockerStruct):
     global_ipv6_address: str = ""
     global_ipv6_prefix_len: int = 0
     dns_names: list[str] | None = None
+
+    def wish(self) -> EndpointSettings:
+        """What was asked for, without what it got; the API has one member for the MAC of both."""
+        return EndpointSettings(
+            ipam_config=self.ipam_config,
+            links=self.links,
+            aliases=self.aliases,
+            driver_opts=self.driver_opts,
+            gw_priority=self.gw_priority,
+            mac_address=self.mac_address,
+            desired_mac=self.mac_address,
+        )
 
 
 def strings(value: Strings) -> list[str] | None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from holdfast import networks
 from holdfast.containers import namespace_modes
 from holdfast.containers.config import Config, EndpointSettings, HealthConfig, HostConfig, strings
+from holdfast.engine import container_network
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
 from holdfast.oci.image import RunConfig
 from holdfast.runtime import defaults
 
-_OWN_ADDRESS = (
-    "invalid config for network bridge: invalid endpoint settings:\n"
-    "* user specified IP address is supported on user defined networks only\n"
-    "* user specified IP address is supported only when connecting to networks with user configured subnets"
+_OTHER_MAC = (
+    "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty"
 )
 
 
@@ -87,19 +87,31 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
         host.pids_limit = None
     if host.memory_swappiness == -1:
         host.memory_swappiness = None
+    if host.security_opt is None and (host.privileged or "host" in (host.ipc_mode, host.pid_mode)):
+        host.security_opt = ["label=disable"]
     if not host.privileged:
-        host.masked_paths = list(defaults.MASKED_PATHS) if host.masked_paths is None else host.masked_paths
+        host.masked_paths = list(settings.masked_paths) if host.masked_paths is None else host.masked_paths
         host.readonly_paths = list(defaults.READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
 
 
-def wished_endpoints(host: HostConfig, endpoints: Mapping[str, EndpointSettings]) -> dict[str, EndpointSettings]:
-    """The networks that inspect shows before the first start: the mode's own, then those that were named."""
-    if namespace_modes.joined_container(host.network_mode) is not None:
+def wished_endpoints(
+    config: Config, host: HostConfig, endpoints: Mapping[str, EndpointSettings]
+) -> dict[str, EndpointSettings]:
+    """The networks that inspect shows before the first start, the mode's own first. InvalidArgument."""
+    mode = host.network_mode
+    if namespace_modes.joined_container(mode) is not None:
         return {}
-    own = endpoints.get(host.network_mode) or endpoints.get("default") or EndpointSettings()
-    if host.network_mode == "bridge" and own.aliases:
-        raise InvalidArgument("network-scoped aliases are only supported for user-defined networks")
-    if host.network_mode == "bridge" and own.ipam_config and own.ipam_config.ipv4_address:
-        raise InvalidArgument(_OWN_ADDRESS)
-    others = {name: wish for name, wish in endpoints.items() if name not in (host.network_mode, "default")}
-    return {host.network_mode: own, **others}
+    given = {("bridge" if name == "default" else name): wish.wish() for name, wish in endpoints.items()}
+    if not given or (mode not in given and mode not in ("bridge", "host", "none")):
+        given[mode] = EndpointSettings()
+    for name, wish in given.items():
+        try:
+            networks.check_settings(container_network.endpoint_wish(name, wish), name)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"invalid config for network {name}: {error.message}") from None
+    own = given.get(mode)
+    if config.mac_address and own is not None:
+        if own.mac_address not in ("", config.mac_address):
+            raise InvalidArgument(_OTHER_MAC)
+        own.mac_address = own.desired_mac = config.mac_address
+    return {name: given[name] for name in sorted(given, key=lambda name: name != mode)}

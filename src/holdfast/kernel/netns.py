@@ -119,6 +119,15 @@ def inside(fd: int, home: int, make: Callable[[], T]) -> T:
         _return_home(home)
 
 
+def write_sysctls(space: Netns, sysctls: Sequence[tuple[str, str]]) -> None:
+    """Writes (path below /proc/sys/net, value) pairs in an open namespace; the thread ends where it was."""
+    home = open_current()
+    try:
+        inside(space.fd, home, lambda: [write_sysctl(name, value) for name, value in sysctls])
+    finally:
+        os.close(home)
+
+
 def remove(path: str) -> None:
     """Takes the name away; idempotent, also for a file on which the mount never happened."""
     point = os.fsencode(path)

@@ -48,6 +48,11 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 7, 15
 NDA_DST, NDA_LLADDR = 1, 2
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_IFA_F_NODAD = 0x2
+_VLAN_ID, _MACVLAN_MODE, _IPVLAN_MODE, _IPVLAN_FLAGS = 1, 1, 1, 2
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 _NUD_PERMANENT = 0x80
 _WITHOUT_STATISTICS = u32_attribute(29, 0x8)  # IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS
 _IFLA_OPERSTATE, _OPERSTATE_UP = 16, b"\6"
@@ -62,6 +67,7 @@ class Link(NamedTuple):
     mtu: int
     master: int
     is_operational: bool
+    parent: int = 0
 
     @property
     def is_up(self) -> bool:
@@ -102,15 +108,49 @@ def _link_header(index: int = 0, *, is_up: bool | None = None) -> bytes:
 
 
 def create_bridge(name: str, *, mtu: int, mac: str = "") -> Request:
-    parts = [
-        _link_header(is_up=True),
-        text_attribute(IFLA_IFNAME, name),
-        u32_attribute(IFLA_MTU, mtu),
-        nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "bridge")),
-    ]
-    if mac:
-        parts.append(attribute(IFLA_ADDRESS, _pack_mac(mac)))
-    return NEWLINK, CREATE | EXCLUSIVE, b"".join(parts)
+    """`mtu` 0: as the kernel has it."""
+    payload = _link_header(is_up=True) + text_attribute(IFLA_IFNAME, name) + _mtu(mtu)
+    payload += nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "bridge"))
+    return NEWLINK, CREATE | EXCLUSIVE, payload + (attribute(IFLA_ADDRESS, _pack_mac(mac)) if mac else b"")
+
+
+def create_dummy(name: str) -> Request:
+    """A link that leads nowhere, up."""
+    kind = nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "dummy"))
+    return NEWLINK, CREATE | EXCLUSIVE, _link_header(is_up=True) + text_attribute(IFLA_IFNAME, name) + kind
+
+
+def create_vlan(name: str, *, parent: int, vlan_id: int) -> Request:
+    """A link for one VLAN of another link, up."""
+    data = nested(IFLA_INFO_DATA, attribute(_VLAN_ID, struct.pack("=H", vlan_id)))
+    kind = nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, "vlan"), data)
+    payload = _link_header(is_up=True) + text_attribute(IFLA_IFNAME, name) + u32_attribute(IFLA_LINK, parent)
+    return NEWLINK, CREATE | EXCLUSIVE, payload + kind
+
+
+def create_macvlan(name: str, *, parent: int, mode: str, netns_fd: int, mtu: int, mac: str = "") -> Request:
+    """A macvlan on a parent of this namespace, born in another one, down; `mode` is a key of MACVLAN_MODES."""
+    data = u32_attribute(_MACVLAN_MODE, MACVLAN_MODES[mode])
+    return _create_child(name, "macvlan", data, parent=parent, netns_fd=netns_fd, mtu=mtu, mac=mac)
+
+
+def create_ipvlan(name: str, *, parent: int, mode: str, flag: str, netns_fd: int, mtu: int) -> Request:
+    """An ipvlan likewise; `mode` is a key of IPVLAN_MODES, `flag` one of IPVLAN_FLAGS."""
+    data = attribute(_IPVLAN_MODE, struct.pack("=H", IPVLAN_MODES[mode]))
+    data += attribute(_IPVLAN_FLAGS, struct.pack("=H", IPVLAN_FLAGS[flag]))
+    return _create_child(name, "ipvlan", data, parent=parent, netns_fd=netns_fd, mtu=mtu)
+
+
+def _create_child(name: str, kind: str, data: bytes, *, parent: int, netns_fd: int, mtu: int, mac: str = "") -> Request:
+    payload = _link_header() + text_attribute(IFLA_IFNAME, name) + _mtu(mtu)
+    payload += u32_attribute(IFLA_LINK, parent) + u32_attribute(IFLA_NET_NS_FD, netns_fd)
+    payload += attribute(IFLA_ADDRESS, _pack_mac(mac)) if mac else b""
+    payload += nested(IFLA_LINKINFO, text_attribute(IFLA_INFO_KIND, kind), nested(IFLA_INFO_DATA, data))
+    return NEWLINK, CREATE | EXCLUSIVE, payload
+
+
+def _mtu(mtu: int) -> bytes:
+    return u32_attribute(IFLA_MTU, mtu) if mtu else b""
 
 
 def create_veth(
@@ -123,14 +163,14 @@ def create_veth(
     peer = (
         _link_header()
         + text_attribute(IFLA_IFNAME, peer_name)
-        + u32_attribute(IFLA_MTU, mtu)
+        + _mtu(mtu)
         + u32_attribute(IFLA_NET_NS_FD, peer_netns_fd)
         + (attribute(IFLA_ADDRESS, _pack_mac(peer_mac)) if peer_mac else b"")
     )
     payload = (
         _link_header(is_up=True)
         + text_attribute(IFLA_IFNAME, name)
-        + u32_attribute(IFLA_MTU, mtu)
+        + _mtu(mtu)
         + (u32_attribute(IFLA_MASTER, master) if master else b"")
         + (attribute(IFLA_ADDRESS, _pack_mac(mac)) if mac else b"")
         + nested(
@@ -181,9 +221,14 @@ def get_links() -> Request:
     return GETLINK, 0, _link_header() + _WITHOUT_STATISTICS
 
 
-def add_address(index: int, address: str, prefix_length: int, *, broadcast: str = "") -> Request:
+def add_address(
+    index: int, address: str, prefix_length: int, *, broadcast: str = "", is_link_local: bool = False
+) -> Request:
+    """An IPv6 address counts at once: nobody else was given it, so it is not looked for first (DAD)."""
     family, packed = _pack_address(address)
-    payload = _ADDRESS.pack(family, prefix_length, 0, _SCOPE_UNIVERSE, index)
+    flags = _IFA_F_NODAD if family == socket.AF_INET6 else 0
+    scope = _SCOPE_LINK if is_link_local else _SCOPE_UNIVERSE
+    payload = _ADDRESS.pack(family, prefix_length, flags, scope, index)
     payload += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
     if broadcast:
         payload += attribute(IFA_BROADCAST, _pack_address(broadcast)[1])
@@ -211,6 +256,14 @@ def add_route(gateway: str, *, destination: str = "", prefix_length: int = 0, in
     return NEWROUTE, CREATE | REPLACE, payload
 
 
+def add_device_route(index: int, *, ipv6: bool) -> Request:
+    """A default route that names the link alone."""
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    scope = _SCOPE_UNIVERSE if ipv6 else _SCOPE_LINK
+    payload = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, 0)
+    return NEWROUTE, CREATE | REPLACE, payload + u32_attribute(RTA_OIF, index)
+
+
 def get_routes(family: int = socket.AF_INET) -> Request:
     return GETROUTE, 0, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -235,6 +288,7 @@ def parse_link(payload: bytes) -> Link:
         mtu=_u32(found.get(IFLA_MTU)),
         master=_u32(found.get(IFLA_MASTER)),
         is_operational=found.get(_IFLA_OPERSTATE) == _OPERSTATE_UP,
+        parent=_u32(found.get(IFLA_LINK)),
     )
 
 

@@ -11,8 +11,10 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.networks.controller import Controller, Member
+    from holdfast.networks.creation import NetworkWish
+    from holdfast.networks.endpoint_plan import check_settings
     from holdfast.networks.journal import Sandbox
-    from holdfast.networks.network import Network
+    from holdfast.networks.network import Network, Pool, PoolWish
     from holdfast.networks.values import (
         Attachment,
         BoundPort,
@@ -33,10 +35,23 @@ __all__ = [
     "Member",
     "Network",
     "NetworkConfig",
+    "NetworkWish",
+    "Pool",
+    "PoolWish",
     "PortBinding",
     "Sandbox",
+    "check_settings",
 ]
-_HOMES = {"Controller": "controller", "Member": "controller", "Sandbox": "journal", "Network": "network"}
+_HOMES = {
+    "Controller": "controller",
+    "Member": "controller",
+    "NetworkWish": "creation",
+    "check_settings": "endpoint_plan",
+    "Sandbox": "journal",
+    "Network": "network",
+    "Pool": "network",
+    "PoolWish": "network",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,33 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one object that `engine` talks to: connects containers to networks and knows who is where.
+"""The one object that `engine` talks to: makes networks, connects containers to them and knows who is where.
 
 All methods block and must be called from one dedicated thread: `connect` moves that thread through the new namespace.
-Order of every change: journal, host, answer; and backwards when taking down. So whatever line a `kill -9` hits, the
-next daemon's `start` and `reconcile` find it. Traffic needs no daemon: namespaces, veths and rules live in the kernel.
+A network's record is written before the host is touched and removed after it is clean, so a daemon that was killed at
+any line finds what to make or to take down. Traffic needs no daemon: namespaces, veths and rules live in the kernel.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, nfelement, nftables
-from holdfast.networks import default_bridge, factory, forwarding, ipam, sandbox
-from holdfast.networks.firewall import BridgeRules, Firewall, NoFirewall, OutOfStep, PortRule
+from holdfast.networks import (
+    creation,
+    default_bridge,
+    endpoint_plan,
+    factory,
+    forwarding,
+    host_subnets,
+    ipam,
+    rules,
+    sandbox_names,
+)
+from holdfast.networks.addresses import Addresses
+from holdfast.networks.creation import NetworkWish
+from holdfast.networks.firewall import Firewall, NoFirewall
 from holdfast.networks.journal import Journal, Sandbox
-from holdfast.networks.network import Network, default_bridge_options, new_id
+from holdfast.networks.names import NoResolver, Resolver
+from holdfast.networks.network import Network, Pool, default_bridge_options, format_time
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
-from holdfast.networks.spare import Spare
+from holdfast.networks.sandboxes import Sandboxes, Surroundings
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 _CONTAINER_MODE = "container:"
+_SHORT_ID = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +54,20 @@ class Member:
 class Controller:
     """Every network of one daemon, in the network namespace in which this object is made."""
 
-    def __init__(self, store: Store, exec_root: Path, config: NetworkConfig, *, now_nanos: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        exec_root: Path,
+        config: NetworkConfig,
+        *,
+        now_nanos: int,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._config = config
         self._root = exec_root / "networks"
         self._netns_directory = exec_root / "netns"
         self._netns_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._journal = Journal(self._root / "sandboxes")
+        journal = Journal(self._root / "sandboxes")
         self._registry = Registry(store)
         self._registry.ensure_predefined(now_nanos)
         self._links = netlink.Socket()
@@ -56,9 +76,22 @@ class Controller:
             Firewall(nftables.open_nftables(), nfelement.open_socket()) if config.firewall else NoFirewall()
         )
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
-        self._pools: dict[str, ipam.AddressPool] = {}
-        self._sandboxes: dict[str, Sandbox] = {}
-        self._spare = Spare()
+        self._addresses = Addresses()
+        self._resolver = resolver or NoResolver()
+        self._sandboxes = Sandboxes(
+            Surroundings(
+                config=config,
+                netns_directory=self._netns_directory,
+                registry=self._registry,
+                drivers=self._drivers,
+                addresses=self._addresses,
+                ports=self._ports,
+                journal=journal,
+                firewall=self._firewall,
+                resolver=self._resolver,
+                synchronise=self._synchronise_firewall,
+            )
+        )
 
     def start(self) -> list[str]:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
@@ -67,76 +100,69 @@ class Controller:
             forwarding.switch_on(self._root)
         self._settle_default_bridge()
         for network in self._registry.all():
-            self._drivers[network.driver].prepare(network)
-            if network.subnet:
-                self._pools[network.network_id] = _open_pool(network)
-        sandboxes, damaged = self._journal.load()
-        notes += [f"network state of container {container_id} is damaged" for container_id in damaged]
-        for found in sandboxes:
-            notes += self._restore(found)
+            notes += self._prepare_known(network)
+        notes += self._sandboxes.restore()
         self._synchronise_firewall()
+        self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
         return notes
 
     def close(self) -> None:
         """Lets go of sockets; the networks stay as they are."""
-        self._spare.close()
+        self._sandboxes.close()
+        self._resolver.close()
         self._ports.close()
         self._firewall.close()
         self._links.close()
 
     def prepare(self) -> None:
         """Does ahead what the next `connect` needs whoever calls it; for idle moments. Raises Internal."""
-        self._spare.prepare()
+        self._sandboxes.prepare()
 
-    def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
-        """Gives a container its network; whatever it had before is taken down first.
+    # networks
 
-        Raises NotFound (network), Conflict (address), Exhausted (port taken, in Docker's words); leaves nothing then.
-        """
-        if request.mode.startswith(_CONTAINER_MODE):
-            return self._share(request, joined_pid)
-        self.disconnect(request.container_id)
-        planned = self._plan(request)
-        self._sandboxes[request.container_id] = planned
+    def create(self, wish: NetworkWish, *, now_nanos: int) -> Network:
+        """Makes a network; nothing is left of one that cannot be. Errors as `creation` and the drivers tell them."""
+        known = self._registry.all()
+        planned = creation.plan_network(wish, known=known, drivers=self._drivers, created_at=format_time(now_nanos))
+        if planned.config_only:
+            self._registry.put(planned)
+            return planned
+        driver = self._drivers[planned.driver]
+        driver.check(planned)
+        self._refuse_same_bridge(planned, known)
+        pools = creation.plan_pools(
+            planned,
+            taken=[subnet for network in known for subnet in network.subnets],
+            routed=host_subnets.read(self._links) if creation.needs_default_pool(planned) else (),
+            defaults=self._default_pools(),
+        )
+        made = msgspec.structs.replace(planned, pools=pools)
+        self._registry.put(made)
         try:
-            planned = self._apply(request, planned)
-        except BaseException as error:
-            self.disconnect(request.container_id)
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise errors.Exhausted(f"network of {request.name}: no space left on device") from error
+            driver.prepare(made)
+            self._addresses.open(made)
+            if made.driver == "bridge":
+                self._firewall.add_bridge(rules.bridge_rules(made))
+        except BaseException:
+            self._take_down(made)
             raise
-        return _attachment(planned, request)
+        return made
 
-    def disconnect(self, container_id: str) -> None:
-        """Takes a container's network down; idempotent. What fails is left to the next `reconcile`."""
-        found = self._sandboxes.get(container_id)
-        if found is None:
-            return
-        failures: list[Exception] = []
-        steps: list[Callable[[], None]] = []
-        if found.ports:
-            steps.append(lambda: self._firewall.withdraw(_port_rules(found)))
-        steps += [partial(self._leave, endpoint) for endpoint in found.endpoints]
-        if found.netns_path:
-            steps.append(lambda: netns.remove(found.netns_path))
-        for step in steps:
-            try:
-                step()
-            except (errors.HoldfastError, OSError) as error:
-                failures.append(error)
-        if failures:
-            raise errors.Internal(
-                f"failed to take down the network of {found.name}: {failures[0]}"
-            ) from ExceptionGroup("network", failures)
-        self._forget(found)
-
-    def rename(self, container_id: str, name: str) -> None:
-        """Follows a container's new name; one without a network is no error."""
-        found = self._sandboxes.get(container_id)
-        if found is not None:
-            renamed = msgspec.structs.replace(found, name=name)
-            self._journal.write(renamed)
-            self._sandboxes[container_id] = renamed
+    def remove(self, name_or_id: str) -> Network:
+        """Removes a network; NotFound, Forbidden while somebody is in it. What the host lost already is no error."""
+        network = self._registry.find(name_or_id)
+        if network.is_predefined:
+            raise errors.Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        if network.config_only and any(other.config_from == network.name for other in self._registry.all()):
+            raise errors.Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
+        members = self.members(network.network_id)
+        if members:
+            shown = ", ".join([f'name:"{each.name}" id:"{each.endpoint.endpoint_id[:_SHORT_ID]}"' for each in members])
+            raise errors.Forbidden(
+                f"error while removing network: network {network.name} has active endpoints ({shown})"
+            )
+        self._take_down(network)
+        return network
 
     def networks(self) -> list[Network]:
         return self._registry.all()
@@ -145,151 +171,134 @@ class Controller:
         """By name, id or id prefix; raises NotFound."""
         return self._registry.find(name_or_id)
 
+    def known(self, network_id: str) -> Network | None:
+        """By the whole id; from any thread."""
+        return self._registry.get(network_id)
+
     def members(self, network_id: str) -> list[Member]:
         """The containers that are in a network now."""
         return [
             Member(container_id=found.container_id, name=found.name, endpoint=endpoint)
-            for found in self._sandboxes.values()
+            for found in self._sandboxes
             for endpoint in found.endpoints
             if endpoint.network_id == network_id
         ]
+
+    # containers
+
+    def check_settings(self, settings: EndpointSettings) -> Network:
+        """The network that is meant, if a container could be connected like that; NotFound, InvalidArgument."""
+        network = self._registry.find(settings.network)
+        endpoint_plan.check_settings(settings, network.name, network)
+        return network
+
+    def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
+        """Gives a container its network; whatever it had before is taken down first.
+
+        Raises NotFound (network), Forbidden (address), Exhausted (port taken, in Docker's words); leaves nothing then.
+        """
+        if request.mode.startswith(_CONTAINER_MODE):
+            return self._share(request, joined_pid)
+        return _attachment(self._sandboxes.connect(request), request)
+
+    def change(self, request: ConnectRequest) -> Attachment:
+        """Makes a living container's networks those of the request, and touches no other; errors as of `connect`."""
+        return _attachment(self._sandboxes.change(request), request)
+
+    def disconnect(self, container_id: str) -> None:
+        """Takes a container's network down; idempotent. What fails is left to the next `reconcile`."""
+        self._sandboxes.disconnect(container_id)
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Follows a container's new name; one without a network is no error."""
+        self._sandboxes.rename(container_id, name)
 
     def sandbox(self, container_id: str) -> Sandbox | None:
         """A container's network as it is, also after a restart of the daemon."""
         return self._sandboxes.get(container_id)
 
     def reconcile(self, live: Collection[str]) -> list[str]:
-        """Takes down what belongs to no live container, and devices and names nobody knows; returns what that was."""
-        removed: list[str] = []
-        for container_id in [key for key in self._sandboxes if key not in live]:
-            self.disconnect(container_id)
-            removed.append(container_id)
-        known_paths = {found.netns_path for found in self._sandboxes.values()}
+        """Takes down what belongs to no live container, and devices and names nobody knows; returns what that was.
+
+        What live containers have lost is made again.
+        """
+        changed: list[str] = []
+        for found in self._sandboxes:
+            if found.container_id not in live:
+                self.disconnect(found.container_id)
+                changed.append(found.container_id)
+        known_paths = {found.netns_path for found in self._sandboxes}
         for path in self._netns_directory.iterdir():
             if str(path) not in known_paths:
                 netns.remove(str(path))
-                removed.append(str(path))
-        known = {e.host_interface for found in self._sandboxes.values() for e in found.endpoints}
+                changed.append(str(path))
         for network in self._registry.all():
-            removed += self._drivers[network.driver].remove_strays(network, known)
-        return removed
+            repaired = self._drivers[network.driver].repair(
+                network, [member.endpoint for member in self.members(network.network_id)]
+            )
+            changed += [*repaired.devices, *self._sandboxes.rejoin(network, repaired.lost)]
+        return changed
 
     def statistics(self) -> dict[str, int]:
         return {
             "networks": len(self._registry.all()),
             "sandboxes": len(self._sandboxes),
-            "ports": sum(len(found.ports) for found in self._sandboxes.values()),
+            "ports": sum(len(found.ports) for found in self._sandboxes),
         }
 
-    # start
+    # inside
+
+    def _default_pools(self) -> list[tuple[str, int]]:
+        pools = list(self._config.default_pools)
+        if not any(":" in base for base, _length in pools):
+            pools.append(ipam.unique_local_pool(self._config.host_id))
+        return pools
+
+    def _refuse_same_bridge(self, planned: Network, known: Collection[Network]) -> None:
+        if planned.driver != "bridge":
+            return
+        name = planned.bridge_interface
+        for other in known:
+            if other.driver == "bridge" and other.bridge_interface == name:
+                raise errors.Forbidden(
+                    f"cannot create network {planned.network_id} ({name}): conflicts with network {other.network_id} "
+                    f"({name}): networks have same bridge name"
+                )
+
+    def _take_down(self, network: Network) -> None:
+        if not network.config_only:
+            if network.driver == "bridge":
+                self._firewall.remove_bridge(rules.bridge_rules(network))
+            self._drivers[network.driver].discard(network)
+            self._addresses.close(network.network_id)
+        self._registry.remove(network)
 
     def _settle_default_bridge(self) -> None:
         stored = self._registry.find("bridge")
-        others = [network.subnet for network in self._registry.all() if network.subnet and not network.is_predefined]
-        subnet, gateway = default_bridge.choose_subnet(self._links, self._config, stored.subnet, stored.gateway, others)
+        others = [subnet for network in self._registry.all() if not network.is_predefined for subnet in network.subnets]
+        subnet, gateway = default_bridge.choose_subnet(self._links, self._config, stored.ipv4, others)
+        pools = (Pool(subnet=subnet, gateway=gateway),)
         options = default_bridge_options(self._config)
-        if (stored.subnet, stored.gateway, stored.options) != (subnet, gateway, options):
-            self._registry.put(msgspec.structs.replace(stored, subnet=subnet, gateway=gateway, options=options))
+        if (stored.pools, stored.options) != (pools, options):
+            self._registry.put(msgspec.structs.replace(stored, pools=pools, options=options))
 
-    def _restore(self, found: Sandbox) -> list[str]:
-        self._sandboxes[found.container_id] = found
-        for endpoint in found.endpoints:
-            pool = self._pools.get(endpoint.network_id)
-            if pool is not None and endpoint.ip_address and not pool.is_used(endpoint.ip_address):
-                pool.allocate(endpoint.ip_address)
-        return [
-            f"port {port.host_ip}:{port.host_port}/{port.protocol} of {found.name} is also used by another program"
-            for port in self._ports.adopt(found.ports)
-        ]
+    def _prepare_known(self, network: Network) -> list[str]:
+        """One network that the host refuses must not keep the daemon from starting."""
+        if network.config_only:
+            return []
+        try:
+            self._drivers[network.driver].prepare(network)
+            self._addresses.open(network)
+        except (errors.HoldfastError, OSError, KeyError) as error:
+            if network.is_predefined:
+                raise
+            return [f"network {network.name} cannot be used: {error}"]
+        return []
 
     def _synchronise_firewall(self) -> list[str]:
-        bridges = [_bridge_rules(network) for network in self._registry.all() if network.driver == "bridge"]
-        ports = [rule for found in self._sandboxes.values() for rule in _port_rules(found)]
+        bridges = rules.all_bridge_rules(self._registry.all())
+        ports = [rule for found in self._sandboxes for rule in rules.port_rules(found)]
         return self._firewall.synchronise(bridges, ports, is_router=forwarding.is_router(self._root))
-
-    # connect
-
-    def _plan(self, request: ConnectRequest) -> Sandbox:
-        """Takes addresses and ports; nothing on the host changes yet but the ports' sockets."""
-        endpoints: list[Endpoint] = []
-        try:
-            for index, settings in enumerate(_wanted_networks(request)):
-                network = self._registry.find(settings.network)
-                endpoints.append(self._plan_endpoint(request, network, settings, index))
-            return self._plan_sandbox(request, tuple(endpoints))
-        except BaseException:
-            self._release_addresses(endpoints)
-            raise
-
-    def _plan_endpoint(
-        self, request: ConnectRequest, network: Network, settings: EndpointSettings, index: int
-    ) -> Endpoint:
-        endpoint_id = new_id()
-        address = mac = ""
-        pool = self._pools.get(network.network_id)
-        if pool is not None:
-            address = pool.allocate(settings.ip_address)
-            mac = settings.mac or (request.mac if index == 0 else "") or ipam.mac_of(address)
-        return Endpoint(
-            endpoint_id=endpoint_id,
-            network_id=network.network_id,
-            network_name=network.name,
-            driver=network.driver,
-            container_interface=f"eth{index}" if pool else "",
-            host_interface=f"veth{endpoint_id[:10]}" if pool else "",
-            ip_address=address,
-            prefix_length=pool.subnet.prefixlen if pool else 0,
-            gateway=network.gateway if pool and not network.internal else "",
-            mac=mac,
-            aliases=settings.aliases,
-        )
-
-    def _plan_sandbox(self, request: ConnectRequest, endpoints: tuple[Endpoint, ...]) -> Sandbox:
-        sandbox_id = new_id()
-        has_namespace = all(self._drivers[endpoint.driver].has_namespace for endpoint in endpoints)
-        planned = Sandbox(
-            sandbox_id=sandbox_id,
-            container_id=request.container_id,
-            name=request.name,
-            netns_path=str(self._netns_directory / sandbox_id[:12]) if has_namespace else "",
-            endpoints=endpoints,
-        )
-        if not planned.port_address:
-            return planned
-        network = self._registry.find(endpoints[0].network_id)
-        ports = self._ports.reserve(
-            request.ports,
-            default_ip=network.host_binding_ip,
-            container_ip=planned.port_address,
-            endpoint=f"{request.name} ({endpoints[0].endpoint_id})",
-        )
-        return msgspec.structs.replace(planned, ports=ports)
-
-    def _apply(self, request: ConnectRequest, planned: Sandbox) -> Sandbox:
-        self._journal.write(planned)
-        if planned.netns_path:
-            spare = None if request.sysctls else self._spare.take()
-            with sandbox.open_namespace(planned.netns_path, request.sysctls, spare=spare) as space:
-                for index, endpoint in enumerate(planned.endpoints):
-                    network = self._registry.find(endpoint.network_id)
-                    self._drivers[endpoint.driver].join(network, endpoint, space, is_default_route=index == 0)
-        self._publish(planned)
-        sandbox.write_files(
-            request,
-            planned.endpoints,
-            self._config,
-            in_host=not planned.netns_path,
-            gateway=self._registry.find("bridge").gateway,
-        )
-        return planned
-
-    def _publish(self, planned: Sandbox) -> None:
-        rules = _port_rules(planned)
-        if rules:
-            try:
-                self._firewall.publish(rules)
-            except OutOfStep:
-                self._synchronise_firewall()
 
     def _share(self, request: ConnectRequest, joined_pid: int | None) -> Attachment:
         joined = self._sandboxes.get(request.mode.removeprefix(_CONTAINER_MODE))
@@ -300,66 +309,6 @@ class Controller:
         else:
             raise errors.Conflict(f"cannot join network of a non running container: {request.mode[10:]}")
         return _files(Attachment(sandbox_id="", netns_path=path), request.directory)
-
-    # disconnect
-
-    def _leave(self, endpoint: Endpoint) -> None:
-        network = self._registry.get(endpoint.network_id)
-        if network is not None:
-            self._drivers[endpoint.driver].leave(network, endpoint)
-
-    def _forget(self, found: Sandbox) -> None:
-        self._release_addresses(found.endpoints)
-        self._ports.release(found.ports)
-        self._journal.remove(found.container_id)
-        self._sandboxes.pop(found.container_id, None)
-
-    def _release_addresses(self, endpoints: Collection[Endpoint]) -> None:
-        for endpoint in endpoints:
-            pool = self._pools.get(endpoint.network_id)
-            if pool is not None and endpoint.ip_address:
-                pool.release(endpoint.ip_address)
-
-
-def _wanted_networks(request: ConnectRequest) -> tuple[EndpointSettings, ...]:
-    """The first one is where the default route goes and where published ports lead."""
-    mode = request.mode or "bridge"
-    named = [settings for settings in request.endpoints if settings.network == mode]
-    others = [settings for settings in request.endpoints if settings.network != mode]
-    return (*(named or [EndpointSettings(network=mode)]), *others)
-
-
-def _open_pool(network: Network) -> ipam.AddressPool:
-    return ipam.AddressPool(
-        ipam.parse_subnet(network.subnet),
-        gateway=network.gateway,
-        ip_range=network.ip_range,
-        reserved=network.auxiliary.values(),
-    )
-
-
-def _bridge_rules(network: Network) -> BridgeRules:
-    return BridgeRules(
-        interface=network.bridge_interface,
-        subnet=network.subnet,
-        icc=network.has_icc,
-        internal=network.internal,
-        masquerade=network.is_masqueraded,
-    )
-
-
-def _port_rules(found: Sandbox) -> list[PortRule]:
-    return [
-        PortRule(
-            protocol=port.protocol,
-            host_ip=port.host_ip,
-            host_port=port.host_port,
-            container_ip=found.port_address,
-            container_port=port.container_port,
-        )
-        for port in found.ports
-        if ":" not in port.host_ip
-    ]
 
 
 def _attachment(found: Sandbox, request: ConnectRequest) -> Attachment:

@@ -2,21 +2,28 @@
 """What a network driver is: how a network exists on this host, and how an endpoint joins it.
 
 Drivers know neither each other, nor the controller, nor the journal: every name they need is in the values they are
-given. All methods may be repeated, also after being killed half-way.
+given. All methods may be repeated, also after being killed half-way. Default routes are the sandbox's, not theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from holdfast.kernel.netns import Netns
 from holdfast.networks.network import Network
 from holdfast.networks.values import Endpoint
 
 
+class Repaired(NamedTuple):
+    """What was put right (the names of devices), and which endpoints have none any more: they must join again."""
+
+    devices: list[str]
+    lost: list[Endpoint]
+
+
 class Driver(Protocol):
-    """Example: `driver.prepare(network)`; `driver.join(network, endpoint, netns, is_default_route=True)`."""
+    """Example: `driver.check(network)`; `driver.prepare(network)`; `driver.join(network, endpoint, netns)`."""
 
     @property
     def name(self) -> str: ...
@@ -24,6 +31,10 @@ class Driver(Protocol):
     @property
     def has_namespace(self) -> bool:
         """Whether its containers have a namespace of their own."""
+        ...
+
+    def check(self, network: Network) -> None:
+        """Judges a new network's options, before it exists; InvalidArgument, Forbidden, Conflict in Docker's words."""
         ...
 
     def prepare(self, network: Network) -> None:
@@ -34,14 +45,17 @@ class Driver(Protocol):
         """Removes what `prepare` made; nothing there is fine."""
         ...
 
-    def join(self, network: Network, endpoint: Endpoint, target: Netns, *, is_default_route: bool) -> None:
-        """Gives the namespace its interface with address and routes; raises Internal with nothing left behind."""
+    def join(self, network: Network, endpoint: Endpoint, target: Netns) -> None:
+        """Gives the namespace its interface with addresses; raises Internal with nothing left behind."""
         ...
 
-    def leave(self, network: Network, endpoint: Endpoint) -> None:
-        """Cuts the endpoint off at once; its devices go with the namespace. Nothing there is fine."""
+    def leave(self, network: Network, endpoint: Endpoint, netns_path: str, *, lives_on: bool) -> None:
+        """Cuts the endpoint off at once; nothing there is fine.
+
+        `lives_on`: the namespace stays, so the interface goes now; otherwise it may go with the namespace.
+        """
         ...
 
-    def remove_strays(self, network: Network, known: Collection[str]) -> list[str]:
-        """Deletes our devices on this network whose name is not known; returns their names."""
+    def repair(self, network: Network, endpoints: Sequence[Endpoint]) -> Repaired:
+        """Compares the host's devices with the network's endpoints: deletes strays, reconnects what was taken off."""
         ...

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 from holdfast.kernel import netlink
 from holdfast.networks.driver import Driver
+from holdfast.networks.drivers.bare import Bare
 from holdfast.networks.drivers.bridge import Bridge
-from holdfast.networks.drivers.host import Host
-from holdfast.networks.drivers.none import Null
+from holdfast.networks.drivers.child import Child
+
+NAMES = ("bridge", "host", "ipvlan", "macvlan", "null")
 
 
 def open_drivers(links: netlink.Socket) -> dict[str, Driver]:
     """Every driver by its name; `links` is a socket in the host's namespace and stays the caller's."""
-    drivers: tuple[Driver, ...] = (Bridge(links), Host(), Null())
+    drivers: tuple[Driver, ...] = (
+        Bridge(links),
+        Bare("host", has_namespace=False),
+        Child("ipvlan", links),
+        Child("macvlan", links),
+        Bare("null", has_namespace=True),
+    )
     return {driver.name: driver for driver in drivers}

@@ -52,3 +52,12 @@ def extend_host_file(text: str, extra: Sequence[tuple[str, str]]) -> str:
     if text and not text.endswith("\n"):
         text += "\n"
     return text + "".join([f"{address}\t{names}\n" for address, names in extra])
+
+
+def exchange_lines(text: str, before: Sequence[tuple[str, str]], after: Sequence[tuple[str, str]]) -> str:
+    """A living container's file with other (address, names) lines of its own; everything else in it stays."""
+    old = [f"{address}\t{names}" for address, names in before]
+    new = [f"{address}\t{names}" for address, names in after]
+    gone, come = set(old) - set(new), [line for line in new if line not in old]
+    kept = [line for line in text.splitlines() if line not in gone]
+    return "".join([f"{line}\n" for line in (*kept, *come)])

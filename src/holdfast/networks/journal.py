@@ -13,11 +13,16 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.networks import gateways
+from holdfast.networks.gateways import Gateways
 from holdfast.networks.values import BoundPort, Endpoint
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
-    """One container's network: its namespace (`netns_path` empty: the host's), endpoints and published ports."""
+    """One container's network: its namespace (`netns_path` empty: the host's), endpoints and published ports.
+
+    `nameservers`: what it asks instead of the host's servers. `asks_us`: its resolv.conf names 127.0.0.11, for good.
+    """
 
     sandbox_id: str
     container_id: str
@@ -25,11 +30,22 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     netns_path: str = ""
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[BoundPort, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    asks_us: bool = False
 
     @property
-    def port_address(self) -> str:
-        """The address that published ports lead to."""
-        return next((endpoint.ip_address for endpoint in self.endpoints if endpoint.ip_address), "")
+    def gateways(self) -> Gateways:
+        """Where the default routes and the published ports lead."""
+        return gateways.choose(self.endpoints)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether it asks and is found by name."""
+        return any(endpoint.has_names for endpoint in self.endpoints)
+
+    def endpoint(self, network_id: str) -> Endpoint | None:
+        """Its place in a network."""
+        return next((endpoint for endpoint in self.endpoints if endpoint.network_id == network_id), None)
 
 
 _DECODER = msgspec.json.Decoder(Sandbox)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network as it is kept in `metadata`, and the three that every daemon has: bridge, host, none."""
+"""A network as it is kept in `metadata`, what its options mean, and the three that every daemon has: bridge, host, none."""
 
 from __future__ import annotations
 
@@ -15,24 +15,62 @@ BRIDGE_NAME = "com.docker.network.bridge.name"
 ENABLE_ICC = "com.docker.network.bridge.enable_icc"
 ENABLE_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+GATEWAY_MODE4 = "com.docker.network.bridge.gateway_mode_ipv4"
+GATEWAY_MODE6 = "com.docker.network.bridge.gateway_mode_ipv6"
+INHIBIT_IPV4 = "com.docker.network.bridge.inhibit_ipv4"
+TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces"
 MTU = "com.docker.network.driver.mtu"
+INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
+PARENT = "parent"
+IPVLAN_MODE = "ipvlan_mode"
 DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
 PREDEFINED = ("bridge", "host", "none")
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+
+
+class PoolWish(msgspec.Struct, frozen=True, kw_only=True):
+    """One subnet as its user described it; empty texts leave the choice to us."""
+
+    subnet: str = ""
+    ip_range: str = ""
+    gateway: str = ""
+    auxiliary: dict[str, str] = {}
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """One subnet as it is: whole, and with the gateway's address where the network has one."""
+
+    subnet: str
+    gateway: str = ""
+    ip_range: str = ""
+    auxiliary: dict[str, str] = {}
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in self.subnet
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """One network; `subnet` and `gateway` are empty where the driver gives no addresses."""
+    """One network. `wished` are its subnets as they were asked for, `pools` those it has; none where none are given.
+
+    A `config_only` network is nothing but a template that others name in `config_from`.
+    """
 
     network_id: str
     name: str
     driver: str
     created_at: str
-    subnet: str = ""
-    gateway: str = ""
-    ip_range: str = ""
-    auxiliary: dict[str, str] = {}
+    scope: str = "local"
+    enable_ipv4: bool = True
+    enable_ipv6: bool = False
+    pools: tuple[Pool, ...] = ()
+    wished: tuple[PoolWish, ...] = ()
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] | None = None
     internal: bool = False
     attachable: bool = False
+    config_only: bool = False
+    config_from: str = ""
     options: dict[str, str] = {}
     labels: dict[str, str] = {}
 
@@ -41,24 +79,72 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
         return self.name in PREDEFINED
 
     @property
+    def has_names(self) -> bool:
+        """Whether its containers find each other by name."""
+        return not self.is_predefined and not self.config_only
+
+    @property
+    def ipv4(self) -> Pool | None:
+        """The first IPv4 subnet."""
+        return next((pool for pool in self.pools if not pool.is_ipv6), None)
+
+    @property
+    def ipv6(self) -> Pool | None:
+        """The first IPv6 subnet."""
+        return next((pool for pool in self.pools if pool.is_ipv6), None)
+
+    @property
+    def subnets(self) -> tuple[str, ...]:
+        return tuple([pool.subnet for pool in self.pools])
+
+    @property
     def bridge_interface(self) -> str:
         return self.options.get(BRIDGE_NAME) or f"br-{self.network_id[:12]}"
 
     @property
+    def interface_prefix(self) -> str:
+        """What the container's interfaces are called, before their number."""
+        return self.options.get(INTERFACE_PREFIX) or "eth"
+
+    @property
     def mtu(self) -> int:
-        return int(self.options.get(MTU) or 1500)
+        """0: as the kernel has it."""
+        return int(self.options.get(MTU) or 0)
 
     @property
     def has_icc(self) -> bool:
-        return self.options.get(ENABLE_ICC, "true") != "false"
+        return self._is_on(ENABLE_ICC)
 
     @property
     def is_masqueraded(self) -> bool:
-        return not self.internal and self.options.get(ENABLE_MASQUERADE, "true") != "false"
+        return not self.internal and self._is_on(ENABLE_MASQUERADE)
 
     @property
     def host_binding_ip(self) -> str:
         return self.options.get(HOST_BINDING) or "0.0.0.0"
+
+    @property
+    def has_host_address(self) -> bool:
+        """False when the host is not to have an IPv4 address in the network."""
+        return self.options.get(INHIBIT_IPV4, "") not in _TRUE
+
+    @property
+    def routes_by_device(self) -> bool:
+        """Whether a default route names the interface alone: the parent's host routes then."""
+        is_routing = self.driver == "ipvlan" and self.options.get(IPVLAN_MODE, "").startswith("l3")
+        return is_routing and not self.internal and bool(self.options.get(PARENT))
+
+    def gateway_mode(self, *, ipv6: bool) -> str:
+        """nat, nat-unprotected, routed or isolated."""
+        return self.options.get(GATEWAY_MODE6 if ipv6 else GATEWAY_MODE4) or "nat"
+
+    @property
+    def trusted_interfaces(self) -> tuple[str, ...]:
+        """Interfaces of the host from which containers may be reached directly."""
+        return tuple([name for name in self.options.get(TRUSTED_INTERFACES, "").split(":") if name])
+
+    def _is_on(self, option: str) -> bool:
+        return self.options.get(option, "true") in _TRUE
 
 
 def new_id() -> str:

@@ -19,7 +19,7 @@ from holdfast.networks.values import BoundPort, PortBinding
 _SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
 _EPHEMERAL_FILE = "/proc/sys/net/ipv4/ip_local_port_range"
 _EPHEMERAL_FALLBACK = range(49153, 65536)
-_ANY = "0.0.0.0"
+_ANY = ("0.0.0.0", "::")
 
 Bind = Callable[[str, str, int], socket.socket]
 # (protocol, port) -> address -> the socket that holds it; None when a foreign program has it since a restart
@@ -82,24 +82,33 @@ class PortAllocator:
         self._held: _Held = {}
 
     def reserve(
-        self, bindings: Sequence[PortBinding], *, default_ip: str, container_ip: str, endpoint: str
+        self, binding: PortBinding, *, host_ips: Sequence[str], container_ip: str, endpoint: str
     ) -> tuple[BoundPort, ...]:
-        """Takes a host port for every wish, or none; `endpoint` (`NAME (ID)`) is for the message.
+        """Takes the same port on every address, or none; `endpoint` (`NAME (ID)`) is for the message.
 
         Raises Exhausted in Docker's words when a port is taken, InvalidArgument for an impossible wish.
         """
-        bound: list[BoundPort] = []
-        try:
-            bound.extend(self._reserve_one(binding, default_ip, container_ip, endpoint) for binding in bindings)
-        except BaseException:
-            self.release(bound)
-            raise
-        return tuple(bound)
+        if binding.protocol not in _SOCKET_TYPES:
+            raise errors.InvalidArgument(f"invalid transport protocol: {binding.protocol}")
+        if not host_ips:
+            return ()
+        refusal = "all ports are allocated"
+        for port in self._candidates(binding):
+            wanted = [_bound(binding, host_ip, port) for host_ip in host_ips]
+            taken = self._take(wanted, container_ip)
+            if taken is None:
+                return tuple(wanted)
+            refusal, is_final = taken
+            if is_final:
+                break
+        raise errors.Exhausted(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
 
     def adopt(self, bound: Iterable[BoundPort]) -> list[BoundPort]:
         """Takes ports again that a record names; returns those whose socket a foreign program holds now."""
         lost: list[BoundPort] = []
         for port in bound:
+            if not port.host_port:
+                continue
             held = None
             try:
                 held = self._bind(port.protocol, port.host_ip, port.host_port)
@@ -128,31 +137,25 @@ class PortAllocator:
     def _keep(self, port: BoundPort, held: socket.socket | None) -> None:
         self._held.setdefault((port.protocol, port.host_port), {})[port.host_ip] = held
 
-    def _reserve_one(self, binding: PortBinding, default_ip: str, container_ip: str, endpoint: str) -> BoundPort:
-        if binding.protocol not in _SOCKET_TYPES:
-            raise errors.InvalidArgument(f"invalid transport protocol: {binding.protocol}")
-        host_ip = binding.host_ip or default_ip
-        refusal = ""
-        for port in self._candidates(binding):
-            if self._is_ours(binding.protocol, host_ip, port):
-                refusal = f"Bind for {host_ip}:{port} failed: port is already allocated"
-                continue
+    def _take(self, wanted: Sequence[BoundPort], container_ip: str) -> tuple[str, bool] | None:
+        """Binds all, or none and says why not, and whether another port would fare no better."""
+        done: list[BoundPort] = []
+        for bound in wanted:
+            host = f"[{bound.host_ip}]" if ":" in bound.host_ip else bound.host_ip
+            if self._is_ours(bound):
+                self.release(done)
+                return f"Bind for {bound.host_ip}:{bound.host_port} failed: port is already allocated", False
             try:
-                held = self._bind(binding.protocol, host_ip, port)
+                held = self._bind(bound.protocol, bound.host_ip, bound.host_port)
             except OSError as error:
-                target = f"{container_ip}:{binding.container_port}/{binding.protocol}"
+                self.release(done)
+                target = f"{container_ip}:{bound.container_port}/{bound.protocol}"
                 reason = os.strerror(error.errno or 0).lower()
-                refusal = f"failed to bind host port for {host_ip}:{port}:{target}: {reason}"
-                if error.errno == errno.EADDRINUSE:
-                    continue
-                break
-            bound = BoundPort(
-                container_port=binding.container_port, protocol=binding.protocol, host_ip=host_ip, host_port=port
-            )
+                text = f"failed to bind host port for {host}:{bound.host_port}:{target}: {reason}"
+                return text, error.errno != errno.EADDRINUSE
             self._keep(bound, held)
-            return bound
-        refusal = refusal or "all ports are allocated"
-        raise errors.Exhausted(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
+            done.append(bound)
+        return None
 
     def _candidates(self, binding: PortBinding) -> Iterator[int]:
         if binding.host_port_start:
@@ -163,6 +166,11 @@ class PortAllocator:
             self._next = port + 1 if port + 1 in self._ephemeral else self._ephemeral.start
             yield port
 
-    def _is_ours(self, protocol: str, host_ip: str, port: int) -> bool:
-        holders = self._held.get((protocol, port), {})
-        return host_ip in holders or _ANY in holders or (host_ip == _ANY and bool(holders))
+    def _is_ours(self, bound: BoundPort) -> bool:
+        holders = self._held.get((bound.protocol, bound.host_port), {})
+        same = [host for host in holders if (":" in host) is (":" in bound.host_ip)]
+        return any(host in (bound.host_ip, *_ANY) for host in same) or (bound.host_ip in _ANY and bool(same))
+
+
+def _bound(binding: PortBinding, host_ip: str, port: int) -> BoundPort:
+    return BoundPort(container_port=binding.container_port, protocol=binding.protocol, host_ip=host_ip, host_port=port)

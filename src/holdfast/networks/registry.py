@@ -50,7 +50,8 @@ class Registry:
         for name in PREDEFINED:
             if name not in names:
                 created = format_time(now_nanos)
-                self.put(Network(network_id=new_id(), name=name, driver=_DRIVERS[name], created_at=created))
+                made = Network(network_id=new_id(), name=name, driver=_DRIVERS[name], created_at=created)
+                self.put(made)
 
     def put(self, network: Network) -> None:
         with self._store.transaction(durable=True) as transaction:
@@ -72,12 +73,17 @@ class Registry:
     def find(self, name_or_id: str) -> Network:
         """By name, whole id, or a prefix that only one id has; raises NotFound or InvalidArgument."""
         wanted = "bridge" if name_or_id in ("", "default") else name_or_id
+        whole = self._networks.get(wanted)
+        if whole is not None:
+            return whole
         for network in self._networks.values():
-            if wanted in (network.name, network.network_id):
+            if wanted == network.name:
                 return network
         matches = [network for key, network in self._networks.items() if key.startswith(wanted)]
         if len(matches) > 1:
-            raise errors.InvalidArgument(f"network {wanted} is ambiguous ({len(matches)} matches found on ID prefix)")
+            raise errors.InvalidArgument(
+                f"network {wanted} is ambiguous ({len(matches)} matches found based on ID prefix)"
+            )
         if not matches:
             raise errors.NotFound(f"network {wanted} not found")
         return matches[0]

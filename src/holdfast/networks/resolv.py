@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+INTERNAL = "127.0.0.11"
 HOST_FILE = "/etc/resolv.conf"
 RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
 _RESOLVED_STUB = "127.0.0.53"
@@ -81,3 +82,16 @@ def render(resolv: Resolv) -> str:
     if resolv.options:
         lines.append("options " + " ".join(resolv.options))
     return "\n".join(lines) + "\n"
+
+
+def render_internal(resolv: Resolv, *, is_of_host: bool) -> str:
+    """The file of a container that asks us: `resolv` is what we ask in turn, the host's own servers or others."""
+    options = resolv.options
+    if not any(option.startswith("ndots:") for option in options):
+        options = (*options, "ndots:0")
+    servers = " ".join([f"host({server})" if is_of_host else server for server in resolv.nameservers])
+    lines = ["# Made by Holdfast. An edited file is left alone.", "", f"nameserver {INTERNAL}"]
+    if resolv.search:
+        lines.append("search " + " ".join(resolv.search))
+    lines += ["options " + " ".join(options), "", f"# Based on host file: '{HOST_FILE}' (internal resolver)"]
+    return "\n".join([*lines, f"# ExtServers: [{servers}]"]) + "\n"

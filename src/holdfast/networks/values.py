@@ -34,12 +34,21 @@ class BoundPort(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSettings:
-    """What was asked of one network: `network` is its name or id, empty strings leave the choice to us."""
+    """What was asked of one network: `network` is its name or id, empty strings leave the choice to us.
+
+    `links`: (what the container calls another one, that one's name) pairs. `gateway_priority`: the network of the
+    highest one gets the default route and the published ports.
+    """
 
     network: str
     ip_address: str = ""
+    ipv6_address: str = ""
+    link_local_addresses: tuple[str, ...] = ()
     mac: str = ""
     aliases: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    driver_options: tuple[tuple[str, str], ...] = ()
+    gateway_priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +56,8 @@ class ConnectRequest:
     """One container's whole network wish.
 
     `mode`: `bridge` (also `default` or empty), `host`, `none`, `container:ID`, or a network's name or id. `endpoints`
-    refines or adds networks. `directory` gets hosts, resolv.conf and hostname; for `container:ID` it is the joined
-    container's, whose files are shared. `dns*` override the daemon's and the host's.
+    are all its networks; None: the mode's alone. `directory` gets hosts, resolv.conf and hostname; for
+    `container:ID` it is the joined container's, whose files are shared. `dns*` override the daemon's and the host's.
     """
 
     container_id: str
@@ -63,12 +72,16 @@ class ConnectRequest:
     dns_options: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     mac: str = ""
-    endpoints: tuple[EndpointSettings, ...] = ()
+    endpoints: tuple[EndpointSettings, ...] | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A container's place in one network; without an address for `host` and `none`."""
+    """A container's place in one network; without an address for `host` and `none`.
+
+    `sysctls` are (name below /proc/sys/net, value) pairs for its interface. `routes_by_device`: the default route
+    needs no gateway.
+    """
 
     endpoint_id: str
     network_id: str
@@ -79,9 +92,23 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     ip_address: str = ""
     prefix_length: int = 0
     gateway: str = ""
+    ipv6_address: str = ""
+    ipv6_prefix_length: int = 0
+    ipv6_gateway: str = ""
+    link_local_addresses: tuple[str, ...] = ()
     mac: str = ""
-    aliases: tuple[str, ...] = ()
     dns_names: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    gateway_priority: int = 0
+    is_internal: bool = False
+    has_names: bool = False
+    routes_by_device: bool = False
+
+    def routes(self, *, ipv6: bool) -> bool:
+        """Whether the default route of this family can lead through this endpoint."""
+        has_address = self.ipv6_address if ipv6 else self.ip_address
+        return bool(has_address and ((self.ipv6_gateway if ipv6 else self.gateway) or self.routes_by_device))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +129,10 @@ class NetworkConfig:
     """The daemon's options for networks, under dockerd's own names.
 
     `bridge`: the default bridge's interface; it is made when absent. `bip`: its address as CIDR. `default_pools`:
-    (base, prefix length of each network) pairs.
+    (base, prefix length of each network) pairs. `host_id`: what this host's IPv6 range is made from.
     """
+
+    host_id: str = ""
 
     bridge: str = "holdfast0"
     bip: str = ""

@@ -145,8 +145,9 @@ def test_sandbox_that_was_half_made_when_the_daemon_died_is_cleaned_up(lan, publ
     controller, request = lan.controller, lan.request("half", ports=[publish(80, 8080)])
 
     def make_half():
-        planned = controller._plan(request)
-        controller._journal.write(planned)
+        sandboxes = controller._sandboxes
+        planned = sandboxes._plan(request)
+        sandboxes._around.journal.write(planned)
         if stage == "journal":
             return
         with netns.create(planned.netns_path) as space:
@@ -154,9 +155,9 @@ def test_sandbox_that_was_half_made_when_the_daemon_died_is_cleaned_up(lan, publ
                 return
             endpoint = planned.endpoints[0]
             network = controller.network("bridge")
-            controller._drivers["bridge"].join(network, endpoint, space, is_default_route=True)
+            controller._drivers["bridge"].join(network, endpoint, space)
         if stage == "ports":
-            controller._publish(planned)
+            sandboxes._open_ports(planned)
 
     lan.host.run(make_half)
     lan.restart_daemon()
@@ -255,7 +256,7 @@ def test_default_subnet_avoids_the_hosts_routes(tmp_path, lan):
 
     lan.controller = lan.start_daemon()
 
-    assert lan.controller.network("bridge").subnet == "172.20.0.0/16"
+    assert lan.controller.network("bridge").ipv4.subnet == "172.20.0.0/16"
 
 
 def test_bip_is_the_bridges_address(lan):

@@ -187,7 +187,7 @@ def _changing(packages: Packages) -> list[Route]:
 
     async def rename(request: Request) -> Response:
         name = request.query.text("name")
-        await rename_job(containers=containers, events=events, reference=request.params["id"], name=name)
+        await rename_job(containers=containers, events=events, networks=packages.networks, reference=request.params["id"], name=name)
         return Empty()
 
     async def resize(request: Request) -> Response:

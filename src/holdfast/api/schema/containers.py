@@ -117,7 +117,10 @@ def render_mount(point: MountPoint, *, in_list: bool) -> dict[str, Any]:
 
 def render_endpoints(network: NetworkState) -> dict[str, Any]:
     """Networks, by name."""
-    return {name: msgspec.to_builtins(endpoint) for name, endpoint in network.endpoints.items()}
+    shown: dict[str, Any] = {name: msgspec.to_builtins(endpoint) for name, endpoint in network.endpoints.items()}
+    for endpoint in shown.values():
+        del endpoint["DesiredMac"]
+    return shown
 
 
 def render_ports(record: Record) -> dict[str, Any]:

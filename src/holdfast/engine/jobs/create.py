@@ -75,7 +75,7 @@ async def create(
         config=config,
         host_config=host,
         mounts=points,
-        network=NetworkState(endpoints=config_defaults.wished_endpoints(host, endpoints)),
+        network=NetworkState(endpoints=config_defaults.wished_endpoints(config, host, endpoints)),
     )
     try:
         made = await asyncio.shield(asyncio.to_thread(_make, packages, record, shown))
@@ -96,8 +96,8 @@ def _check_platform(image: images.Image, platform: str) -> None:
     have = (image.config.os, image.config.architecture, image.config.variant)
     if any(part and part != mine for part, mine in zip(wanted, have, strict=False) if mine):
         raise NotFound(
-            f"image with reference {image.repo_tags[0] if image.repo_tags else image.id} was found but does not match "
-            f"the specified platform: wanted {platform}, actual: {image.config.os}/{image.config.architecture}"
+            f"image with reference {image.repo_tags[0] if image.repo_tags else image.id} was found but its platform "
+            f"({image.config.os}/{image.config.architecture}) does not match the specified platform ({platform})"
         )
 
 
@@ -164,6 +164,7 @@ def _make(packages: Packages, record: Record, shown: Mapping[str, images.Image])
         os.makedirs(directory, 0o710, exist_ok=True)
         mounting.make_views(packages, record, shown)
         _check_bind_sources(record)
+        rootfs.mark(packages.snapshots.layers(record.id)[0])
         fresh = _make_volumes(packages, record, new_volumes, writes)
         if fresh:
             with rootfs.mounted(mounts) as root_fd:

@@ -13,7 +13,7 @@ import logging
 import time
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import mounting, sandbox_files, surroundings, volume_events
+from holdfast.engine import container_network, mounting, sandbox_files, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
@@ -124,14 +124,12 @@ async def _clean_up(packages: Packages, container: Container, shim: Shim | None,
         await shim.close()
     await packages.networks.disconnect(container.id)
     sandbox_files.release(packages, container.record)
-    for name, endpoint in endpoints.items():
+    for endpoint in endpoints.values():
         if endpoint.endpoint_id:
-            packages.events.publish(
-                "network", "disconnect", endpoint.network_id, {"container": container.id, "name": name, "type": name}
-            )
+            container_network.publish_event(packages, "disconnect", endpoint, container.id)
     await mounting.detach(packages, container)
     volume_events.publish_unmounts(packages.events, container)
-    forget_network(container)
+    container_network.forget(container.record)
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)
     _is_saved(packages, container)
@@ -165,17 +163,6 @@ def kill_leftovers(packages: Packages, container: Container) -> None:
         group.remove()
     except (HoldfastError, OSError) as error:
         _LOG.warning("control group of %s: %s", container.id[:12], error)
-
-
-def forget_network(container: Container) -> None:
-    """What inspect shows of a stopped container: the wish stays, what it got goes."""
-    network = container.record.network
-    network.sandbox_id = network.sandbox_key = ""
-    network.ports = []
-    for endpoint in network.endpoints.values():
-        endpoint.endpoint_id = endpoint.gateway = endpoint.ip_address = endpoint.mac_address = ""
-        endpoint.ip_prefix_len = 0
-        endpoint.dns_names = None
 
 
 def _restart_delay(container: Container, lifetime_nanos: int) -> float | None:

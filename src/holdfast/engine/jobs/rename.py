@@ -9,10 +9,11 @@ import msgspec
 
 from holdfast.containers import Container, Containers, names
 from holdfast.engine.events import Events
+from holdfast.engine.networking import NetworkWorker
 from holdfast.errors import InvalidArgument
 
 
-async def rename(*, containers: Containers, events: Events, reference: str, name: str) -> None:
+async def rename(*, containers: Containers, events: Events, networks: NetworkWorker, reference: str, name: str) -> None:
     """Gives a container another name, durable; InvalidArgument, AlreadyExists."""
     container = containers.find(reference)
     if not name:
@@ -35,8 +36,17 @@ async def rename(*, containers: Containers, events: Events, reference: str, name
             containers.release_name(bare, container.id)
             raise
         containers.rename(container, bare)
+        if container.state.has_process:
+            await networks.run(lambda: networks.controller.rename(container.id, bare))
+            _rename_endpoints(container, old, bare)
         containers.save(container)
     events.publish("container", "rename", container.id, container.attributes(oldName=f"/{old}"))
+
+
+def _rename_endpoints(container: Container, old: str, new: str) -> None:
+    for endpoint in container.record.network.endpoints.values():
+        names = [new if name == old else name for name in endpoint.dns_names or ()]
+        endpoint.dns_names = list(dict.fromkeys(names)) or None
 
 
 def _refuse_own(container: Container, wanted: str) -> None:

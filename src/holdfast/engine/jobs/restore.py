@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import mounting, rootfs, sandbox_files
+from holdfast.engine import container_network, mounting, rootfs, sandbox_files
 from holdfast.engine.jobs import health, reap
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
@@ -55,7 +55,10 @@ async def restore(*, packages: Packages) -> None:
     packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
     live = {container.id for container in packages.containers if container.state.has_process}
     for removed in await packages.networks.reconcile(live):
-        _LOG.info("removed left-over network of %s", removed)
+        _LOG.info("put the network right: %s", removed)
+    for container in packages.containers:
+        if container.state.has_process:
+            await _settle_network(packages, container)
     for container in packages.containers:
         if container.id in half_removed and not container.state.has_process:
             with_volumes = container.record.host_config.auto_remove  # whether they were to go is known of these only
@@ -63,6 +66,18 @@ async def restore(*, packages: Packages) -> None:
             packages.background.start(work, f"removal of {container.id[:12]}")
         else:
             _resume(packages, container, container.id in was_running)
+
+
+async def _settle_network(packages: Packages, container: Container) -> None:
+    """A connect or a disconnect that died with its daemon is carried out; one that was never begun changes nothing."""
+    try:
+        request, _ = container_network.request_of(packages, container)
+        found = packages.networks.controller.sandbox(container.id)
+        if found is not None and not request.mode.startswith("container:"):
+            attachment = await packages.networks.run(lambda: packages.networks.controller.change(request))
+            container.record.network = container_network.state_of(container.record, attachment)
+    except HoldfastError as error:
+        _LOG.warning("network of %s: %s", container.id[:12], error.message)
 
 
 def _lost(packages: Packages) -> list[str]:
@@ -146,7 +161,7 @@ def _write_exit(packages: Packages, container: Container, ended: Exited) -> None
             ended.oom_killed,
         )
     state.pid = 0
-    reap.forget_network(container)
+    container_network.forget(container.record)
     sandbox_files.release(packages, container.record)
     packages.containers.save(container)
     packages.events.publish(

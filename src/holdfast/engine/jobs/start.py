@@ -13,18 +13,16 @@ import select
 import time
 from collections.abc import Sequence
 
-from holdfast.containers import Container, namespace_modes, ports, spec
-from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
+from holdfast.containers import Container, spec
 from holdfast.containers.record import Health as HealthState
-from holdfast.containers.record import HealthResult, NetworkState, PublishedPort
-from holdfast.engine import mounting, start_failure, surroundings, volume_events
+from holdfast.containers.record import HealthResult
+from holdfast.engine import container_network, log_target, mounting, start_failure, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, NotModified
-from holdfast.networks import Attachment, ConnectRequest, PortBinding
-from holdfast.networks import EndpointSettings as EndpointWish
-from holdfast.shim.client import Launch, LogTarget, StreamGrant
+from holdfast.networks import Attachment
+from holdfast.shim.client import Launch, StreamGrant
 
 
 async def start(*, packages: Packages, reference: str) -> None:
@@ -89,15 +87,10 @@ async def _launch(packages: Packages, container: Container) -> None:
     state.exit_code, state.error, state.oom_killed = 0, "", False
     state.health = _fresh_health(container)
     record.was_started = True
-    record.network = _network_state(record.host_config, record.network, attachment)
+    record.network = container_network.state_of(record, attachment)
     volume_events.publish_mounts(packages.events, container)
     for endpoint in attachment.endpoints:
-        packages.events.publish(
-            "network",
-            "connect",
-            endpoint.network_id,
-            {"container": container.id, "name": endpoint.network_name, "type": endpoint.driver},
-        )
+        container_network.publish_event(packages, "connect", endpoint, container.id)
 
 
 def _present(grants: Sequence[StreamGrant]) -> list[StreamGrant]:
@@ -121,20 +114,16 @@ def _plan_launch(
     grants: Sequence[StreamGrant],
 ) -> Launch:
     record = container.record
-    log = record.host_config.log_config
-    if log.type == "json-file":
-        record.log_path = str(packages.config.container_directory(record.id) / f"{record.id}-json.log")
+    log = log_target.plan(packages, record)
+    if log.driver == "json-file":
+        record.log_path = log.path
     return Launch(
         container_id=record.id,
         directory=str(packages.config.shim_directory(record.id)),
         spec=document,
         rootfs_mounts=packages.snapshots.mounts(record.id),
         cgroup_path=cgroup_path,
-        log=LogTarget(
-            driver=log.type,
-            path=record.log_path or str(packages.config.container_directory(record.id) / f"{record.id}.log"),
-            options=log.config or {},
-        ),
+        log=log,
         seccomp=spec.seccomp_mode(record, packages.config.sandbox),
         tty=record.config.tty,
         open_stdin=record.config.open_stdin,
@@ -145,123 +134,12 @@ def _plan_launch(
 
 
 async def _connect(packages: Packages, container: Container) -> Attachment:
-    record = container.record
-    config, host = record.config, record.host_config
-    joined_id = namespace_modes.joined_container(host.network_mode)
-    joined_pid: int | None = None
-    directory = packages.config.container_directory(record.id)
-    if joined_id is not None:
-        other = surroundings.running(packages, joined_id, "network")
-        joined_pid = other.state.pid
-        directory = packages.config.container_directory(other.id)
-    request = ConnectRequest(
-        container_id=record.id,
-        name=record.name,
-        hostname=config.hostname,
-        domainname=config.domainname,
-        mode="none" if config.network_disabled else host.network_mode,
-        directory=directory,
-        ports=_port_wishes(container),
-        dns=tuple(host.dns or ()),
-        dns_search=tuple(host.dns_search or ()),
-        dns_options=tuple(host.dns_options or ()),
-        extra_hosts=(*(host.extra_hosts or ()), *_links(packages, host)),
-        mac=config.mac_address,
-        endpoints=tuple(_endpoint_wish(name, wish) for name, wish in record.network.endpoints.items()),
-    )
+    request, joined_pid = container_network.request_of(packages, container)
     try:
         return await packages.networks.connect(request, joined_pid)
     except HoldfastError as error:
         error.message = f"failed to set up container networking: {error.message}"
         raise
-
-
-def _links(packages: Packages, host: HostConfig) -> list[str]:
-    """Links as entries of /etc/hosts: `NAME[:ALIAS]`."""
-    found: list[str] = []
-    for link in host.links or ():
-        reference, _, alias = link.partition(":")
-        other = packages.containers.find(reference)
-        if not other.state.has_process:
-            raise Conflict(f"Cannot link to a non running container: {other.name}")
-        address = next((e.ip_address for e in other.record.network.endpoints.values() if e.ip_address), "")
-        if address:
-            found += [f"{name}:{address}" for name in dict.fromkeys((alias or other.name, other.name, other.id[:12]))]
-    return found
-
-
-def _port_wishes(container: Container) -> tuple[PortBinding, ...]:
-    host = container.record.host_config
-    if host.network_mode in ("host", "none") or host.network_mode.startswith("container:"):
-        return ()
-    found: list[PortBinding] = []
-    bound: set[tuple[int, str]] = set()
-    for text, wishes in (host.port_bindings or {}).items():
-        port, protocol = ports.parse(text)
-        for wish in wishes or ():
-            bound.add((port, protocol))
-            low, high = ports.parse_range(wish.host_port)
-            found.append(
-                PortBinding(
-                    container_port=port,
-                    protocol=protocol,
-                    host_ip=wish.host_ip,
-                    host_port_start=low,
-                    host_port_end=high,
-                )
-            )
-    if host.publish_all_ports:
-        for port, protocol in ports.iter_exposed(container.record.config.exposed_ports):
-            if (port, protocol) not in bound:
-                found.append(PortBinding(container_port=port, protocol=protocol))
-    return tuple(found)
-
-
-def _endpoint_wish(name: str, wish: EndpointSettings) -> EndpointWish:
-    ipam = wish.ipam_config or EndpointIPAM()
-    return EndpointWish(
-        network=name,
-        ip_address=ipam.ipv4_address,
-        mac=wish.mac_address if not wish.endpoint_id else "",
-        aliases=tuple(wish.aliases or ()),
-    )
-
-
-def _network_state(host: HostConfig, wished: NetworkState, attachment: Attachment) -> NetworkState:
-    endpoints: dict[str, EndpointSettings] = {}
-    for endpoint in attachment.endpoints:
-        wish = wished.endpoints.get(endpoint.network_name) or EndpointSettings()
-        endpoints[endpoint.network_name] = EndpointSettings(
-            ipam_config=wish.ipam_config,
-            links=wish.links,
-            aliases=wish.aliases,
-            driver_opts=wish.driver_opts,
-            gw_priority=wish.gw_priority,
-            mac_address=endpoint.mac,
-            network_id=endpoint.network_id,
-            endpoint_id=endpoint.endpoint_id,
-            gateway=endpoint.gateway,
-            ip_address=endpoint.ip_address,
-            ip_prefix_len=endpoint.prefix_length,
-            dns_names=list(endpoint.dns_names) or None,
-        )
-    return NetworkState(
-        sandbox_id=attachment.sandbox_id,
-        sandbox_key=attachment.netns_path or ("" if host.network_mode != "host" else "/proc/1/ns/net"),
-        ports=[
-            PublishedPort(
-                container_port=port.container_port,
-                protocol=port.protocol,
-                host_ip=port.host_ip,
-                host_port=port.host_port,
-            )
-            for port in attachment.ports
-        ],
-        endpoints=endpoints,
-        hosts_path=str(attachment.hosts_path or ""),
-        resolv_conf_path=str(attachment.resolv_conf_path or ""),
-        hostname_path=str(attachment.hostname_path or ""),
-    )
 
 
 def _fresh_health(container: Container) -> HealthState | None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Driver `bridge`: one Linux bridge per network, one veth pair per endpoint, the bridge's address is the gateway.
 
-Cost of `join`: three exchanges with the kernel (pair, interface look-up, addresses and route) and three
-looks at the carrier, some 0.5 ms; of
-`leave`: two. Packets are filtered and translated by `networks.firewall`, not here.
+Cost of `join`: three exchanges with the kernel (pair, interface look-up, addresses) and three looks at the carrier,
+some 0.5 ms; of `leave` with its namespace: two. Packets are filtered and translated by `networks.firewall`, not here.
+Source: libnetwork `drivers/bridge` (moby 28).
 """
 
 from __future__ import annotations
@@ -11,18 +11,34 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import re
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, rtnetlink
-from holdfast.networks.network import Network
+from holdfast.networks import driver_options, interface
+from holdfast.networks.driver import Repaired
+from holdfast.networks.network import (
+    BRIDGE_NAME,
+    ENABLE_ICC,
+    ENABLE_MASQUERADE,
+    GATEWAY_MODE4,
+    GATEWAY_MODE6,
+    HOST_BINDING,
+    INHIBIT_IPV4,
+    MTU,
+    Network,
+)
 from holdfast.networks.values import Endpoint
 
 _LOOPBACK_ROUTING = "ipv4/conf/{}/route_localnet"
 _BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+_LINK_LOCAL = ("fe80::1", 64)
 _SETTLE_ATTEMPTS, _SETTLE_SECONDS = 100, 0.001
+_GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+_NAME = re.compile(r"[^\s/:]{1,15}")
 VETH_PREFIX = "veth"
 
 
@@ -38,30 +54,62 @@ class Bridge:
         self._links = links
         self._ifindex: dict[str, int] = {}
 
+    def check(self, network: Network) -> None:
+        options = network.options
+        for label in (ENABLE_ICC, ENABLE_MASQUERADE, INHIBIT_IPV4):
+            driver_options.check_flag(options, label)
+        driver_options.check_mtu(options, MTU, minimum=1280 if network.enable_ipv6 else 68)
+        driver_options.check_address(options, HOST_BINDING)
+        for label in (GATEWAY_MODE4, GATEWAY_MODE6):
+            driver_options.check_word(options, label, _GATEWAY_MODES, "unknown gateway mode")
+            if options.get(label) == "isolated" and not network.internal:
+                raise errors.InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
+        name = network.bridge_interface
+        if not _NAME.fullmatch(name) or name in (".", ".."):
+            raise errors.InvalidArgument(f"failed to parse {BRIDGE_NAME} value: {name} (invalid interface name)")
+        found = self._find(name)
+        if found is not None and found.kind != "bridge":
+            raise errors.Conflict(f"existing interface {name} is not a bridge")
+
     def prepare(self, network: Network) -> None:
-        interface = network.bridge_interface
-        link = self._find(interface)
-        if link is None:
-            mac = "02:42:" + secrets.token_bytes(4).hex(":")
-            self._links.execute(rtnetlink.create_bridge(interface, mtu=network.mtu, mac=mac))
-            link = self._find(interface)
-        if link is None or link.kind != "bridge":
-            raise errors.Conflict(f"network {network.name} needs bridge {interface}, but the host uses that name")
-        subnet = ipaddress.IPv4Network(network.subnet)
-        self._links.execute(
-            rtnetlink.add_address(
-                link.ifindex, network.gateway, subnet.prefixlen, broadcast=str(subnet.broadcast_address)
-            ),
-            rtnetlink.set_link(link.ifindex, is_up=True),
-        )
-        netns.write_sysctl(_LOOPBACK_ROUTING.format(interface), "1")
+        name = network.bridge_interface
+        link = self._find(name)
+        try:
+            if link is None:
+                mac = "02:42:" + secrets.token_bytes(4).hex(":")
+                self._links.execute(rtnetlink.create_bridge(name, mtu=network.mtu, mac=mac))
+                link = self._find(name)
+            if link is None or link.kind != "bridge":
+                raise errors.Conflict(f"network {network.name} needs bridge {name}, but the host uses that name")
+            self._configure(network, link.ifindex)
+        except OSError as error:
+            raise errors.Internal(
+                f"failed to set up bridge {name} of network {network.name}: {error.strerror}"
+            ) from error
         self._ifindex[network.network_id] = link.ifindex
+
+    def _configure(self, network: Network, index: int) -> None:
+        batch = [rtnetlink.set_link(index, is_up=True)]
+        if network.ipv4 is not None and network.ipv4.gateway and network.has_host_address:
+            subnet = ipaddress.IPv4Network(network.ipv4.subnet)
+            broadcast = str(subnet.broadcast_address)
+            batch.append(rtnetlink.add_address(index, network.ipv4.gateway, subnet.prefixlen, broadcast=broadcast))
+        if network.ipv6 is not None:
+            netns.write_sysctl(f"ipv6/conf/{network.bridge_interface}/disable_ipv6", "0")
+            if network.ipv6.gateway:
+                length = ipaddress.IPv6Network(network.ipv6.subnet).prefixlen
+                batch += [
+                    rtnetlink.add_address(index, network.ipv6.gateway, length),
+                    rtnetlink.add_address(index, *_LINK_LOCAL, is_link_local=True),
+                ]
+        self._links.execute(*batch)
+        netns.write_sysctl(_LOOPBACK_ROUTING.format(network.bridge_interface), "1")
 
     def discard(self, network: Network) -> None:
         self._ifindex.pop(network.network_id, None)
         self._delete(network.bridge_interface)
 
-    def join(self, network: Network, endpoint: Endpoint, target: netns.Netns, *, is_default_route: bool) -> None:
+    def join(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:
         try:
             self._links.execute(
                 rtnetlink.create_veth(
@@ -74,7 +122,7 @@ class Bridge:
                 ),
                 *([rtnetlink.reflect_on_bridge_port(endpoint.host_interface)] if _has_bridge_filter() else []),
             )
-            self._configure(endpoint, target, is_default_route=is_default_route)
+            interface.configure(endpoint, target)
             _settle(target.links, endpoint.container_interface)
             _settle(self._links, endpoint.host_interface)
             _settle(self._links, network.bridge_interface)
@@ -84,19 +132,11 @@ class Bridge:
                 f"failed to add interface {endpoint.host_interface} to network {network.name}: {error.strerror}"
             ) from error
 
-    def _configure(self, endpoint: Endpoint, target: netns.Netns, *, is_default_route: bool) -> None:
-        inside = rtnetlink.parse_link(target.links.ask(rtnetlink.get_link(endpoint.container_interface))).ifindex
-        broadcast = ipaddress.IPv4Interface(f"{endpoint.ip_address}/{endpoint.prefix_length}").network.broadcast_address
-        batch = [
-            rtnetlink.set_link(inside, is_up=True),
-            rtnetlink.add_address(inside, endpoint.ip_address, endpoint.prefix_length, broadcast=str(broadcast)),
-        ]
-        if is_default_route and endpoint.gateway:
-            batch.append(rtnetlink.add_route(endpoint.gateway))
-        target.links.execute(*batch)
-
-    def leave(self, network: Network, endpoint: Endpoint) -> None:
-        """Without this a successor with the same address would share it with a namespace that is still dying."""
+    def leave(self, network: Network, endpoint: Endpoint, netns_path: str, *, lives_on: bool) -> None:
+        """Without the cut a successor with the same address would share it with a namespace that is still dying."""
+        if lives_on:
+            self._delete(endpoint.host_interface)
+            return
         link = self._find(endpoint.host_interface)
         if link is None or not link.master:
             return
@@ -106,42 +146,40 @@ class Bridge:
             if error.errno not in (errno.ENODEV, errno.EOPNOTSUPP):
                 raise errors.Internal(f"failed to cut off interface {endpoint.host_interface}: {error}") from error
 
-    def remove_strays(self, network: Network, known: Collection[str]) -> list[str]:
+    def repair(self, network: Network, endpoints: Sequence[Endpoint]) -> Repaired:
         bridge = self._find(network.bridge_interface)
         if bridge is None:
-            return []
+            return Repaired([], [])
         links = [rtnetlink.parse_link(payload) for payload in self._links.dump(rtnetlink.get_links())]
-        strays = [
-            link.name
-            for link in links
-            if link.master == bridge.ifindex and link.name.startswith(VETH_PREFIX) and link.name not in known
-        ]
+        present = {link.name: link for link in links if link.name.startswith(VETH_PREFIX)}
+        known = {endpoint.host_interface for endpoint in endpoints}
+        strays = [link.name for link in present.values() if link.master == bridge.ifindex and link.name not in known]
         for name in strays:
             self._delete(name)
-        return strays
+        astray = [present[name] for name in known if name in present and present[name].master != bridge.ifindex]
+        for link in astray:
+            self._links.execute(rtnetlink.set_link(link.ifindex, is_up=True, master=bridge.ifindex))
+        lost = [endpoint for endpoint in endpoints if endpoint.host_interface not in present]
+        return Repaired([*strays, *[link.name for link in astray]], lost)
 
-    def _find(self, interface: str) -> rtnetlink.Link | None:
+    def _find(self, name: str) -> rtnetlink.Link | None:
         try:
-            return rtnetlink.parse_link(self._links.ask(rtnetlink.get_link(interface)))
-        except netlink.NetlinkError as error:
-            if error.errno == errno.ENODEV:
-                return None
-            raise errors.Internal(
-                f"failed to look up interface {interface}: {os.strerror(error.errno or 0)}"
-            ) from error
+            return interface.find(self._links, name)
+        except OSError as error:
+            raise errors.Internal(f"failed to look up interface {name}: {os.strerror(error.errno or 0)}") from error
 
-    def _delete(self, interface: str) -> None:
+    def _delete(self, name: str) -> None:
         try:
-            self._links.execute(rtnetlink.delete_link(interface))
+            self._links.execute(rtnetlink.delete_link(name))
         except netlink.NetlinkError as error:
             if error.errno != errno.ENODEV:
-                raise errors.Internal(f"failed to delete interface {interface}: {error}") from error
+                raise errors.Internal(f"failed to delete interface {name}: {error}") from error
 
 
-def _settle(links: netlink.Socket, interface: str) -> None:
+def _settle(links: netlink.Socket, name: str) -> None:
     """Waits until the kernel has worked off the carrier's change, or the container's first packet is lost for 1 s."""
     for _ in range(_SETTLE_ATTEMPTS):
-        if rtnetlink.parse_link(links.ask(rtnetlink.get_link(interface))).is_operational:
+        if rtnetlink.parse_link(links.ask(rtnetlink.get_link(name))).is_operational:
             return
         time.sleep(_SETTLE_SECONDS)
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between a container's record and the network package: what to ask for, and what to write down of what it got.
+
+Called by the jobs that start, connect, disconnect and end containers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from holdfast.containers import Container, Record, namespace_modes, ports
+from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
+from holdfast.containers.record import NetworkState, PublishedPort
+from holdfast.engine import surroundings
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict
+from holdfast.networks import Attachment, ConnectRequest, Endpoint, PortBinding
+from holdfast.networks import EndpointSettings as EndpointWish
+
+_DEFAULT = "bridge"
+
+
+def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest, int | None]:
+    """The whole wish, and the pid of the container whose network is joined; InvalidArgument, Conflict."""
+    record = container.record
+    config, host = record.config, record.host_config
+    joined_id = namespace_modes.joined_container(host.network_mode)
+    joined_pid: int | None = None
+    directory = packages.config.container_directory(record.id)
+    if joined_id is not None:
+        other = surroundings.running(packages, joined_id, "network")
+        joined_pid = other.state.pid
+        directory = packages.config.container_directory(other.id)
+    request = ConnectRequest(
+        container_id=record.id,
+        name=record.name,
+        hostname=config.hostname,
+        domainname=config.domainname,
+        mode="none" if config.network_disabled else host.network_mode,
+        directory=directory,
+        ports=tuple(_port_wishes(record)),
+        dns=tuple(host.dns or ()),
+        dns_search=tuple(host.dns_search or ()),
+        dns_options=tuple(host.dns_options or ()),
+        extra_hosts=(*(host.extra_hosts or ()), *_legacy_links(packages, record)),
+        mac=config.mac_address,
+        endpoints=None if config.network_disabled else tuple(_endpoint_wishes(record)),
+    )
+    return request, joined_pid
+
+
+def _endpoint_wishes(record: Record) -> Iterator[EndpointWish]:
+    for name, settings in record.network.endpoints.items():
+        yield endpoint_wish(name, settings, record.host_config)
+
+
+def endpoint_wish(name: str, settings: EndpointSettings, host: HostConfig | None = None) -> EndpointWish:
+    """What was asked of one network. `--link` counts in every network that has names."""
+    chosen = settings.ipam_config or EndpointIPAM()
+    links = [*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())]
+    return EndpointWish(
+        network=name,
+        ip_address=chosen.ipv4_address,
+        ipv6_address=chosen.ipv6_address,
+        link_local_addresses=tuple(chosen.link_local_ips or ()),
+        mac=settings.desired_mac,
+        aliases=tuple(settings.aliases or ()),
+        links=tuple(_link(text) for text in links),
+        driver_options=tuple((settings.driver_opts or {}).items()),
+        gateway_priority=settings.gw_priority,
+    )
+
+
+def _link(text: str) -> tuple[str, str]:
+    """`NAME[:ALIAS]` as (alias, name)."""
+    name, _, alias = text.partition(":")
+    return (alias or name).lstrip("/"), name.lstrip("/")
+
+
+def _legacy_links(packages: Packages, record: Record) -> list[str]:
+    """Links in the default bridge, as entries of /etc/hosts."""
+    found: list[str] = []
+    if _DEFAULT not in record.network.endpoints:
+        return found
+    for name, other in linked(packages, record.host_config):
+        address = other.record.network.endpoints.get(_DEFAULT, EndpointSettings()).ip_address
+        names = dict.fromkeys((name, other.record.config.hostname, other.name))
+        if address:
+            found.append(f"{' '.join(each for each in names if each)}:{address}")
+    return found
+
+
+def linked(packages: Packages, host: HostConfig) -> list[tuple[str, Container]]:
+    """Every `--link` as (alias, container); Conflict for one that does not run."""
+    found: list[tuple[str, Container]] = []
+    for text in host.links or ():
+        alias, reference = _link(text)
+        other = packages.containers.find(reference)
+        if not other.state.has_process:
+            raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
+        found.append((alias, other))
+    return found
+
+
+def _port_wishes(record: Record) -> Iterator[PortBinding]:
+    host = record.host_config
+    if host.network_mode in ("host", "none") or host.network_mode.startswith("container:"):
+        return
+    bound: set[tuple[int, str]] = set()
+    for text, wishes in (host.port_bindings or {}).items():
+        port, protocol = ports.parse(text)
+        for wish in wishes or ():
+            bound.add((port, protocol))
+            low, high = ports.parse_range(wish.host_port)
+            yield PortBinding(
+                container_port=port, protocol=protocol, host_ip=wish.host_ip, host_port_start=low, host_port_end=high
+            )
+    if host.publish_all_ports:
+        for port, protocol in ports.iter_exposed(record.config.exposed_ports):
+            if (port, protocol) not in bound:
+                yield PortBinding(container_port=port, protocol=protocol)
+
+
+def state_of(record: Record, attachment: Attachment) -> NetworkState:
+    """What inspect shows of a container with a network: its wishes, and what it got."""
+    is_in_host = record.host_config.network_mode == "host"
+    return NetworkState(
+        sandbox_id=attachment.sandbox_id,
+        sandbox_key=attachment.netns_path or ("/proc/1/ns/net" if is_in_host else ""),
+        ports=[
+            PublishedPort(
+                container_port=port.container_port,
+                protocol=port.protocol,
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+            )
+            for port in attachment.ports
+        ],
+        endpoints={each.network_name: _settled(each, record.network.endpoints) for each in attachment.endpoints},
+        hosts_path=str(attachment.hosts_path or ""),
+        resolv_conf_path=str(attachment.resolv_conf_path or ""),
+        hostname_path=str(attachment.hostname_path or ""),
+    )
+
+
+def _settled(endpoint: Endpoint, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings:
+    wish = wish_for(endpoint.network_name, endpoint.network_id, wishes) or EndpointSettings()
+    return EndpointSettings(
+        ipam_config=wish.ipam_config,
+        links=wish.links,
+        aliases=wish.aliases,
+        driver_opts=wish.driver_opts,
+        gw_priority=wish.gw_priority,
+        desired_mac=wish.desired_mac,
+        mac_address=endpoint.mac,
+        network_id=endpoint.network_id,
+        endpoint_id=endpoint.endpoint_id,
+        gateway=endpoint.gateway,
+        ip_address=endpoint.ip_address,
+        ip_prefix_len=endpoint.prefix_length,
+        ipv6_gateway=endpoint.ipv6_gateway,
+        global_ipv6_address=endpoint.ipv6_address,
+        global_ipv6_prefix_len=endpoint.ipv6_prefix_length,
+        dns_names=list(endpoint.dns_names) or None,
+    )
+
+
+def wish_for(name: str, network_id: str, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings | None:
+    """The wish for a network, which may have been written as its id, or a part of it."""
+    key = key_for(name, network_id, wishes)
+    return None if key is None else wishes[key]
+
+
+def key_for(name: str, network_id: str, wishes: Iterable[str]) -> str | None:
+    """Under which key a container's record knows a network."""
+    keys = list(wishes)
+    if name in keys:
+        return name
+    return next((key for key in keys if key and network_id.startswith(key)), None)
+
+
+def forget(record: Record) -> None:
+    """What inspect shows of a stopped container: the wish stays, what it got goes."""
+    network = record.network
+    network.sandbox_id = network.sandbox_key = ""
+    network.ports = []
+    for endpoint in network.endpoints.values():
+        endpoint.endpoint_id = endpoint.gateway = endpoint.ip_address = endpoint.mac_address = ""
+        endpoint.ipv6_gateway = endpoint.global_ipv6_address = ""
+        endpoint.ip_prefix_len = endpoint.global_ipv6_prefix_len = 0
+
+
+def publish_event(packages: Packages, action: str, endpoint: Endpoint | EndpointSettings, container_id: str) -> None:
+    """`connect` and `disconnect`, which tell the network's name and driver."""
+    network = packages.networks.controller.known(endpoint.network_id)
+    name, driver = (network.name, network.driver) if network else ("", "")
+    attributes = {"container": container_id, "name": name, "type": driver}
+    packages.events.publish("network", action, endpoint.network_id, attributes)

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`docker network rm`. Called by `api.routes.networks`. Source: Engine API v1.51 NetworkDelete."""
+
+from __future__ import annotations
+
+from holdfast.engine.events import Events
+from holdfast.engine.networking import NetworkWorker
+
+
+async def remove_network(*, networks: NetworkWorker, events: Events, reference: str) -> None:
+    """Removes a network; NotFound, Forbidden while a container is in it."""
+    removed = await networks.run(lambda: networks.controller.remove(reference))
+    if not removed.config_only:
+        events.publish("network", "destroy", removed.network_id, {"name": removed.name, "type": removed.driver})

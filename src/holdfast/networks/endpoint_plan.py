@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what was asked of one network to a container's place in it. Touches no interface; called by the controller.
+
+Source: moby 28 `daemon/container_operations.go`; texts of dockerd 28.5.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Sequence
+
+from holdfast import errors
+from holdfast.networks import ipam, pool_wishes
+from holdfast.networks.addresses import Addresses
+from holdfast.networks.network import PREDEFINED, Network, new_id
+from holdfast.networks.values import ConnectRequest, Endpoint, EndpointSettings
+
+ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
+_INTERFACE_NAME = "com.docker.network.endpoint.ifname"
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
+_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.([\w-]+)\.(?:IFNAME|ifname)\.([\w-]+)=([\w ./:-]*)", re.ASCII)
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_SHORT_ID = 12
+
+
+def check_settings(settings: EndpointSettings, name: str, network: Network | None = None) -> None:
+    """Raises InvalidArgument with everything that is wrong; without the network its subnets are not looked at."""
+    found: list[str] = []
+    if name in PREDEFINED:
+        if settings.ip_address or settings.ipv6_address:
+            found.append("user specified IP address is supported on user defined networks only")
+        if settings.aliases:
+            found.append("network-scoped aliases are only supported for user-defined networks")
+    for text, version in ((settings.ip_address, 4), (settings.ipv6_address, 6)):
+        if text and not _is_address(text, version):
+            found.append(f"invalid IPv{version} address: {text}")
+    found += [
+        f"invalid link-local IP address: {text}" for text in settings.link_local_addresses if not _is_address(text)
+    ]
+    if network is not None and not found:
+        found += [
+            fault
+            for text in (settings.ip_address, settings.ipv6_address)
+            if text and (fault := _subnet_fault(text, network))
+        ]
+    if settings.mac and not _MAC.fullmatch(settings.mac):
+        raise errors.InvalidArgument(f"invalid endpoint settings:\ninvalid MAC address: {settings.mac}")
+    found += [
+        f"unrecognised network interface sysctl '{text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', "
+        "'X' must be 'ipv4', 'ipv6' or 'mpls'"
+        for text in _sysctl_texts(settings)
+        if not _SYSCTL.fullmatch(text)
+    ]
+    if found:
+        raise errors.InvalidArgument(f"invalid endpoint settings:\n{pool_wishes.listed(found)}")
+
+
+def plan_endpoint(
+    request: ConnectRequest,
+    network: Network,
+    settings: EndpointSettings,
+    *,
+    addresses: Addresses,
+    present: Collection[Endpoint],
+    is_first: bool,
+) -> Endpoint:
+    """Takes the addresses; raises with nothing taken. `present`: the container's other endpoints."""
+    if network.config_only:
+        raise errors.Forbidden("cannot create endpoint on configuration-only network")
+    check_settings(settings, network.name, network)
+    endpoint_id = new_id()
+    ipv4, ipv4_length = addresses.allocate(network, settings.ip_address, ipv6=False)
+    try:
+        ipv6, ipv6_length = addresses.allocate(network, settings.ipv6_address, ipv6=True)
+    except BaseException:
+        addresses.release(network.network_id, ipv4)
+        raise
+    interface = _interface(network, settings, present) if network.pools else ""
+    mac = settings.mac or (request.mac if is_first else "")
+    return Endpoint(
+        endpoint_id=endpoint_id,
+        network_id=network.network_id,
+        network_name=network.name,
+        driver=network.driver,
+        container_interface=interface,
+        host_interface=f"veth{endpoint_id[:10]}" if interface else "",
+        ip_address=ipv4,
+        prefix_length=ipv4_length,
+        gateway=_gateway(network, ipv4),
+        ipv6_address=ipv6,
+        ipv6_prefix_length=ipv6_length,
+        ipv6_gateway=_gateway(network, ipv6),
+        link_local_addresses=settings.link_local_addresses,
+        mac=(mac.lower().replace("-", ":") or ipam.mac_of(ipv4 or ipv6)) if interface else "",
+        dns_names=dns_names(request, settings) if network.has_names else (),
+        links=settings.links,
+        sysctls=_sysctls(settings, interface),
+        gateway_priority=settings.gateway_priority,
+        is_internal=network.internal,
+        has_names=network.has_names,
+        routes_by_device=network.routes_by_device,
+    )
+
+
+def dns_names(request: ConnectRequest, settings: EndpointSettings) -> tuple[str, ...]:
+    """What the container is called in a network, its name first."""
+    names = (request.name, *settings.aliases, request.container_id[:_SHORT_ID], request.hostname)
+    return tuple(dict.fromkeys([name for name in names if name]))
+
+
+def _gateway(network: Network, address: str) -> str:
+    """The gateway of the subnet that an address is in, where the container is to have a way out."""
+    if not address or network.internal or network.routes_by_device:
+        return ""
+    own = ipaddress.ip_address(address)
+    pools = network.pools if len(network.pools) > 1 else ()
+    first = network.ipv6 if own.version == 6 else network.ipv4
+    found = next((pool for pool in pools if own in ipam.parse_subnet(pool.subnet)), first)
+    return found.gateway if found else ""
+
+
+def _interface(network: Network, settings: EndpointSettings, present: Collection[Endpoint]) -> str:
+    taken = {endpoint.container_interface for endpoint in present}
+    wanted = dict(settings.driver_options).get(_INTERFACE_NAME, "")
+    if wanted:
+        if not _INTERFACE.fullmatch(wanted) or wanted in (".", "..", "lo"):
+            raise errors.InvalidArgument(f"invalid interface name: {wanted}")
+        if wanted in taken:
+            raise errors.Conflict(f"interface name {wanted} is already in use")
+        return wanted
+    prefix = network.interface_prefix
+    return next(name for index in range(len(taken) + 1) if (name := f"{prefix}{index}") not in taken)
+
+
+def _sysctl_texts(settings: EndpointSettings) -> Sequence[str]:
+    text = dict(settings.driver_options).get(ENDPOINT_SYSCTLS, "")
+    return text.split(",") if text else ()
+
+
+def _sysctls(settings: EndpointSettings, interface: str) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for text in _sysctl_texts(settings):
+        matched = _SYSCTL.fullmatch(text)
+        if matched is not None:
+            family, group, name, value = matched.groups()
+            found.append((f"{family}/{group}/{interface}/{name}", value))
+    return tuple(found)
+
+
+def _is_address(text: str, version: int = 0) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return version in (0, address.version) and not address.is_unspecified
+
+
+def _subnet_fault(text: str, network: Network) -> str:
+    """Addresses may be chosen only where somebody chose the subnet, too."""
+    address = ipaddress.ip_address(text)
+    spans = [wish.ip_range or wish.subnet for wish in network.wished if wish.subnet]
+    chosen = [span for span in map(ipam.parse_subnet, spans) if span.version == address.version]
+    if not chosen:
+        return "user specified IP address is supported only when connecting to networks with user configured subnets"
+    if any(address in span for span in chosen):
+        return ""
+    return f"no configured subnet or ip-range contain the IP address {text}"

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container's interface from the inside: up, addressed, with its sysctls; and the sandbox's default routes.
+
+Called by the drivers and, for the routes, by the controller. Cost of both: three exchanges with the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+
+from holdfast.kernel import netlink, rtnetlink
+from holdfast.kernel.netns import Netns, write_sysctls
+from holdfast.networks.gateways import Gateways
+from holdfast.networks.values import Endpoint
+
+
+def find(links: netlink.Socket, name: str) -> rtnetlink.Link | None:
+    """An interface of a namespace by its name; OSError for anything but its absence."""
+    try:
+        return rtnetlink.parse_link(links.ask(rtnetlink.get_link(name)))
+    except netlink.NetlinkError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+
+
+def configure(endpoint: Endpoint, target: Netns) -> None:
+    """Sets a new interface up; raises OSError."""
+    index = rtnetlink.parse_link(target.links.ask(rtnetlink.get_link(endpoint.container_interface))).ifindex
+    sysctls = list(endpoint.sysctls)
+    if endpoint.ipv6_address or any(":" in address for address in endpoint.link_local_addresses):
+        sysctls.insert(0, (f"ipv6/conf/{endpoint.container_interface}/disable_ipv6", "0"))
+    if sysctls:
+        write_sysctls(target, sysctls)
+    target.links.execute(rtnetlink.set_link(index, is_up=True), *_addresses(endpoint, index))
+
+
+def _addresses(endpoint: Endpoint, index: int) -> list[netlink.Request]:
+    found: list[netlink.Request] = []
+    if endpoint.ip_address:
+        subnet = ipaddress.IPv4Interface(f"{endpoint.ip_address}/{endpoint.prefix_length}").network
+        broadcast = str(subnet.broadcast_address)
+        found.append(rtnetlink.add_address(index, endpoint.ip_address, endpoint.prefix_length, broadcast=broadcast))
+    if endpoint.ipv6_address:
+        found.append(rtnetlink.add_address(index, endpoint.ipv6_address, endpoint.ipv6_prefix_length))
+    for address in endpoint.link_local_addresses:
+        length = 64 if ":" in address else 16
+        found.append(rtnetlink.add_address(index, address, length, is_link_local=True))
+    return found
+
+
+def route(gateways: Gateways, target: Netns) -> None:
+    """Leads the default routes of both families where they are to go; raises OSError."""
+    batch: list[netlink.Request] = []
+    for endpoint, ipv6 in ((gateways.ipv4, False), (gateways.ipv6, True)):
+        if endpoint is None:
+            continue
+        gateway = endpoint.ipv6_gateway if ipv6 else endpoint.gateway
+        if gateway:
+            batch.append(rtnetlink.add_route(gateway))
+        else:
+            inside = target.links.ask(rtnetlink.get_link(endpoint.container_interface))
+            batch.append(rtnetlink.add_device_route(rtnetlink.parse_link(inside).ifindex, ipv6=ipv6))
+    if batch:
+        target.links.execute(*batch)
+
+
+def remove(target: Netns, name: str) -> None:
+    """Deletes an interface from the inside; none there is fine."""
+    try:
+        target.links.execute(rtnetlink.delete_link(name))
+    except netlink.NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise

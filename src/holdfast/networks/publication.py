@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which addresses of the host a container's published ports are taken on: what its gateways' networks say.
+
+Per family one network decides, the one of the default route. Called by `sandboxes`; `ports` takes the ports themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from holdfast.networks.gateways import Gateways
+from holdfast.networks.network import Network
+from holdfast.networks.ports import PortAllocator
+from holdfast.networks.values import BoundPort, ConnectRequest, Endpoint, PortBinding
+
+_ANY = {False: "0.0.0.0", True: "::"}
+
+
+class Way(NamedTuple):
+    """How one family gets in: to the container's `address`, from `host_ip` where no other was asked for.
+
+    `host_ip` empty: only from addresses that were asked for. `is_routed`: straight, so no port of the host is taken.
+    """
+
+    is_ipv6: bool
+    address: str
+    host_ip: str
+    is_routed: bool
+
+
+def ways(gateways: Gateways, network_of: Callable[[str], Network]) -> tuple[Way, ...]:
+    """The families in which ports can be published: none for a container that no network leads out of."""
+    return tuple(
+        [
+            _way(endpoint, network_of(endpoint.network_id), ipv6=ipv6)
+            for endpoint, ipv6 in ((gateways.ipv4, False), (gateways.ipv6, True))
+            if endpoint is not None and endpoint.driver == "bridge"
+        ]
+    )
+
+
+def _way(endpoint: Endpoint, network: Network, *, ipv6: bool) -> Way:
+    wanted = network.host_binding_ip
+    is_any = wanted in _ANY.values()
+    return Way(
+        is_ipv6=ipv6,
+        address=endpoint.ipv6_address if ipv6 else endpoint.ip_address,
+        host_ip=_ANY[ipv6] if is_any else (wanted if (":" in wanted) is ipv6 else ""),
+        is_routed=network.gateway_mode(ipv6=ipv6) == "routed",
+    )
+
+
+def is_same_for_host(before: tuple[Way, ...], after: tuple[Way, ...]) -> bool:
+    """Whether ports that are taken for the one do for the other: only the container's address differs."""
+    return [way._replace(address="") for way in before] == [way._replace(address="") for way in after]
+
+
+def reserve(
+    allocator: PortAllocator, request: ConnectRequest, found: tuple[Way, ...], endpoint_id: str
+) -> tuple[BoundPort, ...]:
+    """Takes what was asked for, or nothing. Exhausted in Docker's words when a port is taken."""
+    bound: list[BoundPort] = []
+    try:
+        for binding in request.ports:
+            chosen = [way for way in found if not binding.host_ip or (":" in binding.host_ip) is way.is_ipv6]
+            bound += [_routed(binding, way) for way in chosen if way.is_routed]
+            hosts = [binding.host_ip or way.host_ip for way in chosen if not way.is_routed]
+            bound += allocator.reserve(
+                binding,
+                host_ips=[host for host in hosts if host],
+                container_ip=chosen[0].address if chosen else "",
+                endpoint=f"{request.name} ({endpoint_id})",
+            )
+    except BaseException:
+        allocator.release(bound)
+        raise
+    return tuple(bound)
+
+
+def _routed(binding: PortBinding, way: Way) -> BoundPort:
+    """No port of the host, but one that routed traffic may reach."""
+    host_ip = binding.host_ip or _ANY[way.is_ipv6]
+    return BoundPort(container_port=binding.container_port, protocol=binding.protocol, host_ip=host_ip, host_port=0)
