@@ -181,11 +181,12 @@ class Store:
         `source_root_fd` is the container's root file system (a detached mount will do). The path is walked inside it,
         whatever links it holds. The directory's owner and mode become the volume's.
         """
-        if self.get(name).is_volatile or not tree.has_directory(source_root_fd, container_path):
+        volume = self.get(name)
+        if not tree.has_directory(source_root_fd, container_path):
             return False
         try:
             with self.mounted(name) as path:
-                return tree.copy_up(source_root_fd, container_path, path)
+                return not volume.is_volatile and tree.copy_up(source_root_fd, container_path, path)
         except HoldfastError as error:
             error.message = f"failed to populate volume: {error.message}"
             raise
