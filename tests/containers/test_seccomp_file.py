@@ -85,8 +85,20 @@ def test_an_empty_profile_is_no_filter() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "3", json.dumps({"syscalls": 1}), json.dumps({"syscalls": [1]}), json.dumps({"archMap": [1], "syscalls": [{}]}), json.dumps(profile(includes=3)), json.dumps(profile(includes={"caps": 3})), json.dumps(profile(includes={"minKernel": "x"})), "[" * 100000],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        json.dumps({"syscalls": 1}),
+        json.dumps({"syscalls": [1]}),
+        json.dumps({"archMap": [1], "syscalls": [{}]}),
+        json.dumps(profile(includes=3)),
+        json.dumps(profile(includes={"caps": 3})),
+        json.dumps(profile(includes={"minKernel": "x"})),
+        "[" * 100000,
+    ],
 )
 def test_nonsense_is_told(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="^Decoding seccomp profile failed: "):
+    with pytest.raises(InvalidArgument, match=r"^Decoding seccomp profile failed: "):
         seccomp_file.reduce(seccomp_file.decode(text), (), "x86_64", "6.1")

@@ -93,7 +93,7 @@ def test_sysctls_of_the_host_are_refused(name):
 def test_a_sysctl_needs_the_namespace():
     listed = [{"type": "mount"}, {"type": "pid"}]
 
-    with pytest.raises(StartError, match="not allowed in the hosts namespace"):
+    with pytest.raises(StartError, match="not allowed in host network namespace"):
         plan_of(spec_with(namespaces=listed, sysctl={"net.ipv4.ip_forward": "1"}))
 
 

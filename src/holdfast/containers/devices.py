@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from holdfast.containers.cdi import DeviceNode
 from holdfast.containers.config import DeviceMapping
 from holdfast.containers.spec import HostDevice
 from holdfast.errors import InvalidArgument
@@ -38,6 +39,35 @@ def from_mapping(mapping: DeviceMapping) -> list[HostDevice]:
             f'error gathering device information while adding custom device "{source}": not a device node'
         )
     return [found]
+
+
+def from_cdi(node: DeviceNode) -> HostDevice:
+    """One node of a CDI device; what its file leaves open is as the host has it."""
+    status = None
+    if None in (node.kind, node.major, node.minor):
+        try:
+            status = os.stat(node.host_path)
+        except OSError as error:
+            reason = (error.strerror or "unreadable").lower()
+            raise InvalidArgument(f"CDI device injection failed: {node.host_path}: {reason}") from None
+    found = _describe(node.path, status, node.access) if status else None
+    if status and found is None:
+        raise InvalidArgument(f"CDI device injection failed: {node.host_path} is not a device node")
+    kind = node.kind or (found.kind if found else "c")
+    return HostDevice(
+        path=node.path,
+        kind=kind,
+        major=_first(node.major, found.major if found else 0),
+        minor=_first(node.minor, found.minor if found else 0),
+        mode=_first(node.mode, found.mode if found else 0o666),
+        uid=_first(node.uid, found.uid if found else 0),
+        gid=_first(node.gid, found.gid if found else 0),
+        access=node.access,
+    )
+
+
+def _first(given: int | None, otherwise: int) -> int:
+    return otherwise if given is None else given
 
 
 def all_of_host() -> list[HostDevice]:

@@ -44,10 +44,10 @@ class SecurityOptions:
     apparmor: str = ""
 
 
-_STANDARD = SandboxDefaults()
+STANDARD = SandboxDefaults()
 
 
-def parse_security_options(options: Sequence[str], standard: SandboxDefaults = _STANDARD) -> SecurityOptions:
+def parse_security_options(options: Sequence[str], standard: SandboxDefaults = STANDARD) -> SecurityOptions:
     """Understands every option; InvalidArgument for one that is none."""
     no_new_privileges = standard.no_new_privileges
     seccomp, profile = standard.seccomp, standard.seccomp_profile

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.containers import id_maps, mount_wishes, sandbox, seccomp_file
+from holdfast.containers import cdi, id_maps, mount_wishes, sandbox, seccomp_file
 from holdfast.containers.config import strings
 from holdfast.containers.record import MountPoint, Record
 from holdfast.containers.resources import compile_resources
@@ -68,13 +68,13 @@ class Surroundings:
     volume_sources: Mapping[str, str] = field(default_factory=dict[str, str])
     image_mounts: Mapping[str, Mount] = field(default_factory=dict[str, Mount])
     devices: Sequence[HostDevice] = ()
+    edits: cdi.Edits | None = None
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     standard: sandbox.SandboxDefaults = sandbox.STANDARD
     shm_source: str = ""
     init_source: str = ""
     machine: str = "x86_64"
     kernel: str = ""
-    thermal_paths: Sequence[str] = ()
 
 
 def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
         "resources": compile_resources(host, around.devices),
         "cgroupsPath": around.cgroup_path,
         "sysctl": _sysctls(record, around),
-        "maskedPaths": [] if host.privileged else _masked(record, around),
+        "maskedPaths": [] if host.privileged else _masked(record),
         "readonlyPaths": [] if host.privileged else _readonly(record),
         "devices": _device_nodes(around.devices),
     }
@@ -108,6 +108,8 @@ def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
         document["hostname"] = around.hostname
         if record.config.domainname:
             document["domainname"] = record.config.domainname
+    if around.edits is not None:
+        cdi.apply(around.edits, document)
     return document
 
 
@@ -217,12 +219,14 @@ def _sysctls(record: Record, around: Surroundings) -> dict[str, str]:
     if around.netns_path and not record.host_config.network_mode.startswith("container:"):
         own.update(defaults.SYSCTLS)
     own.update(record.host_config.sysctls or {})
+    if record.host_config.uts_mode == "host" and record.config.domainname:
+        own["kernel.domainname"] = record.config.domainname  # which the runtime refuses, as runc does
     return own
 
 
-def _masked(record: Record, around: Surroundings) -> list[str]:
+def _masked(record: Record) -> list[str]:
     given = record.host_config.masked_paths
-    return [*defaults.MASKED_PATHS, *around.thermal_paths] if given is None else list(given)
+    return list(defaults.MASKED_PATHS if given is None else given)
 
 
 def _readonly(record: Record) -> list[str]:

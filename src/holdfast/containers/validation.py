@@ -61,11 +61,12 @@ def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
 def _check_unsupported(host: HostConfig) -> None:
     if host.isolation not in ("", "default"):
         raise InvalidArgument(f"invalid isolation ({host.isolation}): linux only supports 'default'")
-    if host.storage_opt:
+    for name in host.storage_opt or ():
+        if name.lower() != "size":
+            raise InvalidArgument(f"Unknown option {name}")
         raise InvalidArgument("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
-    for request in host.device_requests or ():
-        kinds = " ".join(f"[{' '.join(each)}]" for each in request.capabilities or ())
-        raise InvalidArgument(f'could not select device driver "{request.driver}" with capabilities: [{kinds}]')
+    if "" in (host.annotations or {}):
+        raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
 
 
 def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = False) -> list[str]:
@@ -171,7 +172,7 @@ def _capability_warnings(host: HostConfig, machine: Machine) -> list[str]:
 
 def _check_logs(host: HostConfig) -> None:
     driver = host.log_config.type or "json-file"
-    if driver not in factory.NAMES:
+    if driver != "none" and driver not in factory.NAMES:
         raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
     factory.check(driver, host.log_config.config or {})
 

@@ -6,11 +6,13 @@ Reads the profile's file and nothing else. Source: dockerd 28.5.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from typing import Any, cast
 
 from holdfast.containers import sandbox, seccomp_file
 from holdfast.errors import InvalidArgument
+from holdfast.runtime import defaults
 
 
 def parse_ulimits(given: Mapping[str, object]) -> dict[str, tuple[int, int]]:
@@ -41,6 +43,11 @@ def check_modes(ipc: str, cgroupns: str) -> None:
         raise InvalidArgument(f"IPC mode {ipc!r} is not supported as default value")
     if cgroupns not in ("", "host", "private"):
         raise InvalidArgument(f"default cgroup namespace mode ({cgroupns}) is invalid")
+
+
+def masked_paths() -> tuple[str, ...]:
+    """The standard ones and the one whose name depends on the machine."""
+    return (*defaults.MASKED_PATHS, *sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
 
 
 def read(seccomp: str, *, no_new_privileges: bool) -> sandbox.SandboxDefaults:

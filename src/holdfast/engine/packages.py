@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.containers.sandbox import SandboxDefaults
+from holdfast.runtime import defaults
 
 if TYPE_CHECKING:
     from holdfast import content, images, metadata, volumes
@@ -45,6 +46,7 @@ class Settings:
     default_ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     labels: tuple[str, ...] = ()
     cgroup_version: int = 1
+    masked_paths: tuple[str, ...] = defaults.MASKED_PATHS
     default_ipc_mode: str = "private"
     default_cgroupns_mode: str = ""
     sandbox: SandboxDefaults = field(default_factory=SandboxDefaults)

@@ -56,11 +56,6 @@ def shm_source(packages: Packages, record: Record) -> str:
     return _donor_shm(packages, packages.containers.find(reference).record)
 
 
-def require_shareable(packages: Packages, reference: str) -> None:
-    """Raises in Docker's words when the IPC namespace of that running container is its own alone."""
-    _donor_shm(packages, packages.containers.find(reference).record)
-
-
 def release(packages: Packages, record: Record) -> None:
     """Unmounts what was mounted for a container that has ended; idempotent. One system call for those that share."""
     if record.host_config.ipc_mode != "shareable":
@@ -84,7 +79,7 @@ def _donor_shm(packages: Packages, donor: Record) -> str:
     if mode == "host":
         return _HOST_SHM
     if mode != "shareable":
-        raise InvalidArgument(_NOT_SHAREABLE)
+        raise InvalidArgument(f"failed to join IPC namespace: container {donor.id}: {_NOT_SHAREABLE}")
     return _shm_path(packages, donor)
 
 

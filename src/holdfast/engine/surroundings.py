@@ -7,11 +7,10 @@ Called by the job start, under the container's lock. Looks at the host and chang
 from __future__ import annotations
 
 import functools
-import glob
 import os
 from collections.abc import Sequence
 
-from holdfast.containers import Record, devices, namespace_modes, rootfs_view, users
+from holdfast.containers import Record, cdi, device_requests, devices, namespace_modes, rootfs_view, users
 from holdfast.containers.config import HostConfig
 from holdfast.containers.container import Container
 from holdfast.containers.spec import HostDevice, Surroundings
@@ -32,6 +31,7 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
     record = container.record
     host = record.host_config
     joined = _joined(packages, host)
+    edits = device_requests.edits_for(host, packages.config.cdi_spec_directories) if host.device_requests else None
     return Surroundings(
         identity=_identity(packages, record),
         netns_path=attachment.netns_path,
@@ -43,14 +43,14 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
         files=_files(attachment),
         volume_sources=sources.volumes,
         image_mounts=sources.images,
-        devices=_devices(host),
+        devices=_devices(host, edits),
+        edits=edits,
         ulimits=packages.config.default_ulimits,
         standard=packages.config.sandbox,
         shm_source=sandbox_files.shm_source(packages, record),
         init_source=sandbox_files.init_source(packages, record),
         machine=_SYSTEM.machine,
         kernel=_SYSTEM.release,
-        thermal_paths=thermal_paths(),
     )
 
 
@@ -122,8 +122,19 @@ def _joined(packages: Packages, host: HostConfig) -> dict[str, str]:
     for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode)):
         reference = namespace_modes.joined_container(mode)
         if reference is not None:
-            found[kind] = f"/proc/{running(packages, reference, kind.upper()).state.pid}/ns/{kind}"
+            found[kind] = f"/proc/{_donor(packages, reference, kind).state.pid}/ns/{kind}"
     return found
+
+
+def _donor(packages: Packages, reference: str, kind: str) -> Container:
+    """The running container whose pid or ipc namespace is joined; InvalidArgument, Conflict in Docker's words."""
+    try:
+        other = packages.containers.find(reference)
+    except NotFound as error:
+        raise InvalidArgument(f"failed to join {kind.upper()} namespace: {error.message}") from None
+    if not other.state.has_process:
+        raise Conflict(f"failed to join {kind.upper()} namespace: container {other.id} is not running")
+    return other
 
 
 def _files(attachment: Attachment) -> list[tuple[str, str]]:
@@ -135,14 +146,10 @@ def _files(attachment: Attachment) -> list[tuple[str, str]]:
     return [(str(source), target) for source, target in wanted if source is not None]
 
 
-def _devices(host: HostConfig) -> list[HostDevice]:
+def _devices(host: HostConfig, edits: cdi.Edits | None) -> list[HostDevice]:
     found = devices.all_of_host() if host.privileged else []
     for mapping in host.devices or ():
         found += devices.from_mapping(mapping)
+    if edits is not None:
+        found += [devices.from_cdi(node) for node in edits.nodes]
     return found
-
-
-@functools.cache
-def thermal_paths() -> tuple[str, ...]:
-    """The one masked path whose name depends on the machine."""
-    return tuple(sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))

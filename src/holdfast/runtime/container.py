@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-from holdfast.kernel import borrow, capabilities, namespaces, process
+from holdfast.kernel import borrow, capabilities, mount, namespaces, process
 from holdfast.runtime import cgroups, channel, init, mounts, plan, prepare, rootfs
 from holdfast.runtime.channel import reason
 from holdfast.runtime.errors import StartError
@@ -316,7 +316,10 @@ def _expand_cgroup(planned: Plan, hierarchy: Hierarchy | None, cgroup: Cgroup | 
     expanded: list[mounts.PlannedMount] = []
     for each in planned.mounts:
         if each.fstype == "cgroup":
-            expanded.extend(mounts.plan_mount(m.type, m.source, m.target, m.options) for m in wanted)
+            is_readonly = bool(each.attributes_add & mount.ATTR_RDONLY)
+            for m in wanted:
+                options = m.options if is_readonly else tuple(word for word in m.options if word != "ro")
+                expanded.append(mounts.plan_mount(m.type, m.source, m.target, options))
         else:
             expanded.append(each)
     planned.mounts = tuple(expanded)

@@ -327,15 +327,15 @@ def _sysctl_path(name: str, own: int) -> str:
     if "\0" in name or any(part in ("", ".", "..") for part in path.split("/")):
         raise StartError(f'sysctl "{name}" is not a name', step="plan")
     if dotted in defaults.NAMESPACED_SYSCTLS or dotted.startswith("fs.mqueue."):
-        allowed = own & namespaces.NEWIPC
+        allowed, refusal = own & namespaces.NEWIPC, "is not allowed in the hosts ipc namespace"
     elif dotted.startswith("net."):
-        allowed = own & namespaces.NEWNET
+        allowed, refusal = own & namespaces.NEWNET, "not allowed in host network namespace"
     elif dotted in ("kernel.domainname", "kernel.hostname"):
-        allowed = own & namespaces.NEWUTS
+        allowed, refusal = own & namespaces.NEWUTS, "is not in a separate kernel namespace"
     else:
-        raise StartError(f'sysctl "{name}" is not in a separate kernel namespace', step="plan")
+        allowed, refusal = 0, "is not in a separate kernel namespace"
     if not allowed:
-        raise StartError(f'sysctl "{name}" is not allowed in the hosts namespace', step="plan")
+        raise StartError(f'sysctl "{name}" {refusal}', step="plan")
     return path
 
 

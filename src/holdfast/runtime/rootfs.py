@@ -302,4 +302,5 @@ def write_sysctls(root: Root, sysctls: Sequence[tuple[str, str]]) -> None:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise Refusal("sysctl", error.errno or 0, f"open sysctl {name} file: {reason(error)}") from None
+            verb = "write" if error.errno == errno.EINVAL else "open"
+            raise Refusal("sysctl", error.errno or 0, f"{verb} /proc/sys/{name}: {reason(error)}") from None
