@@ -55,7 +55,7 @@ class Shim:
         """The execs that ran, or had ended unheard, when this connection began."""
         self._directory = directory
         self._connection = connection
-        self._has_ended = False
+        self._has_ended = self._is_dismissed = False
         self._ended_before: list[Mapping[str, Any]] = [each for each in self.execs if each["exit_code"] is not None]
         if first["exit"] is not None:
             self._ended_before.append(first["exit"])
@@ -81,29 +81,29 @@ class Shim:
 
     async def kill(self, number: int, *, all: bool = False) -> None:  # noqa: A002  (the contract's word)
         """Sends a signal to the init or to all processes; Conflict when the container has ended."""
-        await self._connection.ask({"do": "kill", "signal": int(number), "all": all})
+        await self._ask({"do": "kill", "signal": int(number), "all": all})
 
     async def kill_exec(self, exec_id: str, number: int) -> None:
         """Sends a signal to an exec; NotFound, Conflict when it has ended."""
-        await self._connection.ask({"do": "kill_exec", "exec_id": exec_id, "signal": int(number)})
+        await self._ask({"do": "kill_exec", "exec_id": exec_id, "signal": int(number)})
 
     async def resize(self, height: int, width: int, exec_id: str | None = None) -> None:
         """Sets the size of a terminal; Conflict when there is none."""
-        await self._connection.ask({"do": "resize", "exec_id": exec_id, "height": height, "width": width})
+        await self._ask({"do": "resize", "exec_id": exec_id, "height": height, "width": width})
 
     async def pause(self) -> None:
         """Freezes the container; idempotent."""
-        await self._connection.ask({"do": "pause"})
+        await self._ask({"do": "pause"})
         self.is_paused = True
 
     async def resume(self) -> None:
         """Thaws the container; idempotent."""
-        await self._connection.ask({"do": "resume"})
+        await self._ask({"do": "resume"})
         self.is_paused = False
 
     async def update(self, resources: Mapping[str, Any]) -> None:
         """Changes the limits (an OCI linux.resources object)."""
-        await self._connection.ask({"do": "update", "resources": dict(resources)})
+        await self._ask({"do": "update", "resources": dict(resources)})
 
     async def events(self) -> AsyncIterator[Event]:
         """Yields what happens until the container's own Exited, or ShimLost, whichever is the last event.
@@ -130,6 +130,7 @@ class Shim:
         shim, which has the time: three unlinks in a journal of ext4 kept the loop for 2 ms under load.
         """
         if self._has_ended:
+            self._is_dismissed = True
             aside = f"{self._directory}.ended"
             try:
                 os.rename(self._directory, aside)
@@ -147,9 +148,17 @@ class Shim:
             self._connection.tell({"do": "forget_exec", "exec_id": message["exec_id"]})
         return Exited.from_message(self.container_id, message)
 
+    async def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
+        try:
+            return await self._connection.ask(request, fds)
+        except errors.Unavailable:
+            if self._is_dismissed:  # while the request was on its way
+                raise errors.Conflict(f"container {self.container_id} is not running") from None
+            raise
+
     async def _ask_with_grants(self, grants: Sequence[StreamGrant], **request: Any) -> dict[str, Any]:
         request["grants"] = [grant.to_message() for grant in grants]
-        reply = await self._connection.ask(request, [grant.sock.fileno() for grant in grants])
+        reply = await self._ask(request, [grant.sock.fileno() for grant in grants])
         for grant in grants:
             grant.sock.close()
         return reply
