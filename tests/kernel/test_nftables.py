@@ -32,7 +32,7 @@ def key(port):
 
 
 def value(address, port):
-    return nfelement.concatenate(nfelement.ipv4(address), nfelement.port(port))
+    return nfelement.concatenate(nfelement.address(address), nfelement.port(port))
 
 
 def shown():

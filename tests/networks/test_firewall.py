@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+import struct
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.networks import firewall
-from holdfast.networks.firewall import BridgeRules, PortRule
+from holdfast.networks.firewall import BridgeRules, Identity, PortRule, foreign, monitor, plan, tables
+from holdfast.networks.firewall.shapes import FRAMES, PACKETS
 
 BRIDGE = BridgeRules(interface="holdfast0", subnet="172.17.0.0/16")
 
@@ -14,31 +18,32 @@ def rule(host_ip="0.0.0.0", host_port=8080, protocol="tcp"):
     )
 
 
+def filled(elements):
+    return {name: texts for name, texts in elements.items() if texts}
+
+
 def test_bridge_is_a_few_elements():
-    assert firewall.plan_elements([BRIDGE], []) == {
+    assert filled(plan.plan_elements([BRIDGE], [])) == {
         "bridges": {'"holdfast0"'},
         "talking": {'"holdfast0" . "holdfast0"'},
-        "closed": set(),
         "masqueraded": {"172.17.0.0/16"},
-        "ports": set(),
-        "ports_any": set(),
     }
     shut = BridgeRules(interface="b", subnet="10.0.0.0/8", icc=False, internal=True, masquerade=False)
-    planned = firewall.plan_elements([shut], [])
+    planned = plan.plan_elements([shut], [])
     assert (planned["talking"], planned["closed"], planned["masqueraded"]) == (set(), {'"b"'}, set())
 
 
 def test_port_on_all_addresses_and_on_one_go_to_their_maps():
-    planned = firewall.plan_elements([], [rule(), rule("127.0.0.1", 53, "udp")])
+    planned = plan.plan_elements([], [rule(), rule("127.0.0.1", 53, "udp")])
 
     assert planned["ports_any"] == {"tcp . 8080 : 172.17.0.2 . 80"}
     assert planned["ports"] == {"127.0.0.1 . udp . 53 : 172.17.0.2 . 80"}
 
 
 def test_deletions_come_before_additions_and_name_only_the_key():
-    old, new = firewall.plan_elements([], [rule()]), firewall.plan_elements([], [rule(host_port=8081)])
+    old, new = plan.plan_elements([], [rule()]), plan.plan_elements([], [rule(host_port=8081)])
 
-    assert firewall.plan_changes("t", old, new) == [
+    assert plan.plan_changes("t", old, new) == [
         "delete element inet t ports_any { tcp . 8080 }",
         "add element inet t ports_any { tcp . 8081 : 172.17.0.2 . 80 }",
     ]
@@ -54,10 +59,10 @@ PORTS = st.builds(
 
 @given(st.lists(PORTS), st.lists(PORTS))
 def test_changes_are_the_difference(before, after):
-    old, new = firewall.plan_elements([], before), firewall.plan_elements([BRIDGE], after)
+    old, new = plan.plan_elements([], before), plan.plan_elements([BRIDGE], after)
 
-    assert firewall.plan_changes("t", new, new) == []
-    commands = firewall.plan_changes("t", old, new)
+    assert plan.plan_changes("t", new, new) == []
+    commands = plan.plan_changes("t", old, new)
     added = {
         element for line in commands if line.startswith("add") for element in line[line.index("{") + 2 : -2].split(", ")
     }
@@ -65,14 +70,14 @@ def test_changes_are_the_difference(before, after):
 
 
 def test_only_a_host_that_we_made_a_router_drops_foreign_forwarding():
-    ours = firewall.render_table("t", is_router=False)
-    theirs = firewall.render_table("t", is_router=True)
+    ours = plan.render_table(PACKETS, "t", is_router=False)
+    theirs = plan.render_table(PACKETS, "t", is_router=True)
 
     assert set(ours) - set(theirs) == {"add rule inet t forward drop"}
 
 
 def test_static_part_empties_chains_and_keeps_maps():
-    commands = firewall.render_table("t", is_router=True)
+    commands = plan.render_table(PACKETS, "t", is_router=True)
 
     assert "flush chain inet t forward" in commands
     assert not any(command.startswith(("delete", "flush table", "flush map", "flush set")) for command in commands)
@@ -90,4 +95,156 @@ def test_elements_are_read_back_in_the_same_words():
         {"map": {"name": "ports_any", "elem": [[{"concat": [6, 8080]}, {"concat": ["172.17.0.2", 80]}]]}},
     ]
 
-    assert firewall.parse_elements(objects) == firewall.plan_elements([BRIDGE], [rule(), rule("127.0.0.1", 53, "udp")])
+    assert filled(plan.parse_elements(PACKETS, objects)) == filled(
+        plan.plan_elements([BRIDGE], [rule(), rule("127.0.0.1", 53, "udp")])
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "extra"),
+    [
+        ("nat", {"masqueraded": {"10.1.0.0/16"}, "masqueraded6": {"fd01::/64"}}),
+        ("routed", {"pinged4": {'"b"'}, "pinged6": {'"b"'}}),
+        (
+            "nat-unprotected",
+            {"masqueraded": {"10.1.0.0/16"}, "masqueraded6": {"fd01::/64"}, "open4": {'"b"'}, "open6": {'"b"'}},
+        ),
+        ("isolated", {}),
+    ],
+)
+def test_gateway_mode_opens_no_more_than_its_name_says(mode, extra):
+    bridge = BridgeRules(interface="b", subnet="10.1.0.0/16", subnet6="fd01::/64", mode=mode, mode6=mode)
+
+    planned = filled(plan.plan_elements([bridge], []))
+
+    assert planned == {"bridges": {'"b"'}, "talking": {'"b" . "b"'}, **extra}
+
+
+def test_ipv6_ports_have_maps_of_their_own_and_one_spelling():
+    planned = plan.plan_elements(
+        [],
+        [
+            PortRule(protocol="tcp", host_ip="::", host_port=80, container_ip="FD00:0::2", container_port=8),
+            PortRule(protocol="udp", host_ip="0::1", host_port=53, container_ip="fd00::2", container_port=53),
+        ],
+    )
+
+    assert planned["ports6_any"] == {"tcp . 80 : fd00::2 . 8"}
+    assert planned["ports6"] == {"::1 . udp . 53 : fd00::2 . 53"}
+
+
+def test_routed_port_is_the_containers_own():
+    routed = PortRule(
+        protocol="tcp", host_ip="0.0.0.0", host_port=0, container_ip="10.1.0.2", container_port=80, is_routed=True
+    )
+
+    assert filled(plan.plan_elements([], [routed])) == {"routed4": {"10.1.0.2 . tcp . 80"}}
+
+
+def test_address_to_leave_with_is_a_map_element_of_the_subnet():
+    planned = plan.plan_elements([BridgeRules(interface="b", subnet="10.1.0.0/16", leave_as="192.0.2.9")], [])
+
+    assert planned["leaving"] == {"10.1.0.0/16 : 192.0.2.9"}
+
+
+def test_identity_binds_a_port_to_its_mac_and_addresses():
+    planned = plan.plan_elements([], [], [Identity(interface="v", mac="02:AA:00:00:00:01", ipv4="10.1.0.2")])
+
+    assert filled(planned) == {
+        "guarded": {'"v"'},
+        "macs": {'"v" . 02:aa:00:00:00:01'},
+        "bindings": {'"v" . 10.1.0.2'},
+    }
+
+
+@given(PORTS)
+def test_raw_element_goes_where_the_text_does(port):
+    name, _, _ = plan.port_element(port)
+
+    assert tables.raw_element(port)[0] == name
+
+
+def test_the_users_chain_is_made_and_never_emptied():
+    commands = plan.render_table(PACKETS, "t")
+
+    assert "add chain inet t user" in commands
+    assert "add rule inet t forward jump user" in commands
+    assert "flush chain inet t user" not in commands
+    assert not any("user" in command for command in plan.render_table(FRAMES, "t"))
+
+
+def test_rules_are_marked_by_their_handles_but_for_the_users():
+    objects = [
+        {"rule": {"chain": "forward", "handle": 7, "expr": []}},
+        {"rule": {"chain": "user", "handle": 8, "expr": []}},
+        {"rule": {"chain": "strange", "handle": 9, "expr": []}},
+    ]
+
+    assert plan.parse_marks(objects, PACKETS) == {("forward", 7)}
+
+
+def test_rules_of_a_chain_are_read_from_its_listing():
+    listing = "table inet t {\n\tchain user {\n\t\tip saddr 10.0.0.1 drop\n\t\ttcp dport { 1, 2 } accept\n\t}\n}\n"
+
+    assert tables.chain_rules(listing) == ["ip saddr 10.0.0.1 drop", "tcp dport { 1, 2 } accept"]
+
+
+def forward_chain(policy, family="ip"):
+    return {"chain": {"family": family, "table": "filter", "name": "FORWARD", "hook": "forward", "policy": policy}}
+
+
+def test_foreign_policy_of_accept_needs_nothing_from_us():
+    assert foreign.questions([forward_chain("accept")]) == []
+    assert foreign.plan_changes([forward_chain("accept")], ["b"]) == []
+
+
+def test_foreign_policy_of_drop_gets_one_jump_behind_its_own_rules():
+    assert foreign.questions([forward_chain("drop")]) == ["list chain ip filter FORWARD"]
+    assert foreign.plan_changes([forward_chain("drop")], ["b"]) == [
+        "add chain ip filter HOLDFAST-FORWARD",
+        "flush chain ip filter HOLDFAST-FORWARD",
+        'add rule ip filter HOLDFAST-FORWARD iifname "b" counter accept',
+        'add rule ip filter HOLDFAST-FORWARD oifname "b" counter accept',
+        "add rule ip filter FORWARD counter jump HOLDFAST-FORWARD",
+    ]
+
+
+def accepting(key, name):
+    expression = [
+        {"match": {"op": "==", "left": {"meta": {"key": key}}, "right": name}},
+        {"counter": None},
+        {"accept": None},
+    ]
+    return {"rule": {"family": "ip", "table": "filter", "chain": foreign.CHAIN, "expr": expression}}
+
+
+def test_what_is_there_already_is_not_added_again():
+    listing = [
+        forward_chain("drop"),
+        {"chain": {"family": "ip", "table": "filter", "name": foreign.CHAIN}},
+        accepting("iifname", "b"),
+        accepting("oifname", "b"),
+        {
+            "rule": {
+                "family": "ip",
+                "table": "filter",
+                "chain": "FORWARD",
+                "expr": [{"jump": {"target": foreign.CHAIN}}],
+            }
+        },
+    ]
+
+    assert foreign.plan_changes(listing, ["b"]) == []
+    assert foreign.plan_changes(listing, []) == ["flush chain ip filter HOLDFAST-FORWARD"]
+
+
+def generation(pid, name):
+    def attribute(kind, value):
+        return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+    return b"\0\0\0\1" + attribute(1, b"\0\0\0\7") + attribute(2, pid.to_bytes(4, "big")) + attribute(3, name)
+
+
+def test_a_change_is_somebodys_and_ours_is_none():
+    assert monitor.parse_generation(generation(1, b"nft\0")) == "nft (process 1)"
+    assert monitor.parse_generation(generation(os.getpid(), b"x\0")) is None

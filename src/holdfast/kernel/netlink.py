@@ -204,3 +204,8 @@ class Socket:
         """Blocks for the next notification; (type, payload) of each message in it. OSError ENOBUFS: some were lost."""
         data = self._socket.recv(_RECEIVE_BYTES)
         return [(kind, payload) for kind, _flags, _sequence, payload in iter_messages(data)]
+
+    def take_events(self) -> list[tuple[int, bytes]]:
+        """As `wait_events`, but BlockingIOError when there is none."""
+        data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        return [(kind, payload) for kind, _flags, _sequence, payload in iter_messages(data)]

@@ -38,8 +38,8 @@ def concatenate(*parts: bytes) -> bytes:
     return b"".join([part + b"\0" * (-len(part) % 4) for part in parts])
 
 
-def ipv4(address: str) -> bytes:
-    return socket.inet_aton(address)
+def address(text: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
 def port(number: int) -> bytes:
@@ -47,7 +47,7 @@ def port(number: int) -> bytes:
 
 
 def add(table: str, name: str, elements: Iterable[tuple[bytes, bytes]]) -> Request:
-    """Adds (key, value) pairs to a map of an inet table; EEXIST when a key leads elsewhere already."""
+    """Adds (key, value) pairs to a map of an inet table (to a set: no value); EEXIST: a key leads elsewhere already."""
     return _NEW_ELEMENT, netlink.CREATE, _elements(table, name, elements)
 
 

@@ -44,6 +44,10 @@ class Nftables(Protocol):
         """Runs one `list …` command and returns nft's JSON objects; raises NftablesError."""
         ...
 
+    def list_text(self, command: str) -> str:
+        """Runs one `list …` command and returns nft's own text; raises NftablesError."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -93,6 +97,11 @@ class Library:
             self._library.nft_ctx_output_set_flags(self._context, 0)
         return _objects(output)
 
+    def list_text(self, command: str) -> str:
+        self.run(command)
+        output: bytes = self._library.nft_ctx_get_output_buffer(self._context)
+        return output.decode(errors="replace")
+
     def close(self) -> None:
         if self._context:
             self._library.nft_ctx_free(self._context)
@@ -118,6 +127,9 @@ class Program:
 
     def list_json(self, command: str) -> list[dict[str, Any]]:
         return _objects(self._nft("-j", "-n", "-y", "-p", command))
+
+    def list_text(self, command: str) -> str:
+        return self._nft(command).decode(errors="replace")
 
     def close(self) -> None:
         """Holds nothing between batches."""

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables in the kernel: every method is one transaction; what they hold is planned by `plan`.
+
+Text goes through libnftables, single elements of published ports as raw netlink messages (0.01 ms, however many there
+are). Called by the controller; `NoFirewall` stands in for `--iptables=false`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from holdfast import errors
+from holdfast.kernel import netlink, nfelement
+from holdfast.kernel.nftables import Nftables, NftablesError
+from holdfast.networks.firewall import foreign, plan
+from holdfast.networks.firewall.plan import Elements
+from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, TableShape
+from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
+
+
+class OutOfStep(errors.Internal):
+    """The table in the kernel is not the one that we made: somebody changed or flushed it."""
+
+
+class Firewall:
+    """Raises Internal with nothing changed."""
+
+    __slots__ = ("_elements", "_interfaces", "_marks", "_nftables", "_table")
+
+    def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
+        self._nftables = nftables
+        self._elements = elements
+        self._table = table
+        self._marks: dict[str, frozenset[tuple[str, int]]] = {}
+        self._interfaces: set[str] = set()
+
+    def synchronise(
+        self,
+        bridges: Sequence[BridgeRules],
+        ports: Sequence[PortRule],
+        identities: Sequence[Identity] = (),
+        *,
+        is_router: bool,
+    ) -> list[str]:
+        """Makes the tables what they must be; returns what was not so, none when all was right."""
+        wanted = plan.plan_elements(bridges, ports, identities)
+        self._interfaces = {bridge.interface for bridge in bridges}
+        found = self._put_right(PACKETS, wanted, is_router=is_router)
+        if identities or self._list(FRAMES):
+            found += self._put_right(FRAMES, wanted)
+        return found + self._open_foreign()
+
+    def publish(self, ports: Sequence[PortRule]) -> None:
+        """Opens ports, all or none; raises OutOfStep when the table is not what it should be: synchronise then."""
+        try:
+            nfelement.change(self._elements, *[_raw_addition(self._table, port) for port in ports])
+        except OSError as error:
+            raise OutOfStep(f"failed to publish ports in nftables table {self._table}: {error.strerror}") from error
+
+    def withdraw(self, ports: Sequence[PortRule]) -> None:
+        """Closes ports; those that are not there any more do not matter."""
+        for port in ports:
+            name, key, _value = raw_element(port)
+            try:
+                nfelement.change(self._elements, nfelement.delete(self._table, name, [key]))
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise errors.Internal(
+                        f"failed to withdraw port {port.host_port} in nftables table {self._table}: {error.strerror}"
+                    ) from error
+
+    def add_bridge(self, bridge: BridgeRules) -> None:
+        self._change({}, plan.plan_elements((bridge,), ()))
+        self._interfaces.add(bridge.interface)
+        self._open_foreign()
+
+    def remove_bridge(self, bridge: BridgeRules) -> None:
+        self._remove(plan.plan_elements((bridge,), ()))
+        self._interfaces.discard(bridge.interface)
+        self._open_foreign()
+
+    def bind(self, identity: Identity) -> None:
+        """From now on that bridge port speaks with its own addresses only. Raises Unsupported without bridge rules."""
+        wanted = plan.plan_elements((), (), (identity,))
+        try:
+            if not self._list(FRAMES):
+                self._nftables.run("\n".join(plan.render_table(FRAMES, self._table)))
+        except NftablesError as error:
+            raise errors.Unsupported(f"this kernel has no nftables for bridges: {error}") from error
+        self._change({}, wanted)
+
+    def unbind(self, identity: Identity) -> None:
+        """Forgets it; idempotent."""
+        self._remove(plan.plan_elements((), (), (identity,)))
+
+    def close(self) -> None:
+        self._nftables.close()
+        self._elements.close()
+
+    def _put_right(self, shape: TableShape, wanted: Elements, *, is_router: bool = True) -> list[str]:
+        objects = self._list(shape)
+        present = plan.parse_elements(shape, objects)
+        static = plan.render_table(shape, self._table, is_router=is_router)
+        wanted = {name: wanted[name] for name in shape.sets}
+        changes = plan.plan_changes(self._table, present, wanted)
+        marks = plan.parse_marks(objects, shape)
+        if not changes and marks and marks == self._marks.get(shape.family):
+            return []
+        try:
+            self._nftables.run("\n".join(static + changes))
+        except NftablesError:
+            self._replace(shape, static, plan.plan_changes(self._table, {}, wanted))
+        was_known = shape.family in self._marks
+        self._marks[shape.family] = plan.parse_marks(self._list(shape), shape)
+        if not changes and was_known:
+            return [f"rules of table {shape.family} {self._table}"]
+        return changes
+
+    def _replace(self, shape: TableShape, static: list[str], additions: list[str]) -> None:
+        """A table of another shape (an older version's) is replaced whole, in one transaction, but for the user's."""
+        where = f"{shape.family} {self._table}"
+        try:
+            text = self._nftables.list_text(f"list chain {where} {USER_CHAIN}") if shape is PACKETS else ""
+        except NftablesError:
+            text = ""
+        kept = [f"add rule {where} {USER_CHAIN} {rule}" for rule in chain_rules(text)]
+        self._run([static[0], f"delete table {where}", *static, *kept, *additions])
+
+    def _open_foreign(self) -> list[str]:
+        """What foreign tables must let through is no reason to fail: they may be anything."""
+        try:
+            described = self._nftables.list_json("list chains")
+            for question in foreign.questions(described):
+                described += self._nftables.list_json(question)
+            commands = foreign.plan_changes(described, sorted(self._interfaces))
+            if commands:
+                self._nftables.run("\n".join(commands))
+        except NftablesError as error:
+            return [f"the rules of iptables could not be told of our bridges: {error}"]
+        return commands
+
+    def _remove(self, unwanted: Elements) -> None:
+        try:
+            self._nftables.run("\n".join(plan.plan_changes(self._table, unwanted, {})))
+        except NftablesError as error:
+            if not error.is_missing:
+                raise errors.Internal(f"failed to change the firewall: {error}") from error
+            present = {name: texts for shape in (PACKETS, FRAMES) for name, texts in self._read(shape).items()}
+            self._change({name: texts & present.get(name, set()) for name, texts in unwanted.items()}, {})
+
+    def _change(self, current: Elements, wanted: Elements) -> None:
+        commands = plan.plan_changes(self._table, current, wanted)
+        if commands:
+            self._run(commands)
+
+    def _run(self, commands: list[str]) -> None:
+        try:
+            self._nftables.run("\n".join(commands))
+        except NftablesError as error:
+            raise errors.Internal(f"failed to change the firewall: {error}") from error
+
+    def _read(self, shape: TableShape) -> Elements:
+        return plan.parse_elements(shape, self._list(shape))
+
+    def _list(self, shape: TableShape) -> list[dict[str, object]]:
+        try:
+            return self._nftables.list_json(f"list table {shape.family} {self._table}")
+        except NftablesError as error:
+            if error.is_missing:
+                return []
+            raise errors.Internal(f"failed to read the firewall: {error}") from error
+
+
+class NoFirewall:
+    """The administrator makes the rules."""
+
+    __slots__ = ()
+
+    def synchronise(
+        self,
+        bridges: Sequence[BridgeRules],
+        ports: Sequence[PortRule],
+        identities: Sequence[Identity] = (),
+        *,
+        is_router: bool,
+    ) -> list[str]:
+        return []
+
+    def publish(self, ports: Sequence[PortRule]) -> None:
+        """Nothing is opened."""
+
+    withdraw = publish
+
+    def add_bridge(self, bridge: BridgeRules) -> None:
+        """Nothing is ruled."""
+
+    remove_bridge = add_bridge
+
+    def bind(self, identity: Identity) -> None:
+        """Nobody is watched."""
+
+    unbind = bind
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def raw_element(port: PortRule) -> tuple[str, bytes, bytes]:
+    """The map, key and value of a published port as the kernel has them."""
+    name, _, _ = plan.port_element(port)
+    protocol = bytes([plan.PROTOCOL_NUMBERS[port.protocol]])
+    address, inner = nfelement.address(port.container_ip), nfelement.port(port.container_port)
+    if port.is_routed:
+        return name, nfelement.concatenate(address, protocol, inner), b""
+    value = nfelement.concatenate(address, inner)
+    service = (protocol, nfelement.port(port.host_port))
+    if name.endswith("_any"):
+        return name, nfelement.concatenate(*service), value
+    return name, nfelement.concatenate(nfelement.address(port.host_ip), *service), value
+
+
+def _raw_addition(table: str, port: PortRule) -> netlink.Request:
+    name, key, value = raw_element(port)
+    return nfelement.add(table, name, [(key, value)])
+
+
+def chain_rules(listing: str) -> list[str]:
+    """The rules of one chain out of nft's own text."""
+    lines = [line.strip() for line in listing.splitlines()]
+    return [line for line in lines if line and not line.endswith("{") and line != "}" and not line.startswith("type ")]

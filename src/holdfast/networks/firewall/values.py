@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rules must know: of a network, of a published port, of an interface that may only speak for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAT, ROUTED, UNPROTECTED, ISOLATED = "nat", "routed", "nat-unprotected", "isolated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeRules:
+    """A bridge network. The modes say how the world reaches its containers by each protocol (gateway modes of Docker):
+
+    `nat` by published ports only, `routed` by routing to the published ports, `nat-unprotected` by routing to any port,
+    `isolated` not at all. `masquerade`: the containers leave with the host's address, or with `leave_as`.
+    """
+
+    interface: str
+    subnet: str = ""
+    subnet6: str = ""
+    icc: bool = True
+    internal: bool = False
+    masquerade: bool = True
+    mode: str = NAT
+    mode6: str = NAT
+    leave_as: str = ""
+    leave_as6: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRule:
+    """One published port. `is_routed`: reached by routing to the container, at the container's own port."""
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    container_ip: str
+    container_port: int
+    is_routed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The only addresses that may come in through a bridge port (of a network that asks for it)."""
+
+    interface: str
+    mac: str
+    ipv4: str = ""
+    ipv6: str = ""
