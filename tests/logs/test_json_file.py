@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from log_target import target
 
 from holdfast import errors
 from holdfast.logs import factory
@@ -15,7 +16,7 @@ TIME = "2023-11-14T22:13:20.123Z"
 
 
 def _open(path: Path, options: dict[str, str] | None = None, attributes: dict[str, str] | None = None):
-    return factory.open_writer("json-file", str(path), options or {}, attributes or {})
+    return factory.open_writer(target("json-file", path, options or {}, attributes or {}))
 
 
 def test_entries_are_dockers_byte_for_byte(tmp_path: Path):
@@ -122,10 +123,9 @@ def test_an_unknown_driver_is_refused():
 
 
 def test_the_none_driver_keeps_nothing(tmp_path: Path):
-    writer = factory.open_writer("none", str(tmp_path / "x.log"), {}, {})
+    writer = factory.open_writer(target("none", tmp_path / "x.log", {}, {}))
     writer.write(1, b"x\n", NOW)
     writer.close(NOW)
 
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(errors.InvalidArgument, match="unknown log opt"):
-        factory.check("none", {"max-size": "1m"})
+    factory.check("none", {"max-size": "1m"})

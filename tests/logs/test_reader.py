@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from log_target import target
 
 from holdfast.logs import factory, reader
-from holdfast.logs.entries import Decoder, Selection
+from holdfast.logs.json_lines import Decoder
+from holdfast.logs.selection import Selection
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
@@ -19,7 +21,7 @@ NOW = 1_700_000_000 * SECOND
 def _writer(path: Path, **options: str):
     names = {"max_size": "max-size", "max_file": "max-file"}
     options = {names.get(name, name): value for name, value in options.items()}
-    return factory.open_writer("json-file", str(path), options, {})
+    return factory.open_writer(target("json-file", path, options, {}))
 
 
 def _write(path: Path, count: int, **options: str) -> None:
@@ -63,7 +65,7 @@ async def test_timestamps_have_nine_digits(tmp_path: Path):
 
 
 async def test_details_are_shown_after_the_time(tmp_path: Path):
-    writer = factory.open_writer("json-file", str(tmp_path / "x.log"), {}, {"b": "2 3", "a": "1"})
+    writer = factory.open_writer(target("json-file", tmp_path / "x.log", {}, {"b": "2 3", "a": "1"}))
     writer.write(1, b"x\n", NOW)
 
     assert await _read(tmp_path / "x.log", details=True) == [(1, b"a=1,b=2+3 x\n")]

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names the log drivers: the one place that imports them (boot path; also called by the daemon to check options)."""
+"""Names the log drivers: the one place that imports them (boot path; also called by the daemon to check options).
+
+The default driver is imported with this module, the others by the first container that wants them.
+"""
 
 from __future__ import annotations
 
 from holdfast import errors
+from holdfast.logs import policy
 from holdfast.logs.drivers import json_file, none
 
 TYPE_CHECKING = False
@@ -11,30 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-    from holdfast.logs.driver import Writer
+    from holdfast.logs.driver import Target, Writer
 
-_DRIVERS: Mapping[str, ModuleType] = {"json-file": json_file, "none": none}
-
-NAMES = tuple(_DRIVERS)
-READABLE = ("json-file",)
-"""The drivers whose output `logs.reader` can read back."""
+NAMES = ("json-file", "local")
+"""The drivers that `info` shows; `none` is a driver too, which Docker does not count."""
 
 
 def check(driver: str, options: Mapping[str, str]) -> None:
     """Raises InvalidArgument when the driver is unknown or does not take these options."""
-    _driver(driver).check(options)
+    if driver == "none":
+        return
+    own = policy.check(options)
+    _driver(driver).check(own)
 
 
-def open_writer(driver: str, path: str, options: Mapping[str, str], attributes: Mapping[str, str]) -> Writer:
-    """Opens the log of a container; `attributes` are kept with every entry (labels, tag).
+def open_writer(target: Target) -> Writer:
+    """Opens the log of a container, and the readable copy where it is to be kept.
 
-    Raises InvalidArgument as `check` does, OSError when the file cannot be made.
+    Raises InvalidArgument as `check` does, OSError when a file cannot be made, Unavailable when a collector that must
+    be there is not.
     """
-    return _driver(driver).open_writer(path, options, attributes)
+    driver = _driver(target["driver"])
+    writer: Writer = driver.open_writer(target)
+    return writer
 
 
 def _driver(name: str) -> ModuleType:
-    try:
-        return _DRIVERS[name]
-    except KeyError:
-        raise errors.InvalidArgument(f"logger: no log driver named '{name}' is registered") from None
+    match name:
+        case "json-file":
+            return json_file
+        case "none":
+            return none
+        case "local":
+            from holdfast.logs.drivers import local as driver
+        case _:
+            raise errors.InvalidArgument(f"logger: no log driver named '{name}' is registered")
+    return driver

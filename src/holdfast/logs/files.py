@@ -9,48 +9,57 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_BLOCK = 64 * 1024
+_PATIENCE = 100
+"""Looks at a log that is rotated while we look; then its shim is taken for dead in the middle of a rotation."""
 _MAX_ROTATED = 1000
 
 
 @dataclass(slots=True)
 class Source:
-    """An open file of the log, positioned where reading begins."""
+    """An open file of the log, positioned where reading begins; `gzip.GzipFile` when it is compressed."""
 
-    file: BinaryIO
+    file: BinaryIO | gzip.GzipFile
     inode: int
+    modified_nanos: int
 
 
 def open_all(path: str) -> list[Source]:
     """Opens what there is, oldest first; the last one is the current file (none when there is no log yet)."""
-    while True:
+    for attempt in range(_PATIENCE):
         sources: list[Source] = []
+        missing = 0
         for number in range(_MAX_ROTATED):
             source = _open(path if number == 0 else f"{path}.{number}")
             if source is None:
-                break
-            sources.append(source)
-        if not sources or is_current(path, sources[0]):
+                missing += 1
+                if missing > 1:  # one may be missing while a rotation is under way
+                    break
+            elif sources and source.inode == sources[-1].inode:
+                source.file.close()  # renamed while we looked
+            else:
+                sources.append(source)
+        if not sources or is_current(path, sources[0]) or (attempt == _PATIENCE - 1 and not os.path.exists(path)):
             return sources[::-1]
         close_all(sources)  # rotated while we looked: some file would be read twice or not at all
+    return []
 
 
 def open_after(path: str, source: Source) -> list[Source]:
-    """Opens what came after a file that was read to its end, oldest first; empty when it is still the current one."""
+    """Opens what came after a file that was read to its end, oldest first; empty when it is still the current one.
+
+    A file that was compressed in the meantime is known by its age and size.
+    """
     if is_current(path, source):
         return []
     sources = open_all(path)
     for position, each in enumerate(sources):
-        if each.inode == source.inode:
+        if each.inode == source.inode or _is_compressed_of(each, source):
             close_all(sources[: position + 1])
             return sources[position + 1 :]
-    is_compressed = os.path.exists(f"{path}.1.gz")  # then the file we read is one of these now
-    if is_compressed:
-        close_all(sources[:-1])
-        return sources[-1:]
     return sources
 
 
@@ -68,40 +77,26 @@ def close_all(sources: list[Source]) -> None:
         source.file.close()
 
 
-def seek_tail(sources: list[Source], count: int) -> list[Source]:
-    """Positions the files at the last `count` entries; closes and leaves out those before. Reads from the end."""
-    missing = count
+def seek_tail(
+    sources: list[Source], count: int, seek_back: Callable[[BinaryIO, int], tuple[int, int]]
+) -> tuple[list[Source], int]:
+    """Positions the files at the last `count` entries; closes and leaves out those before. Reads from the end.
+
+    Also returns how many entries are to be skipped from there.
+    """
+    missing, skipped = count, 0
     for index in range(len(sources) - 1, -1, -1):
-        missing = _seek_back(sources[index].file, missing)
+        source = sources[index]
+        if isinstance(source.file, gzip.GzipFile):
+            with source.file as compressed:
+                source.file = plain = io.BytesIO(compressed.read())
+        else:
+            plain = source.file
+        missing, skipped = seek_back(plain, missing)
         if missing <= 0:
             close_all(sources[:index])
-            return sources[index:]
-    return sources
-
-
-def _seek_back(file: BinaryIO, count: int) -> int:
-    """Positions a file at its last `count` lines; returns how many it lacks."""
-    end = file.seek(0, os.SEEK_END)
-    if count <= 0:
-        return 0
-    position = end
-    while position > 0:
-        start = max(0, position - _BLOCK)
-        file.seek(start)
-        block = file.read(position - start)
-        if position == end and block.endswith(b"\n"):
-            block = block[:-1]  # the last line's own end is not the beginning of another
-        newlines = block.count(b"\n")
-        if newlines >= count:
-            cut = len(block)
-            for _ in range(count):
-                cut = block.rfind(b"\n", 0, cut)
-            file.seek(start + cut + 1)
-            return 0
-        count -= newlines
-        position = start
-    file.seek(0)
-    return count - 1 if end else count
+            return sources[index:], skipped
+    return sources, skipped
 
 
 def _open(path: str) -> Source | None:
@@ -109,12 +104,25 @@ def _open(path: str) -> Source | None:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  (the source owns it)
     except FileNotFoundError:
         return _open_compressed(f"{path}.gz")
-    return Source(file, os.fstat(file.fileno()).st_ino)
+    about = os.fstat(file.fileno())
+    return Source(file, about.st_ino, 0)
 
 
 def _open_compressed(path: str) -> Source | None:
     try:
-        with gzip.open(path, "rb") as file:
-            return Source(io.BytesIO(file.read()), os.stat(path).st_ino)
-    except (OSError, EOFError):
+        file = gzip.open(path, "rb")  # noqa: SIM115  (the source owns it)
+    except OSError:
         return None
+    about = os.fstat(file.fileno())
+    return Source(file, about.st_ino, about.st_mtime_ns)
+
+
+def _is_compressed_of(source: Source, plain: Source) -> bool:
+    """Whether a compressed file was made of one that we had open (see `archive`)."""
+    if not isinstance(source.file, gzip.GzipFile) or not isinstance(plain.file, io.FileIO):
+        return False
+    about = os.fstat(plain.file.fileno())
+    if about.st_mtime_ns != source.modified_nanos:
+        return False
+    end = os.pread(source.file.fileno(), 4, os.fstat(source.file.fileno()).st_size - 4)
+    return int.from_bytes(end, "little") == about.st_size & 0xFFFFFFFF

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+import zlib
 from collections.abc import AsyncIterator, Callable
 from struct import Struct
 
 from holdfast.kernel import inotify
-from holdfast.logs import entries, files
-from holdfast.logs.entries import Said, Selection
+from holdfast.logs import files
+from holdfast.logs.formats import JSON_LINES, Format
+from holdfast.logs.selection import Said, Selection
 
 _BLOCK = 256 * 1024
 _LOOK_SECONDS = 0.25
@@ -27,6 +30,7 @@ _pack_frame = Struct(">BxxxI").pack
 async def read(
     path: str,
     *,
+    form: Format = JSON_LINES,
     follow: bool = False,
     since: int = 0,
     until: int = 0,
@@ -45,7 +49,7 @@ async def read(
     selection = Selection(
         stdout=stdout, stderr=stderr, since=since, until=until, timestamps=timestamps, details=details
     )
-    async for batch in _batches(path, selection, tail, is_running if follow else None):
+    async for batch in _batches(path, form, selection, tail, is_running if follow else None):
         for said in batch:
             yield said
 
@@ -55,12 +59,13 @@ async def stream(
     selection: Selection,
     *,
     framed: bool,
+    form: Format = JSON_LINES,
     tail: int | None = None,
     follow: bool = False,
     is_running: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[bytes]:
     """Yields the same as `read` in large pieces ready to send: with `framed` each entry has Docker's 8-byte header."""
-    async for batch in _batches(path, selection, tail, is_running if follow else None):
+    async for batch in _batches(path, form, selection, tail, is_running if follow else None):
         if framed:
             yield b"".join([_pack_frame(number, len(text)) + text for number, text in batch])
         else:
@@ -68,29 +73,27 @@ async def stream(
 
 
 async def _batches(
-    path: str, selection: Selection, tail: int | None, is_running: Callable[[], bool] | None
+    path: str, form: Format, selection: Selection, tail: int | None, is_running: Callable[[], bool] | None
 ) -> AsyncIterator[list[Said]]:
-    decoder = entries.Decoder(selection)
+    decoder = form.open_decoder(selection)
     change = None if is_running is None else _Changes(path)
     sources = files.open_all(path)
     try:
         if tail is not None:
-            sources = files.seek_tail(sources, tail)
-        rest = b""
+            sources, skipped = files.seek_tail(sources, tail, form.seek_back)
+            decoder.skip(skipped)
         while True:
             while sources:
-                data = sources[0].file.read(_BLOCK)
+                data = _read(sources[0])
                 if not data:
                     later = sources[1:] or files.open_after(path, sources[0])
                     if not later:
                         break
                     sources[0].file.close()
-                    sources, rest = later, b""
+                    sources = later
+                    decoder.begin_file()
                     continue
-                rest += data
-                end = rest.rfind(b"\n") + 1
-                batch = decoder.decode(rest[:end]) if end else []
-                rest = rest[end:]
+                batch = decoder.feed(data)
                 if batch:
                     yield batch
                 if decoder.is_past:
@@ -104,6 +107,13 @@ async def _batches(
         files.close_all(sources)
         if change is not None:
             change.close()
+
+
+def _read(source: files.Source) -> bytes:
+    try:
+        return source.file.read(_BLOCK)
+    except (OSError, EOFError, zlib.error):  # a compressed file that is cut off or damaged ends here
+        return b""
 
 
 class _Changes:
@@ -121,7 +131,7 @@ class _Changes:
     async def wait(self, is_running: Callable[[], bool], until: int) -> None:
         """Returns after a change; `is_last_look` is set when there will be no other."""
         while not self._changed.is_set():
-            if not is_running() or (until and entries.now_nanos() > until):
+            if not is_running() or (until and time.time_ns() > until):
                 self.is_last_look = True
                 return
             try:

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.logs.driver import Writer
+    from holdfast.logs.driver import Target, Writer
     from holdfast.shim.loop import Loop
     from holdfast.shim.protocol import Message
 
@@ -254,7 +254,9 @@ class Container:
 
     @property
     def has_clients(self) -> bool:
-        """Whether somebody has still to take output of an ended process."""
+        """Whether somebody has still to take output of an ended process: a client, or the log's collector."""
+        if self._log is not None and self._log.is_busy:
+            return True
         processes = [*self._execs.values(), *([self.init] if self.init is not None else [])]
         return any(process.streams.has_clients for process in processes)
 
@@ -293,11 +295,11 @@ class Container:
         return process
 
 
-def _open_log(target: Message) -> Writer:
+def _open_log(target: Target) -> Writer:
     try:
-        return logs.open_writer(target["driver"], target["path"], target["options"], target["attributes"])
-    except errors.InvalidArgument as error:
-        raise errors.InvalidArgument(f"failed to initialize logging driver: {error.message}") from None
+        return logs.open_writer(target)
+    except errors.HoldfastError as error:
+        raise type(error)(f"failed to initialize logging driver: {error.message}") from None
     except OSError as error:
         raise errors.Internal(f"failed to initialize logging driver: {target['path']}: {error.strerror}") from None
 

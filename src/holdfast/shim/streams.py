@@ -58,6 +58,8 @@ class Streams:
         self._on_drained: Callable[[], None] | None = None
         self._drain_until = 0.0
         self._timer: loop.Timer | None = None
+        if log is not None:
+            log.watch(poll, self.on_client_room)
 
     def add_stdin(self, fd: int) -> None:
         """Takes over the way into the process."""
@@ -121,8 +123,8 @@ class Streams:
         self.on_client_room()
 
     def on_client_room(self) -> None:
-        """A client that was full is not any more: reads on when nobody else is."""
-        if self._is_paused and not any(client.is_full for client in self._clients):
+        """A client, or the log, that was full is not any more: reads on when nobody else is."""
+        if self._is_paused and not self._is_full():
             self._is_paused = False
             for fd in self._outputs:
                 self._loop.watch(fd, loop.READ)
@@ -183,10 +185,13 @@ class Streams:
         return True
 
     def _pause_for_clients(self) -> None:
-        if not self._is_paused and any(client.is_full for client in self._clients):
+        if not self._is_paused and self._is_full():
             self._is_paused = True
             for fd in self._outputs:
                 self._loop.watch(fd, 0)
+
+    def _is_full(self) -> bool:
+        return (self._log is not None and self._log.is_full) or any(client.is_full for client in self._clients)
 
     def _close_output(self, fd: int) -> None:
         self._loop.remove(fd)

@@ -48,12 +48,14 @@ class StreamGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTarget:
-    """Where the output is kept; `attributes` go with every entry (labels, tag)."""
+    """Where the output is kept; see `logs.driver.Target`, which this becomes."""
 
     driver: str = "json-file"
     path: str
+    cache_path: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,10 @@ class Launch:
             "log": {
                 "driver": self.log.driver,
                 "path": self.log.path,
+                "cache_path": self.log.cache_path,
                 "options": dict(self.log.options),
                 "attributes": dict(self.log.attributes),
+                "facts": dict(self.log.facts),
             },
             "shares_pids": self._shares_pids(),
             "tty": self.tty,

@@ -23,7 +23,7 @@ from holdfast.engine.jobs.logs import logs as logs_job
 from holdfast.engine.jobs.wait import wait as wait_job
 from holdfast.engine.packages import Packages
 from holdfast.errors import InvalidArgument
-from holdfast.logs.entries import Selection
+from holdfast.logs.selection import Selection
 from holdfast.wire import frames
 
 _CHOOSES_STREAMS_SINCE = (1, 42)
@@ -55,7 +55,9 @@ def routes(packages: Packages) -> list[Route]:
         async def serve(connection: HijackedConnection) -> None:
             if wants_logs:
                 selection = Selection(stdout=wish.stdout, stderr=wish.stderr)
-                async for chunk in logs_job(container=container, selection=selection, tail=None, follow=False):
+                async for chunk in logs_job(
+                    packages=packages, container=container, selection=selection, tail=None, follow=False
+                ):
                     await connection.write(chunk)
             if not wants_stream:
                 return
@@ -82,7 +84,7 @@ def routes(packages: Packages) -> list[Route]:
         async def serve(connection: HijackedConnection) -> None:
             codec = websockets.open_socket(request)
             if wants_logs:
-                async for piece in _past_output(container, wish):
+                async for piece in _past_output(packages, container, wish):
                     await connection.write(codec.encode(piece))
             if not wants_stream:
                 await connection.write(codec.close())
@@ -108,7 +110,11 @@ def routes(packages: Packages) -> list[Route]:
             details=query.boolean("details"),
         )
         chunks = logs_job(
-            container=container, selection=selection, tail=_tail(query.text("tail")), follow=query.boolean("follow")
+            packages=packages,
+            container=container,
+            selection=selection,
+            tail=_tail(query.text("tail")),
+            follow=query.boolean("follow"),
         )
         return Stream(chunks, request.stream_content_type(container.record.config.tty))
 
@@ -133,10 +139,10 @@ def terminal_size(request: Request) -> tuple[int, int]:
     return values[0], values[1]
 
 
-async def _past_output(container: Container, wish: attach_job.Wish) -> AsyncIterator[bytes]:
+async def _past_output(packages: Packages, container: Container, wish: attach_job.Wish) -> AsyncIterator[bytes]:
     """What the log has so far, without frames."""
     selection = Selection(stdout=wish.stdout, stderr=wish.stderr)
-    chunks = logs_job(container=container, selection=selection, tail=None, follow=False)
+    chunks = logs_job(packages=packages, container=container, selection=selection, tail=None, follow=False)
     demultiplexer = None if container.record.config.tty else frames.Demultiplexer()
     async for chunk in chunks:
         for _, piece in demultiplexer.feed(chunk) if demultiplexer else [(frames.STDOUT, chunk)]:

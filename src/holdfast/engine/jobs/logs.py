@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from holdfast.containers import Container
-from holdfast.errors import Unsupported
-from holdfast.logs import factory, reader
-from holdfast.logs.entries import Selection
+from holdfast.engine import log_target
+from holdfast.engine.packages import Packages
+from holdfast.logs import reader
+from holdfast.logs.selection import Selection
 
 
-def logs(*, container: Container, selection: Selection, tail: int | None, follow: bool) -> AsyncIterator[bytes]:
-    """Pieces ready to send, framed unless the container has a terminal; Unsupported for drivers that only write."""
-    if container.record.host_config.log_config.type not in factory.READABLE:
-        raise Unsupported("configured logging driver does not support reading")
+def logs(
+    *, packages: Packages, container: Container, selection: Selection, tail: int | None, follow: bool
+) -> AsyncIterator[bytes]:
+    """Pieces ready to send, framed unless the container has a terminal; Unsupported when nothing readable is kept."""
+    path, form = log_target.readable(packages, container.record)
     return reader.stream(
-        container.record.log_path or "/nonexistent/log",
+        path,
         selection,
+        form=form,
         framed=not container.record.config.tty,
         tail=tail,
         follow=follow and container.state.is_running,

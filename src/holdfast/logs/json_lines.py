@@ -7,17 +7,14 @@ out. Rendering of times and details is that of `docker logs -t --details`.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import quote_plus
+import os
+from typing import BinaryIO
 
 import msgspec
 
 from holdfast.logs.escape import Clock
+from holdfast.logs.selection import STDERR, STDOUT, Said, Selection, render_details
 
-STDOUT: Final = 1
-STDERR: Final = 2
 _STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 _SECONDS = 19
 _HEAD = b'{"log":"'
@@ -25,6 +22,7 @@ _NEWLINE = b"\\n"
 _TAIL = b'","stream":"'
 _UNIFORM_LINES = 4
 _SHORT_RUNS = 8
+_BLOCK = 64 * 1024
 
 
 class _Entry(msgspec.Struct):
@@ -35,21 +33,6 @@ class _Entry(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Entry)
-
-Said = tuple[int, bytes]
-"""A stream's number and one entry's text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which entries are wanted, and how they are shown. Times are nanoseconds since the epoch, 0 for no bound."""
-
-    stdout: bool = True
-    stderr: bool = True
-    since: int = 0
-    until: int = 0
-    timestamps: bool = False
-    details: bool = False
 
 
 class Decoder:
@@ -62,6 +45,26 @@ class Decoder:
         self._until = _sortable(Clock().render(selection.until).decode()) if selection.until else ""
         self._is_plain = not (selection.timestamps or selection.details or self._since or self._until)
         self.is_past = False
+        self._rest = b""
+        self._skip = 0
+
+    def begin_file(self) -> None:
+        """A line that the last file did not finish is damaged: forgets it."""
+        self._rest = b""
+
+    def skip(self, count: int) -> None:
+        """Leaves out so many of the next entries."""
+        self._skip = count
+
+    def feed(self, data: bytes) -> list[Said]:
+        """Takes the next bytes of the file, returns what the lines finished by them say."""
+        self._rest += data
+        end = self._rest.rfind(b"\n") + 1
+        block, self._rest = self._rest[:end], self._rest[end:]
+        while self._skip and block:
+            block = block[block.index(b"\n") + 1 :]
+            self._skip -= 1
+        return self.decode(block) if block else []
 
     def decode(self, block: bytes) -> list[Said]:
         """Returns what the entries of a block (whole lines) say."""
@@ -90,8 +93,7 @@ class Decoder:
                 return None
         text = entry.log
         if self._selection.details:
-            pairs = (f"{quote_plus(key)}={quote_plus(value)}" for key, value in sorted(entry.attrs.items()))
-            text = f"{','.join(pairs)} {text}"
+            text = f"{render_details(entry.attrs)} {text}"
         if self._selection.timestamps:
             text = f"{_fixed_width(entry.time)} {text}"
         return stream, text.encode()
@@ -145,6 +147,26 @@ def _fixed_width(when: str) -> str:
     return f"{when[:_SECONDS]}.{when[_SECONDS + 1 : -1].ljust(9, '0')}Z"
 
 
-def now_nanos() -> int:
-    """The time that entries are compared with."""
-    return time.time_ns()
+def seek_back(file: BinaryIO, count: int) -> tuple[int, int]:
+    """Positions a file at its last `count` lines; returns how many it lacks (and that none is to be skipped)."""
+    end = file.seek(0, os.SEEK_END)
+    if count <= 0:
+        return 0, 0
+    position = end
+    while position > 0:
+        start = max(0, position - _BLOCK)
+        file.seek(start)
+        block = file.read(position - start)
+        if position == end and block.endswith(b"\n"):
+            block = block[:-1]  # the last line's own end is not the beginning of another
+        newlines = block.count(b"\n")
+        if newlines >= count:
+            cut = len(block)
+            for _ in range(count):
+                cut = block.rfind(b"\n", 0, cut)
+            file.seek(start + cut + 1)
+            return 0, 0
+        count -= newlines
+        position = start
+    file.seek(0)
+    return (count - 1 if end else count), 0
