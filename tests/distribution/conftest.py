@@ -251,7 +251,7 @@ def images(store: content.Store) -> RecordingImages:
 @pytest.fixture
 def puller(store: content.Store, images: RecordingImages) -> Iterator[pull.Puller]:
     policy = retry.Policy(attempts=4, deadline_seconds=5.0, first_delay_seconds=0.02, max_delay_seconds=0.05)
-    registries = Registries(RegistryConfig(certs_dir="/nonexistent"), policy=policy)
+    registries = Registries(RegistryConfig(certs_dirs=()), policy=policy)
     made = pull.Puller(store=store, images=images, registries=registries)
     yield made
     made.close()

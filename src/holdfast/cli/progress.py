@@ -31,7 +31,8 @@ def show(messages: Iterable[dict[str, Any]], *, quiet: bool = False) -> None:
         if error:
             display.close()
             raise errors.Internal(str(error))
-        display.put(message)
+        if "aux" not in message:
+            display.put(message)
     display.close()
 
 

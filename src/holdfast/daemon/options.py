@@ -13,6 +13,7 @@ import msgspec
 DEFAULT_DATA_ROOT = "/var/lib/holdfast"
 DEFAULT_EXEC_ROOT = "/run/holdfast"
 DEFAULT_CONFIG_FILE = "/etc/holdfast/daemon.json"
+CERTS_DIRS = ("/etc/holdfast/certs.d", "/etc/docker/certs.d")
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ USED = (
     Option("bridge", "text", "holdfast0", "Name of the default bridge", short="b"),
     Option("cgroup-parent", "text", "/docker", "Parent cgroup for all containers"),
     Option("cdi-spec-dir", "texts", ("/etc/cdi", "/var/run/cdi"), "CDI specification directory", key="cdi-spec-dirs"),
+    Option("certs-dir", "texts", CERTS_DIRS, "Folders of hosts.toml and certificates, one subfolder per registry", key="certs-dirs"),
     Option("config-file", "text", DEFAULT_CONFIG_FILE, "Daemon configuration file", key="-"),
     Option("data-root", "text", DEFAULT_DATA_ROOT, "Root directory of persistent state"),
     Option("debug", "flag", False, "Enable debug mode", short="D"),
@@ -69,6 +71,7 @@ USED = (
     Option("log-level", "text", "info", "Logging level (debug, info, warn, error, fatal)", short="l"),
     Option("log-opt", "pairs", {}, "Default log driver options for containers", key="log-opts"),
     Option("max-concurrent-downloads", "number", 3, "Concurrent downloads of a pull"),
+    Option("max-concurrent-uploads", "number", 5, "Concurrent uploads of all pushes"),
     Option("mtu", "number", 1500, "MTU of the default bridge"),
     Option("no-new-privileges", "flag", False, "Set no-new-privileges by default for new containers"),
     Option("pidfile", "text", "", "File to write the daemon's pid to (default EXEC-ROOT/holdfastd.pid)", short="p"),
@@ -96,7 +99,6 @@ ACCEPTED = (
     Option("ip6tables", "flag", True, "", is_used=False),
     Option("ipv6", "flag", False, "", is_used=False),
     Option("live-restore", "flag", True, "", is_used=False),
-    Option("max-concurrent-uploads", "number", 5, "", is_used=False),
     Option("max-download-attempts", "number", 5, "", is_used=False),
     Option("raw-logs", "flag", False, "", is_used=False),
     Option("storage-opt", "texts", (), "", key="storage-opts", is_used=False),

@@ -30,7 +30,7 @@ from holdfast.api.routes import swarm as swarm_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
-from holdfast.daemon import machine
+from holdfast.daemon import machine, sandbox_options
 from holdfast.daemon.config import Config
 from holdfast.distribution import Origins, Puller, Pusher, Registries, RegistryConfig
 from holdfast.engine.background import Background
@@ -144,6 +144,14 @@ def _settings(options: Config, cgroup_version: int) -> Settings:
         default_shm_bytes=options.default_shm_bytes,
         labels=options.labels,
         cgroup_version=cgroup_version,
+        default_ulimits=options.default_ulimits,
+        masked_paths=sandbox_options.masked_paths(),
+        default_ipc_mode=options.default_ipc_mode,
+        default_cgroupns_mode=options.default_cgroupns_mode,
+        sandbox=sandbox_options.read(options.seccomp_profile, no_new_privileges=options.no_new_privileges),
+        has_init=options.init,
+        init_path=options.init_path,
+        cdi_spec_directories=options.cdi_spec_dirs,
     )
 
 
@@ -168,6 +176,8 @@ def _registry_config(options: Config) -> RegistryConfig:
         mirrors=options.registry_mirrors,
         insecure=options.insecure_registries,
         max_concurrent_downloads=options.max_concurrent_downloads,
+        max_concurrent_uploads=options.max_concurrent_uploads,
+        certs_dirs=options.certs_dirs,
     )
 
 
@@ -185,7 +195,10 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         network_drivers=NETWORK_DRIVERS,
         default_runtime=options.default_runtime,
         runtimes={machine.NATIVE: "", **machine.runtimes(options)},
-        seccomp_profile="builtin",
+        seccomp_profile=options.seccomp_profile,
+        has_no_new_privileges=options.no_new_privileges,
+        init_binary=options.init_path or "docker-init",
+        cdi_spec_directories=options.cdi_spec_dirs,
         insecure_registries=options.insecure_registries,
         registry_mirrors=options.registry_mirrors,
         labels=options.labels,

@@ -19,7 +19,7 @@ from holdfast.distribution import answers, challenge
 from holdfast.distribution.challenge import Challenge
 from holdfast.distribution.credentials import Credentials, is_same_origin, may_send
 from holdfast.distribution.endpoints import Endpoint
-from holdfast.distribution.http import HTTP
+from holdfast.distribution.http import DEFAULT_TRUST, HTTP
 from holdfast.distribution.retry import retry_after_seconds
 from holdfast.errors import Unauthenticated
 
@@ -155,8 +155,8 @@ class Authenticator:
     def _token(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, *, is_withheld: bool
     ) -> _Token:
-        verify = self._endpoint.verify or not is_same_origin(self._endpoint.url, url)
-        with self._http.exchange(method, url, headers=headers, verify=verify, body=body) as answer:
+        trust = self._endpoint.trust if is_same_origin(self._endpoint.url, url) else DEFAULT_TRUST
+        with self._http.exchange(method, url, headers=headers, trust=trust, body=body) as answer:
             if answer.status == 200:
                 data = answer.read(TOKEN_MAX_BYTES)
                 try:

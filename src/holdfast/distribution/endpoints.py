@@ -12,10 +12,12 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from holdfast.distribution.http import Trust
 from holdfast.errors import InvalidArgument
 from holdfast.oci.reference import DEFAULT_DOMAIN, LEGACY_DOMAIN
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
+CERTS_DIRS = ("/etc/holdfast/certs.d", "/etc/docker/certs.d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,20 +29,35 @@ class Endpoint:
     prefix: str = ""
     verify: bool = True
     is_mirror: bool = False
+    ca: tuple[str, ...] = ()
+    client: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    namespace: str = ""
+    overrides_path: bool = False
 
     @property
     def url(self) -> str:
         """The address without a slash at the end; `/v2/…` follows."""
         return f"{self.scheme}://{self.host}{self.prefix}"
 
+    @property
+    def api(self) -> str:
+        """Where the distribution API is: below `/v2`, unless the configuration names the whole path."""
+        return self.url if self.overrides_path else f"{self.url}/v2"
+
+    @property
+    def trust(self) -> Trust:
+        """How to prove who is who over https."""
+        return Trust(self.verify, self.ca, self.client)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryConfig:
-    """What the daemon's configuration says about registries; `certs_dir` has one folder for each host."""
+    """What the daemon's configuration says about registries; `certs_dirs` have a folder for each host, the first wins."""
 
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
-    certs_dir: str = "/etc/docker/certs.d"
+    certs_dirs: tuple[str, ...] = CERTS_DIRS
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
 
@@ -49,18 +66,36 @@ class RegistryConfig:
             _mirror(mirror, self.insecure)
 
 
-def plan_endpoints(domain: str, config: RegistryConfig) -> list[Endpoint]:
-    """The endpoints for a reference's domain, in the order in which they are tried."""
-    endpoints: list[Endpoint] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """What a hosts.toml says of one registry: mirrors to ask first, and perhaps where the registry itself is."""
+
+    mirrors: tuple[Endpoint, ...] = ()
+    server: Endpoint | None = None
+
+
+def plan_endpoints(domain: str, config: RegistryConfig, hosts: Hosts | None = None) -> list[Endpoint]:
+    """The endpoints for a reference's domain, in the order in which they are tried.
+
+    `hosts` is what a hosts.toml says of the domain: its mirrors come first, its server takes the registry's place.
+    """
+    endpoints: list[Endpoint] = list(hosts.mirrors) if hosts else []
     if domain == DEFAULT_DOMAIN:
         endpoints.extend(_mirror(mirror, config.insecure) for mirror in config.mirrors)
         domain = DOCKER_HUB_HOST
+    if hosts is not None and hosts.server is not None:
+        return [*endpoints, hosts.server]
     if is_insecure(domain, config.insecure):
         endpoints.append(Endpoint(scheme="https", host=domain, verify=False))
         endpoints.append(Endpoint(scheme="http", host=domain, verify=False))
     else:
         endpoints.append(Endpoint(scheme="https", host=domain))
     return endpoints
+
+
+def is_own(endpoint: Endpoint, domain: str) -> bool:
+    """Tells whether an endpoint is the registry that a password was given for, and not another host in its place."""
+    return endpoint.host == (DOCKER_HUB_HOST if domain == DEFAULT_DOMAIN else domain)
 
 
 def server_domain(address: str) -> str:

@@ -7,7 +7,7 @@ No library here: `transport` does it with urllib3, tests with whatever they like
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from holdfast.errors import Unavailable
 
@@ -16,6 +16,17 @@ READ_SECONDS = 20.0
 
 Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
 """What a request carries: bytes, or a function that gives them anew for each sending (then with a Content-Length)."""
+
+
+class Trust(NamedTuple):
+    """How a server proves itself over https, and we to it; paths of PEM files, `client` as (certificate, key)."""
+
+    verify: bool = True
+    ca: tuple[str, ...] = ()
+    client: tuple[tuple[str, str], ...] = ()
+
+
+DEFAULT_TRUST = Trust()
 
 
 class Unreachable(Unavailable):
@@ -77,7 +88,7 @@ class HTTP(Protocol):
         url: str,
         *,
         headers: Mapping[str, str],
-        verify: bool = True,
+        trust: Trust = DEFAULT_TRUST,
         body: Body = None,
         timeout_seconds: float = READ_SECONDS,
     ) -> Answer:

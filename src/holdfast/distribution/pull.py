@@ -152,7 +152,7 @@ class Puller:
                 failure = error
             except Refused as refusal:
                 raise LogInFailed(
-                    f"login attempt to {remote.endpoint.url}/v2/ failed with status: {answers.status_line(refusal.status)}"
+                    f"login attempt to {remote.endpoint.api}/ failed with status: {answers.status_line(refusal.status)}"
                 ) from refusal
             else:
                 return

@@ -269,7 +269,7 @@ def plan_layers(image: Image, manifest: documents.Manifest) -> list[_Layer]:
 
 def put_manifest(remote: Remote, name: str, data: bytes, media_type: str, cancellation: Cancellation) -> None:
     """Stores a manifest or an index under a tag or its digest; Corrupt when the registry read other bytes."""
-    url = f"{remote.endpoint.url}/v2/{remote.path}/manifests/{name}"
+    url = f"{remote.endpoint.api}/{remote.path}/manifests/{name}"
 
     def attempt() -> None:
         with remote.exchange("PUT", url, {"Content-Type": media_type}, data) as answer:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from holdfast.distribution import retry
+from holdfast.distribution import hosts_file, retry
 from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
-from holdfast.distribution.endpoints import Endpoint, RegistryConfig, plan_endpoints
+from holdfast.distribution.endpoints import Endpoint, RegistryConfig, is_own, plan_endpoints
 from holdfast.distribution.http import HTTP
 from holdfast.distribution.remote import PULL, PUSH, Remote
 from holdfast.oci.reference import Reference
@@ -40,14 +40,18 @@ class Registries:
 
     def readers(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
         """The repository at every endpoint that may serve it, in the order in which to ask them."""
-        for endpoint in plan_endpoints(reference.domain, self.config):
-            yield self.at(endpoint, reference, ANONYMOUS if endpoint.is_mirror else credentials, PULL)
+        for endpoint in self._endpoints(reference.domain):
+            yield self.at(endpoint, reference, credentials if is_own(endpoint, reference.domain) else ANONYMOUS, PULL)
 
     def writers(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
         """The repository at the registry itself, https before http where both are allowed; mirrors are never written."""
-        for endpoint in plan_endpoints(reference.domain, self.config):
+        for endpoint in self._endpoints(reference.domain):
             if not endpoint.is_mirror:
-                yield self.at(endpoint, reference, credentials, PUSH)
+                who = credentials if is_own(endpoint, reference.domain) else ANONYMOUS
+                yield self.at(endpoint, reference, who, PUSH)
+
+    def _endpoints(self, domain: str) -> list[Endpoint]:
+        return plan_endpoints(domain, self.config, hosts_file.find(domain, self.config.certs_dirs))
 
     def at(self, endpoint: Endpoint, reference: Reference, credentials: Credentials, actions: str) -> Remote:
         """The repository at one endpoint."""
@@ -67,5 +71,5 @@ class Registries:
                 from holdfast.distribution.transport import Transport
 
                 connections = max(self.config.max_concurrent_downloads, self.config.max_concurrent_uploads) + 1
-                self._transport = Transport(certs_dir=self.config.certs_dir, connections=connections)
+                self._transport = Transport(certs_dirs=self.config.certs_dirs, connections=connections)
             return self._transport

@@ -25,7 +25,7 @@ from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import Endpoint
-from holdfast.distribution.http import HTTP, READ_SECONDS, Answer, Body, Unreachable
+from holdfast.distribution.http import DEFAULT_TRUST, HTTP, READ_SECONDS, Answer, Body, Unreachable
 from holdfast.errors import Corrupt, InvalidArgument, Unavailable
 from holdfast.oci import digest as digests
 from holdfast.oci import media, strict
@@ -96,7 +96,7 @@ class Remote:
 
     def manifest(self, name: str, cancellation: Cancellation) -> Document:
         """The document behind a tag or a digest; raises Corrupt when its bytes do not have the digest asked for."""
-        url = f"{self.endpoint.url}/v2/{self.path}/manifests/{name}"
+        url = self._reading(f"{self.path}/manifests/{name}")
 
         def attempt() -> Document:
             with self.exchange("GET", url, {"Accept": _ACCEPT}) as answer:
@@ -141,17 +141,19 @@ class Remote:
         """Returns when the registry accepts the user, or wants none; Unauthenticated, Refused, RegistryDown."""
 
         def attempt() -> None:
-            with self.exchange("GET", f"{self.endpoint.url}/v2/", {}) as answer:
+            with self.exchange("GET", f"{self.endpoint.api}/", {}) as answer:
                 raise_for_status(answer, (200,))
 
         self.persist("log-in", attempt, cancellation)
 
     def probe(self, cancellation: Cancellation) -> None:
         """Returns when a registry answers, whether or not it wants to know who asks; Unreachable, RegistryDown."""
-        url = f"{self.endpoint.url}/v2/"
+        url = f"{self.endpoint.api}/"
 
         def attempt() -> None:
-            with self._http.exchange("GET", url, headers={}, verify=self.endpoint.verify) as answer:
+            with self._http.exchange(
+                "GET", url, headers=dict(self.endpoint.headers), trust=self.endpoint.trust
+            ) as answer:
                 if answer.status != 401:
                     raise_for_status(answer, (200,))
 
@@ -159,7 +161,7 @@ class Remote:
 
     def tags(self, cancellation: Cancellation) -> list[str]:
         """Every tag of the repository; bounded."""
-        url = f"{self.endpoint.url}/v2/{self.path}/tags/list"
+        url = self._reading(f"{self.path}/tags/list")
         tags: list[str] = []
         for _ in range(TAGS_MAX_PAGES):
             page, url = self.persist("list of tags", partial(self._tags_page, url), cancellation)
@@ -192,7 +194,12 @@ class Remote:
 
     def blob_url(self, digest: Digest) -> str:
         """Where the repository has or would have a blob."""
-        return f"{self.endpoint.url}/v2/{self.path}/blobs/{digests.parse(digest)}"
+        return self._reading(f"{self.path}/blobs/{digests.parse(digest)}")
+
+    def _reading(self, path: str) -> str:
+        """A mirror of several registries is told which one is meant, as containerd does."""
+        query = f"?ns={self.endpoint.namespace}" if self.endpoint.namespace else ""
+        return f"{self.endpoint.api}/{path}{query}"
 
     def _tags_page(self, url: str) -> tuple[list[str], str]:
         with self.exchange("GET", url, {"Accept": "application/json"}) as answer:
@@ -219,10 +226,12 @@ class Remote:
         is_ours = is_same_origin(self.endpoint.url, url)
 
         def send(authorization: str) -> Answer:
-            sent = {**headers, "Authorization": authorization} if authorization else headers
-            verify = self.endpoint.verify or not is_ours
+            sent = {**dict(self.endpoint.headers), **headers} if is_ours else dict(headers)
+            if authorization:
+                sent["Authorization"] = authorization
+            trust = self.endpoint.trust if is_ours else DEFAULT_TRUST
             return self._http.exchange(
-                method, url, headers=sent, verify=verify, body=body, timeout_seconds=timeout_seconds
+                method, url, headers=sent, trust=trust, body=body, timeout_seconds=timeout_seconds
             )
 
         if not is_ours:

@@ -21,8 +21,8 @@ import urllib3
 from urllib3 import exceptions as failures
 
 from holdfast.distribution.credentials import is_same_origin
-from holdfast.distribution.endpoints import is_loopback
-from holdfast.distribution.http import CHUNK_BYTES, READ_SECONDS, Body, Unreachable
+from holdfast.distribution.endpoints import CERTS_DIRS, is_loopback
+from holdfast.distribution.http import CHUNK_BYTES, DEFAULT_TRUST, READ_SECONDS, Body, Trust, Unreachable
 from holdfast.errors import InvalidArgument
 
 MAX_REDIRECTS = 10
@@ -95,11 +95,11 @@ class Response:
 class Transport:
     """The pools of one daemon; at most `connections` are kept to each host."""
 
-    def __init__(self, *, certs_dir: str = "/etc/docker/certs.d", connections: int = 8) -> None:
-        self._certs_dir = Path(certs_dir)
+    def __init__(self, *, certs_dirs: tuple[str, ...] = CERTS_DIRS, connections: int = 8) -> None:
+        self._certs_dirs = [Path(folder) for folder in certs_dirs]
         self._connections = connections
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, bool, str], urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, Trust, str], urllib3.PoolManager] = {}
 
     def close(self) -> None:
         """Closes the idle connections."""
@@ -114,7 +114,7 @@ class Transport:
         url: str,
         *,
         headers: Mapping[str, str],
-        verify: bool = True,
+        trust: Trust = DEFAULT_TRUST,
         body: Body = None,
         timeout_seconds: float = READ_SECONDS,
     ) -> Response:
@@ -124,7 +124,8 @@ class Transport:
         """
         origin, current, sent = url, url, dict(headers)
         for _ in range(MAX_REDIRECTS + 1):
-            raw = self._send(method, current, sent, verify and is_same_origin(origin, current), body, timeout_seconds)
+            trusted = trust if is_same_origin(origin, current) else DEFAULT_TRUST
+            raw = self._send(method, current, sent, trusted, body, timeout_seconds)
             location = raw.headers.get("Location")
             if raw.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 return Response(raw, current)
@@ -141,12 +142,12 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        verify: bool,
+        trust: Trust,
         body: Body,
         timeout_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
-        pool = self._pool(parts.scheme, parts.netloc, parts.hostname or "", verify)
+        pool = self._pool(parts.scheme, parts.netloc, parts.hostname or "", trust)
         try:
             return pool.request(
                 method,
@@ -162,14 +163,14 @@ class Transport:
         except (failures.HTTPError, OSError, ValueError) as failure:
             raise _translated(failure, method, url) from failure
 
-    def _pool(self, scheme: str, netloc: str, name: str, verify: bool) -> urllib3.PoolManager:
-        folder = self._certs_dir / netloc if scheme == "https" else None
-        has_certs = folder is not None and folder.is_dir()
+    def _pool(self, scheme: str, netloc: str, name: str, trust: Trust) -> urllib3.PoolManager:
+        folders = [folder / netloc for folder in self._certs_dirs if scheme == "https"]
+        folder = next((each for each in folders if each.is_dir()), None)
         proxy = _proxy(scheme, name)
-        key = (netloc if has_certs else "", verify, proxy)
+        key = (netloc if folder else "", trust, proxy)
         with self._lock:
             if key not in self._pools:
-                context = _context(verify, folder if has_certs else None)
+                context = _context(trust, folder)
                 self._pools[key] = (
                     urllib3.ProxyManager(proxy, ssl_context=context, maxsize=self._connections)
                     if proxy
@@ -178,16 +179,25 @@ class Transport:
             return self._pools[key]
 
 
-def _context(verify: bool, folder: Path | None) -> ssl.SSLContext:
+def _context(trust: Trust, folder: Path | None) -> ssl.SSLContext:
+    """What hosts.toml names, and what lies in the host's folder: `*.crt` to trust, `*.cert` with `*.key` to show."""
     context = ssl.create_default_context()
-    if not verify:
+    if not trust.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    for path in sorted(folder.iterdir()) if folder is not None else ():
-        if path.suffix == ".crt":
+    path: Path | str = ""
+    try:
+        for path in trust.ca:
             context.load_verify_locations(path)
-        elif path.suffix == ".cert":
-            context.load_cert_chain(path, path.with_suffix(".key"))
+        for path, key in trust.client:
+            context.load_cert_chain(path, key or None)
+        for path in sorted(folder.iterdir()) if folder is not None else ():
+            if path.suffix == ".crt":
+                context.load_verify_locations(path)
+            elif path.suffix == ".cert":
+                context.load_cert_chain(path, path.with_suffix(".key"))
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidArgument(f"cannot use the certificate {path}: {error}") from None
     return context
 
 

@@ -179,7 +179,7 @@ def _finish(remote: Remote, descriptor: Descriptor, session: _Session) -> None:
 
 
 def _uploads_url(remote: Remote) -> str:
-    return f"{remote.endpoint.url}/v2/{remote.path}/blobs/uploads/"
+    return f"{remote.endpoint.api}/{remote.path}/blobs/uploads/"
 
 
 def _received(answer: Answer) -> int:

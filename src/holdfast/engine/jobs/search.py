@@ -43,5 +43,5 @@ def _flag(filters: Filters, name: str) -> bool | None:
 
 def _stars(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise InvalidArgument(f"invalid filter 'stars=[{text}]'")
+        raise InvalidArgument(f"invalid filter 'stars={text}': strconv.Atoi: parsing \"{text}\": invalid syntax")
     return int(text)
