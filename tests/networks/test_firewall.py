@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from holdfast.networks.firewall import BridgeRules, Identity, PortRule, foreign, monitor, plan, tables
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS
 
-BRIDGE = BridgeRules(interface="holdfast0", subnet="172.17.0.0/16")
+BRIDGE = BridgeRules(interface="holdfast0", subnets=("172.17.0.0/16",))
 
 
 def rule(host_ip="0.0.0.0", host_port=8080, protocol="tcp"):
@@ -28,7 +28,7 @@ def test_bridge_is_a_few_elements():
         "talking": {'"holdfast0" . "holdfast0"'},
         "masqueraded": {"172.17.0.0/16"},
     }
-    shut = BridgeRules(interface="b", subnet="10.0.0.0/8", icc=False, internal=True, masquerade=False)
+    shut = BridgeRules(interface="b", subnets=("10.0.0.0/8",), icc=False, internal=True, masquerade=False)
     planned = plan.plan_elements([shut], [])
     assert (planned["talking"], planned["closed"], planned["masqueraded"]) == (set(), {'"b"'}, set())
 
@@ -113,7 +113,7 @@ def test_elements_are_read_back_in_the_same_words():
     ],
 )
 def test_gateway_mode_opens_no_more_than_its_name_says(mode, extra):
-    bridge = BridgeRules(interface="b", subnet="10.1.0.0/16", subnet6="fd01::/64", mode=mode, mode6=mode)
+    bridge = BridgeRules(interface="b", subnets=("10.1.0.0/16", "fd01::/64"), mode=mode, mode6=mode)
 
     planned = filled(plan.plan_elements([bridge], []))
 
@@ -142,9 +142,15 @@ def test_routed_port_is_the_containers_own():
 
 
 def test_address_to_leave_with_is_a_map_element_of_the_subnet():
-    planned = plan.plan_elements([BridgeRules(interface="b", subnet="10.1.0.0/16", leave_as="192.0.2.9")], [])
+    planned = plan.plan_elements([BridgeRules(interface="b", subnets=("10.1.0.0/16",), leave_as="192.0.2.9")], [])
 
     assert planned["leaving"] == {"10.1.0.0/16 : 192.0.2.9"}
+
+
+def test_trusted_interface_may_talk_to_the_bridge():
+    planned = plan.plan_elements([BridgeRules(interface="b", icc=False, trusted=("eth1",))], [])
+
+    assert planned["talking"] == {'"eth1" . "b"'}
 
 
 def test_identity_binds_a_port_to_its_mac_and_addresses():

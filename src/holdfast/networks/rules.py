@@ -12,13 +12,15 @@ from holdfast.networks.network import Network
 
 def bridge_rules(network: Network) -> BridgeRules:
     """A bridge network."""
-    pool = network.ipv4
     return BridgeRules(
         interface=network.bridge_interface,
-        subnet=pool.subnet if pool else "",
+        subnets=network.subnets,
         icc=network.has_icc,
         internal=network.internal,
-        masquerade=network.is_masqueraded and pool is not None,
+        masquerade=network.is_masqueraded,
+        mode=network.gateway_mode(ipv6=False),
+        mode6=network.gateway_mode(ipv6=True),
+        trusted=network.trusted_interfaces,
     )
 
 
@@ -27,20 +29,27 @@ def all_bridge_rules(networks: Iterable[Network]) -> list[BridgeRules]:
 
 
 def port_rules(found: Sandbox) -> list[PortRule]:
-    """A sandbox's published ports, each led to its address in the network of the default route."""
+    """A sandbox's published ports, each led to its address in the network of the default route of its family.
+
+    A port without a number on the host is one of a network in gateway mode `routed`.
+    """
     if not found.ports:
         return []
-    gateway = found.gateways.ipv4
-    if gateway is None:
-        return []
-    return [
-        PortRule(
-            protocol=port.protocol,
-            host_ip=port.host_ip,
-            host_port=port.host_port,
-            container_ip=gateway.ip_address,
-            container_port=port.container_port,
+    ways = {False: found.gateways.ipv4, True: found.gateways.ipv6}
+    rules: list[PortRule] = []
+    for port in found.ports:
+        is_ipv6 = ":" in port.host_ip
+        gateway = ways[is_ipv6]
+        if gateway is None:
+            continue
+        rules.append(
+            PortRule(
+                protocol=port.protocol,
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+                container_ip=gateway.ipv6_address if is_ipv6 else gateway.ip_address,
+                container_port=port.container_port,
+                is_routed=port.host_port == 0,
+            )
         )
-        for port in found.ports
-        if ":" not in port.host_ip
-    ]
+    return rules

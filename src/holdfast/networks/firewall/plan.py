@@ -45,21 +45,20 @@ def _bridge_elements(bridge: BridgeRules) -> list[tuple[str, str]]:
         found.append(("talking", f"{name} . {name}"))
     if bridge.internal:
         found.append(("closed", name))
-    for subnet, mode, leave_as, suffix in (
-        (bridge.subnet, bridge.mode, bridge.leave_as, ""),
-        (bridge.subnet6, bridge.mode6, bridge.leave_as6, "6"),
-    ):
-        if not subnet:
-            continue
+    found += [("talking", f'"{trusted}" . {name}') for trusted in bridge.trusted]
+    for subnet in bridge.subnets:
+        network = ipaddress.ip_network(subnet)
+        is_ipv6 = network.version == 6
+        mode, leave_as = (bridge.mode6, bridge.leave_as6) if is_ipv6 else (bridge.mode, bridge.leave_as)
+        suffix = "6" if is_ipv6 else ""
         if mode == UNPROTECTED:
             found.append((f"open{suffix or 4}", name))
         if mode == ROUTED:
             found.append((f"pinged{suffix or 4}", name))
         if bridge.masquerade and mode in (NAT, UNPROTECTED):
-            network = str(ipaddress.ip_network(subnet))
             if leave_as:
                 found.append((f"leaving{suffix}", f"{network} : {_canonical(leave_as)}"))
-            found.append((f"masqueraded{suffix}", network))
+            found.append((f"masqueraded{suffix}", str(network)))
     return found
 
 

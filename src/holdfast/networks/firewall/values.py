@@ -14,11 +14,11 @@ class BridgeRules:
 
     `nat` by published ports only, `routed` by routing to the published ports, `nat-unprotected` by routing to any port,
     `isolated` not at all. `masquerade`: the containers leave with the host's address, or with `leave_as`.
+    `trusted`: interfaces of the host from which any port of a container may be reached by routing.
     """
 
     interface: str
-    subnet: str = ""
-    subnet6: str = ""
+    subnets: tuple[str, ...] = ()
     icc: bool = True
     internal: bool = False
     masquerade: bool = True
@@ -26,6 +26,7 @@ class BridgeRules:
     mode6: str = NAT
     leave_as: str = ""
     leave_as6: str = ""
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
