@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.containers.config import Config, EndpointSettings, HostConfig
+from holdfast.containers.config import Config, HostConfig
 from holdfast.engine import config_defaults
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
@@ -75,13 +75,3 @@ def test_the_host_config_is_completed_as_inspect_shows_it() -> None:
     assert (host.shm_size, host.memory_swap, host.pids_limit) == (64 << 20, 20 << 20, None)
     assert (host.cgroupns_mode, host.log_config.type, host.cap_add) == ("host", "json-file", ["NET_ADMIN"])
     assert "/proc/kcore" in (host.masked_paths or ())
-
-
-def test_networks_before_the_first_start() -> None:
-    named = EndpointSettings(aliases=["a"])
-
-    assert list(config_defaults.wished_endpoints(HostConfig(network_mode="bridge"), {})) == ["bridge"]
-    assert config_defaults.wished_endpoints(HostConfig(network_mode="container:x"), {"bridge": named}) == {}
-    assert config_defaults.wished_endpoints(HostConfig(network_mode="n"), {"n": named})["n"] is named
-    with pytest.raises(InvalidArgument, match="only supported for user-defined networks"):
-        config_defaults.wished_endpoints(HostConfig(network_mode="bridge"), {"bridge": named})

@@ -6,20 +6,11 @@ Called by the job create. Source: moby 28 `daemon/commit.go` merge, `adaptContai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from holdfast import networks
-from holdfast.containers import namespace_modes
-from holdfast.containers.config import Config, EndpointSettings, HealthConfig, HostConfig, strings
-from holdfast.engine import container_network
+from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
 from holdfast.oci.image import RunConfig
 from holdfast.runtime import defaults
-
-_OTHER_MAC = (
-    "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty"
-)
 
 
 def merge_image(config: Config, image: RunConfig) -> None:
@@ -92,26 +83,3 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     if not host.privileged:
         host.masked_paths = list(settings.masked_paths) if host.masked_paths is None else host.masked_paths
         host.readonly_paths = list(defaults.READONLY_PATHS) if host.readonly_paths is None else host.readonly_paths
-
-
-def wished_endpoints(
-    config: Config, host: HostConfig, endpoints: Mapping[str, EndpointSettings]
-) -> dict[str, EndpointSettings]:
-    """The networks that inspect shows before the first start, the mode's own first. InvalidArgument."""
-    mode = host.network_mode
-    if namespace_modes.joined_container(mode) is not None:
-        return {}
-    given = {("bridge" if name == "default" else name): wish.wish() for name, wish in endpoints.items()}
-    if not given or (mode not in given and mode not in ("bridge", "host", "none")):
-        given[mode] = EndpointSettings()
-    for name, wish in given.items():
-        try:
-            networks.check_settings(container_network.endpoint_wish(name, wish), name)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"invalid config for network {name}: {error.message}") from None
-    own = given.get(mode)
-    if config.mac_address and own is not None:
-        if own.mac_address not in ("", config.mac_address):
-            raise InvalidArgument(_OTHER_MAC)
-        own.mac_address = own.desired_mac = config.mac_address
-    return {name: given[name] for name in sorted(given, key=lambda name: name != mode)}

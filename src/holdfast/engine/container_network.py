@@ -6,12 +6,12 @@ Called by the jobs that start, connect, disconnect and end containers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from holdfast.containers import Container, Record, namespace_modes, ports
-from holdfast.containers.config import EndpointIPAM, EndpointSettings, HostConfig
+from holdfast.containers.config import EndpointSettings, HostConfig
 from holdfast.containers.record import NetworkState, PublishedPort
-from holdfast.engine import surroundings
+from holdfast.engine import endpoint_wishes, surroundings
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict
 from holdfast.networks import Attachment, ConnectRequest, Endpoint, PortBinding
@@ -51,30 +51,7 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
 
 def _endpoint_wishes(record: Record) -> Iterator[EndpointWish]:
     for name, settings in record.network.endpoints.items():
-        yield endpoint_wish(name, settings, record.host_config)
-
-
-def endpoint_wish(name: str, settings: EndpointSettings, host: HostConfig | None = None) -> EndpointWish:
-    """What was asked of one network. `--link` counts in every network that has names."""
-    chosen = settings.ipam_config or EndpointIPAM()
-    links = [*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())]
-    return EndpointWish(
-        network=name,
-        ip_address=chosen.ipv4_address,
-        ipv6_address=chosen.ipv6_address,
-        link_local_addresses=tuple(chosen.link_local_ips or ()),
-        mac=settings.desired_mac,
-        aliases=tuple(settings.aliases or ()),
-        links=tuple(_link(text) for text in links),
-        driver_options=tuple((settings.driver_opts or {}).items()),
-        gateway_priority=settings.gw_priority,
-    )
-
-
-def _link(text: str) -> tuple[str, str]:
-    """`NAME[:ALIAS]` as (alias, name)."""
-    name, _, alias = text.partition(":")
-    return (alias or name).lstrip("/"), name.lstrip("/")
+        yield endpoint_wishes.of_settings(name, settings, record.host_config)
 
 
 def _legacy_links(packages: Packages, record: Record) -> list[str]:
@@ -94,7 +71,7 @@ def linked(packages: Packages, host: HostConfig) -> list[tuple[str, Container]]:
     """Every `--link` as (alias, container); Conflict for one that does not run."""
     found: list[tuple[str, Container]] = []
     for text in host.links or ():
-        alias, reference = _link(text)
+        alias, reference = endpoint_wishes.link(text)
         other = packages.containers.find(reference)
         if not other.state.has_process:
             raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
@@ -126,7 +103,9 @@ def state_of(record: Record, attachment: Attachment) -> NetworkState:
     is_in_host = record.host_config.network_mode == "host"
     return NetworkState(
         sandbox_id=attachment.sandbox_id,
-        sandbox_key=attachment.netns_path or ("/proc/1/ns/net" if is_in_host else ""),
+        sandbox_key=(attachment.netns_path or ("/proc/1/ns/net" if is_in_host else ""))
+        if attachment.sandbox_id
+        else "",
         ports=[
             PublishedPort(
                 container_port=port.container_port,
@@ -144,7 +123,7 @@ def state_of(record: Record, attachment: Attachment) -> NetworkState:
 
 
 def _settled(endpoint: Endpoint, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings:
-    wish = wish_for(endpoint.network_name, endpoint.network_id, wishes) or EndpointSettings()
+    wish = endpoint_wishes.find(endpoint.network_name, endpoint.network_id, wishes) or EndpointSettings()
     return EndpointSettings(
         ipam_config=wish.ipam_config,
         links=wish.links,
@@ -163,20 +142,6 @@ def _settled(endpoint: Endpoint, wishes: Mapping[str, EndpointSettings]) -> Endp
         global_ipv6_prefix_len=endpoint.ipv6_prefix_length,
         dns_names=list(endpoint.dns_names) or None,
     )
-
-
-def wish_for(name: str, network_id: str, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings | None:
-    """The wish for a network, which may have been written as its id, or a part of it."""
-    key = key_for(name, network_id, wishes)
-    return None if key is None else wishes[key]
-
-
-def key_for(name: str, network_id: str, wishes: Iterable[str]) -> str | None:
-    """Under which key a container's record knows a network."""
-    keys = list(wishes)
-    if name in keys:
-        return name
-    return next((key for key in keys if key and network_id.startswith(key)), None)
 
 
 def forget(record: Record) -> None:

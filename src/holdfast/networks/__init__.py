@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.networks.controller import Controller, Member
     from holdfast.networks.creation import NetworkWish
-    from holdfast.networks.endpoint_plan import check_settings
+    from holdfast.networks.endpoint_plan import check_mixture
     from holdfast.networks.journal import Sandbox
     from holdfast.networks.network import Network, Pool, PoolWish
     from holdfast.networks.values import (
@@ -40,13 +40,13 @@ __all__ = [
     "PoolWish",
     "PortBinding",
     "Sandbox",
-    "check_settings",
+    "check_mixture",
 ]
 _HOMES = {
     "Controller": "controller",
     "Member": "controller",
     "NetworkWish": "creation",
-    "check_settings": "endpoint_plan",
+    "check_mixture": "endpoint_plan",
     "Sandbox": "journal",
     "Network": "network",
     "Pool": "network",

@@ -186,10 +186,16 @@ class Controller:
 
     # containers
 
-    def check_settings(self, settings: EndpointSettings) -> Network:
-        """The network that is meant, if a container could be connected like that; NotFound, InvalidArgument."""
-        network = self._registry.find(settings.network)
-        endpoint_plan.check_settings(settings, network.name, network)
+    def check_wish(self, settings: EndpointSettings) -> Network | None:
+        """The network that is meant, if it exists already; InvalidArgument for a wish that it cannot fulfil.
+
+        From any thread.
+        """
+        try:
+            network = self._registry.find(settings.network)
+        except errors.NotFound:
+            network = None
+        endpoint_plan.check_settings(settings, network.name if network else settings.network, network)
         return network
 
     def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:

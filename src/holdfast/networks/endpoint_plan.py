@@ -22,6 +22,9 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
 _SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.([\w-]+)\.(?:IFNAME|ifname)\.([\w-]+)=([\w ./:-]*)", re.ASCII)
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _SHORT_ID = 12
+_SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
+_NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+_TO_HOST = "cannot connect container to host network - container must be created in host network mode"
 
 
 def check_settings(settings: EndpointSettings, name: str, network: Network | None = None) -> None:
@@ -38,14 +41,14 @@ def check_settings(settings: EndpointSettings, name: str, network: Network | Non
     found += [
         f"invalid link-local IP address: {text}" for text in settings.link_local_addresses if not _is_address(text)
     ]
-    if network is not None and not found:
+    if network is not None:
         found += [
             fault
-            for text in (settings.ip_address, settings.ipv6_address)
-            if text and (fault := _subnet_fault(text, network))
+            for text, version in ((settings.ip_address, 4), (settings.ipv6_address, 6))
+            if text and (fault := _subnet_fault(text, version, network))
         ]
     if settings.mac and not _MAC.fullmatch(settings.mac):
-        raise errors.InvalidArgument(f"invalid endpoint settings:\ninvalid MAC address: {settings.mac}")
+        raise errors.InvalidArgument(f"invalid MAC address {settings.mac}")
     found += [
         f"unrecognised network interface sysctl '{text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', "
         "'X' must be 'ipv4', 'ipv6' or 'mpls'"
@@ -156,13 +159,22 @@ def _is_address(text: str, version: int = 0) -> bool:
     return version in (0, address.version) and not address.is_unspecified
 
 
-def _subnet_fault(text: str, network: Network) -> str:
+def _subnet_fault(text: str, version: int, network: Network) -> str:
     """Addresses may be chosen only where somebody chose the subnet, too."""
-    address = ipaddress.ip_address(text)
     spans = [wish.ip_range or wish.subnet for wish in network.wished if wish.subnet]
-    chosen = [span for span in map(ipam.parse_subnet, spans) if span.version == address.version]
+    chosen = [span for span in map(ipam.parse_subnet, spans) if span.version == version]
     if not chosen:
         return "user specified IP address is supported only when connecting to networks with user configured subnets"
-    if any(address in span for span in chosen):
+    if _is_address(text, version) and any(ipaddress.ip_address(text) in span for span in chosen):
         return ""
     return f"no configured subnet or ip-range contain the IP address {text}"
+
+
+def check_mixture(mode: str, networks: Sequence[Network]) -> None:
+    """What a container may be in at once; InvalidArgument. Only one that was made for it shares the host's network."""
+    if mode != "host" and any(network.driver == "host" for network in networks):
+        raise errors.InvalidArgument(_TO_HOST)
+    if len(networks) > 1 and any(network.driver == "host" for network in networks):
+        raise errors.InvalidArgument(_SHARED)
+    if len(networks) > 1 and any(network.name == "none" for network in networks):
+        raise errors.InvalidArgument(_NONE)

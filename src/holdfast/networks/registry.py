@@ -76,10 +76,10 @@ class Registry:
         whole = self._networks.get(wanted)
         if whole is not None:
             return whole
-        for network in self._networks.values():
+        for network in self.all():
             if wanted == network.name:
                 return network
-        matches = [network for key, network in self._networks.items() if key.startswith(wanted)]
+        matches = [network for network in self.all() if network.network_id.startswith(wanted)]
         if len(matches) > 1:
             raise errors.InvalidArgument(
                 f"network {wanted} is ambiguous ({len(matches)} matches found based on ID prefix)"

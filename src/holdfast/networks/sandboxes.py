@@ -176,7 +176,9 @@ class Sandboxes:
         settings = request.endpoints
         if settings is None:
             settings = (EndpointSettings(network=request.mode or "bridge"),)
-        return [(self._around.registry.find(each.network), each) for each in settings]
+        wanted = [(self._around.registry.find(each.network), each) for each in settings]
+        endpoint_plan.check_mixture(request.mode, [network for network, _settings in wanted])
+        return wanted
 
     def _plan(self, request: ConnectRequest) -> Sandbox:
         """Takes addresses and ports; nothing on the host changes yet but the ports' sockets."""

@@ -73,6 +73,14 @@ def render_config(config: Config) -> dict[str, Any]:
     return document
 
 
+def _config(record: Record) -> dict[str, Any]:
+    """With the MAC of the mode's own network, where it was long chosen."""
+    own = record.network.endpoints.get(record.host_config.network_mode)
+    if own is None or not own.desired_mac or record.config.mac_address:
+        return render_config(record.config)
+    return render_config(msgspec.structs.replace(record.config, mac_address=own.desired_mac))
+
+
 def render_host(host: HostConfig) -> dict[str, Any]:
     """HostConfig, in the same way."""
     document: dict[str, Any] = msgspec.to_builtins(host)
@@ -195,7 +203,7 @@ def inspect(
         "Mounts": [
             render_mount(point, in_list=False) for point in record.mounts if point.type != "tmpfs" or point.options
         ],
-        "Config": render_config(record.config),
+        "Config": _config(record),
         "NetworkSettings": render_network(record),
     }
     return document

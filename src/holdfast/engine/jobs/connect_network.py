@@ -9,18 +9,17 @@ Source: Engine API v1.51 NetworkConnect, NetworkDisconnect; moby 28 `daemon/cont
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from holdfast.containers import Container
 from holdfast.containers.config import EndpointSettings
-from holdfast.engine import container_network
+from holdfast.engine import container_network, endpoint_wishes
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, Forbidden, InvalidArgument, NotFound
-from holdfast.networks import Network
+from holdfast.networks import Network, check_mixture
 
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
-_NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
-_TO_HOST = "cannot connect container to host network - container must be created in host network mode"
 _FROM_HOST = "cannot disconnect container from host network - container was created in host network mode"
 
 
@@ -37,9 +36,9 @@ async def disconnect_network(*, packages: Packages, network: str, container: str
     try:
         found = packages.containers.find(container)
     except NotFound:
-        if not force:
-            raise
-        return
+        if force:
+            raise NotFound(f"endpoint {container} not found") from None
+        raise
     await asyncio.shield(
         packages.background.start(_disconnect(packages, network, found), f"disconnect of {found.id[:12]}")
     )
@@ -49,16 +48,29 @@ async def _connect(packages: Packages, reference: str, container: Container, set
     async with container.lock:
         await container.settle()
         _refuse_ending(container)
-        controller = packages.networks.controller
-        wish = container_network.endpoint_wish(reference, settings)
-        network = await packages.networks.run(lambda: controller.check_settings(wish))
+        network = _check(packages, reference, container, settings)
         wishes = container.record.network.endpoints
-        _refuse_mixture(container, network)
-        key = container_network.key_for(network.name, network.network_id, wishes)
+        key = endpoint_wishes.key_for(network.name, network.network_id, wishes)
         if key is not None and container.state.has_process:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
         added = {name: each for name, each in wishes.items() if name != key}
         await _apply(packages, container, {**added, network.name: settings})
+
+
+def _check(packages: Packages, reference: str, container: Container, settings: EndpointSettings) -> Network:
+    """The network, if the container may be in it beside the others."""
+    controller, mode = packages.networks.controller, container.record.host_config.network_mode
+    if mode.startswith("container:"):
+        raise InvalidArgument(_SHARED)
+    network = controller.check_wish(endpoint_wishes.of_settings(reference, settings))
+    if network is None:
+        raise NotFound(f"network {reference} not found")
+    others: list[Network] = []
+    for name in container.record.network.endpoints:
+        with contextlib.suppress(NotFound):
+            others.append(controller.network(name))
+    check_mixture(mode, [network, *[other for other in others if other.network_id != network.network_id]])
+    return network
 
 
 async def _disconnect(packages: Packages, reference: str, container: Container) -> None:
@@ -67,8 +79,8 @@ async def _disconnect(packages: Packages, reference: str, container: Container) 
         _refuse_ending(container)
         wishes = container.record.network.endpoints
         try:
-            network = await packages.networks.run(lambda: packages.networks.controller.network(reference))
-            key = container_network.key_for(network.name, network.network_id, wishes)
+            network = packages.networks.controller.network(reference)
+            key = endpoint_wishes.key_for(network.name, network.network_id, wishes)
         except NotFound:
             if reference not in wishes:
                 raise
@@ -110,16 +122,3 @@ def _refuse_ending(container: Container) -> None:
         raise Conflict(
             f"Container {container.id} is marked for removal and cannot be connected or disconnected to the network"
         )
-
-
-def _refuse_mixture(container: Container, network: Network) -> None:
-    mode = container.record.host_config.network_mode
-    if mode.startswith("container:"):
-        raise InvalidArgument(_SHARED)
-    if mode != "host" and network.driver == "host":
-        raise InvalidArgument(_TO_HOST)
-    names = set(container.record.network.endpoints) - {network.name}
-    if names and "host" in (*names, network.driver):
-        raise InvalidArgument(_SHARED)
-    if names and "none" in (*names, network.name):
-        raise InvalidArgument(_NONE)

@@ -22,7 +22,7 @@ from holdfast.containers import Container, Record, mount_wishes, names, namespac
 from holdfast.containers.config import Config, EndpointSettings, HostConfig, strings
 from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
-from holdfast.engine import config_defaults, mounting, rootfs
+from holdfast.engine import config_defaults, endpoint_wishes, mounting, rootfs
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.volumes import Write
@@ -55,6 +55,7 @@ async def create(
     _check_platform(image, platform)
     config_defaults.merge_image(config, image.config.config)
     config_defaults.complete(config, host, packages.config)
+    wishes = endpoint_wishes.of_container(config, host, endpoints, packages.networks.controller.check_wish)
     container_id = secrets.token_hex(32)
     points = mount_wishes.collect(config, host, _inherited(packages, host))
     shown = _find_images(packages, points)
@@ -75,7 +76,7 @@ async def create(
         config=config,
         host_config=host,
         mounts=points,
-        network=NetworkState(endpoints=config_defaults.wished_endpoints(config, host, endpoints)),
+        network=NetworkState(endpoints=wishes),
     )
     try:
         made = await asyncio.shield(asyncio.to_thread(_make, packages, record, shown))
