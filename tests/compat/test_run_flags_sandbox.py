@@ -197,6 +197,16 @@ NAMESPACES = [
         flags=("cgroup-parent",),
     ),
 ]
+OOM = [
+    Case(
+        "want of memory kills a child and the container goes on",
+        f"docker run -d --name oo1 -m 16m --memory-swap 16m {IMAGE} sh -c 'sh -c \"x=aaaaaaaaaaaaaaaa; while :; do x=\\$x\\$x; done\" ; echo child $?; sleep 0.7; exit 5' >/dev/null 2>&1; sleep 0.4; docker inspect -f '{{{{.State.Status}}}} {{{{.State.OOMKilled}}}}' oo1; docker wait oo1; docker inspect -f '{{{{.State.ExitCode}}}} {{{{.State.OOMKilled}}}}' oo1; docker logs oo1 2>/dev/null; docker start oo1 >/dev/null; docker inspect -f '{{{{.State.OOMKilled}}}}' oo1; docker events --since 20s --until 0s --filter container=oo1 --filter event=oom --format '{{{{.Action}}}}' | sort -u; docker rm -f oo1",
+    ),
+    Case(
+        "want of memory kills the container",
+        f"docker run --name oo2 -m 16m --memory-swap 16m {IMAGE} sh -c 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done' 2>/dev/null; echo $?; docker inspect -f '{{{{.State.ExitCode}}}} {{{{.State.OOMKilled}}}}' oo2; docker rm oo2",
+    ),
+]
 SECCOMP = '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":38},{"names":["chmod","fchmodat","fchmodat2"],"action":"SCMP_ACT_ERRNO","includes":{"caps":["CAP_SYS_ADMIN"]}}]}'
 SECURITY = [
     Case(
@@ -308,7 +318,7 @@ FILES = [
         flags=("volumes-from",),
     ),
 ]
-CASES = IDENTITY + PROCESS + NAMESPACES + SECURITY + DEVICES + FILES
+CASES = IDENTITY + PROCESS + NAMESPACES + OOM + SECURITY + DEVICES + FILES
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -22,7 +22,7 @@ from holdfast.shim.births import Births
 from holdfast.shim.channel import Channel
 from holdfast.shim.connection import Connection
 from holdfast.shim.fork_server import ForkServer
-from holdfast.shim.values import Detached, Event, Exited, Launch, LogTarget, ShimLost, StreamGrant
+from holdfast.shim.values import Detached, Event, Exited, Launch, LogTarget, OutOfMemory, ShimLost, StreamGrant
 
 __all__ = [
     "Detached",
@@ -30,6 +30,7 @@ __all__ = [
     "Exited",
     "Launch",
     "LogTarget",
+    "OutOfMemory",
     "Shim",
     "ShimLost",
     "Spawner",
@@ -120,6 +121,8 @@ class Shim:
                 yield ended or ShimLost(container_id=self.container_id)
             elif message["event"] == "exited":
                 yield self._exited(message)
+            elif message["event"] == "oom":
+                yield OutOfMemory(container_id=self.container_id)
             elif message["event"] == "detached":
                 yield Detached(container_id=self.container_id, exec_id=message["exec_id"])
 

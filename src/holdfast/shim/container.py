@@ -8,6 +8,7 @@ an exec block for their milliseconds.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.logs.driver import Target, Writer
+    from holdfast.runtime.cgroups.oom import Watch
     from holdfast.shim.loop import Loop
     from holdfast.shim.protocol import Message
 
@@ -42,6 +44,7 @@ class Container:
         "_log",
         "_loop",
         "_notify",
+        "_oom_watch",
         "_runner",
         "_shares_pids",
         "exit",
@@ -65,6 +68,7 @@ class Container:
         self._log: Writer | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
+        self._oom_watch: Watch | None = None
         self._shares_pids = bool(launch["shares_pids"])
         self.init: Process | None = None
         self.exit: Message | None = None
@@ -81,6 +85,30 @@ class Container:
             self._remove_what_was_begun()
             raise
         self._launch["rootfs_mounts"] = self._launch["grants"] = None
+        if self._launch["has_memory_limit"]:
+            self._watch_memory()
+
+    def _watch_memory(self) -> None:
+        """A kill for want of memory is told at once, for the container may go on without that process."""
+        try:
+            watch = self._cgroup.oom_watch()
+        except OSError as error:
+            state.append_log(self._directory_fd, f"cannot watch for want of memory: {error}\n")
+            return
+        if watch is not None:
+            self._oom_watch = watch
+            self._loop.add(watch.fd, select.EPOLLIN, lambda _: self._tell_oom(watch))
+
+    def _tell_oom(self, watch: Watch) -> None:
+        if watch.happened():
+            self._notify({"event": "oom"})
+
+    def _unwatch_memory(self) -> None:
+        watch, self._oom_watch = self._oom_watch, None
+        if watch is not None:
+            self._tell_oom(watch)
+            self._loop.remove(watch.fd)
+            watch.close()
 
     def _remove_what_was_begun(self) -> None:
         try:
@@ -238,6 +266,7 @@ class Container:
             return
         if self._log is not None:
             self._log.close(time.time_ns())
+        self._unwatch_memory()
         self.exit = {
             "event": "exited",
             "container_id": self._launch["container_id"],

@@ -100,11 +100,18 @@ class Launch:
                 "facts": dict(self.log.facts),
             },
             "shares_pids": self._shares_pids(),
+            "has_memory_limit": self._has_memory_limit(),
             "tty": self.tty,
             "open_stdin": self.open_stdin,
             "runtime": self.runtime,
             "grants": grants,
         }
+
+    def _has_memory_limit(self) -> bool:
+        linux: dict[str, Any] = self.spec.get("linux") or {}
+        resources: dict[str, Any] = linux.get("resources") or {}
+        memory: dict[str, int] = resources.get("memory") or {}
+        return memory.get("limit", 0) > 0
 
     def _shares_pids(self) -> bool:
         """Whether the init's end is not the end of every process of the container."""
@@ -136,6 +143,13 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemory:
+    """The kernel killed a process of the container for want of memory; others may live on."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detached:
     """A client typed its detach keys."""
 
@@ -150,4 +164,4 @@ class ShimLost:
     container_id: str
 
 
-Event = Exited | Detached | ShimLost
+Event = Exited | Detached | OutOfMemory | ShimLost

@@ -17,6 +17,7 @@ from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuacct, cpuset, freezer, me
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from holdfast.runtime.cgroups import oom
     from holdfast.runtime.cgroups.values import Resources, Writes
 
 _KILL_ROUNDS = 100
@@ -140,6 +141,13 @@ class Cgroup:
         """How many processes inside the kernel killed for want of memory; 0 without the controller."""
         directory = self.directories.get("memory")
         return 0 if directory is None else memory.oom_kills(directory)
+
+    def oom_watch(self) -> oom.V1Watch | None:
+        """Something to listen to for such kills; None without the controller. OSError when the kernel refuses."""
+        from holdfast.runtime.cgroups import oom  # few containers need it
+
+        directory = self.directories.get("memory")
+        return None if directory is None else oom.V1Watch(directory)
 
     def remove(self) -> None:
         """Removes every directory, with all below; idempotent. Raises Unavailable when a process keeps one busy."""
