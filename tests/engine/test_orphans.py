@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,7 +15,10 @@ from holdfast.containers.config import Config, HostConfig
 from holdfast.containers.store import BUCKET
 from holdfast.engine.events import Events
 from holdfast.engine.jobs.rename import rename
+from holdfast.engine.networking import NetworkWorker
 from holdfast.errors import Conflict
+
+NO_NETWORKS = cast("NetworkWorker", None)  # a container that does not run has none to be renamed on
 
 
 def made(store: metadata.Store) -> tuple[Containers, Container]:
@@ -34,7 +38,9 @@ def test_a_rename_that_waited_for_a_removal_is_refused_and_takes_no_name(tmp_pat
     async def story() -> Containers:
         containers, container = made(store)
         async with container.lock:
-            waiting = asyncio.create_task(rename(containers=containers, events=Events(), reference="one", name="two"))
+            waiting = asyncio.create_task(
+                rename(containers=containers, events=Events(), networks=NO_NETWORKS, reference="one", name="two")
+            )
             await asyncio.sleep(0)
             container.record.is_removing = container.is_off_record = True
             containers.write_removed(container.id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.containers import lifecycle
 from holdfast.containers.record import Record, State
@@ -19,6 +19,21 @@ from holdfast.errors import Conflict, Corrupt, NotFound
 
 if TYPE_CHECKING:
     from holdfast.shim.client import Shim, StreamGrant
+
+
+class Lock(asyncio.Lock):
+    """A lock that tells how many wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.waiting += 1
+        try:
+            return await super().acquire()
+        finally:
+            self.waiting -= 1
 
 
 class Container:
@@ -42,7 +57,7 @@ class Container:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.lock = asyncio.Lock()
+        self.lock = Lock()
         self.shim: Shim | None = None
         self.pending: list[StreamGrant] = []
         self.cleanup: asyncio.Task[None] | None = None

@@ -17,7 +17,7 @@ from holdfast.containers import Container
 from holdfast.containers.record import MountPoint
 from holdfast.engine import mounting, rootfs
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, Internal, Unavailable
+from holdfast.errors import HoldfastError, Internal, Unavailable
 from holdfast.kernel import mount_view
 from holdfast.kernel.mount_view import Attachment, View
 
@@ -48,9 +48,8 @@ def mount_at(container: Container, path: str) -> MountPoint | None:
 
 
 def _view(packages: Packages, container: Container, attachments: list[Attachment], stack: ExitStack) -> View:
-    shim = container.shim
-    if container.state.has_process and shim is not None:
-        namespace_fd = _namespace_of(shim.pid, shim.shim_pid)
+    namespace_fd = _namespace_of(container)
+    if namespace_fd is not None:
         stack.callback(os.close, namespace_fd)
         return mount_view.open_view(mount_view.root_of_namespace, namespace_fd, attachments)
     mounts = packages.snapshots.mounts(container.id)
@@ -59,11 +58,23 @@ def _view(packages: Packages, container: Container, attachments: list[Attachment
     return mount_view.open_view(lambda: rootfs.detached(mounts[0]), -1, attachments)
 
 
-def _namespace_of(pid: int, parent_pid: int) -> int:
-    """The mount namespace of the container's first process, which is proven by its parent.
+def _namespace_of(container: Container) -> int | None:
+    """The mount namespace of the container's first process; None when there is none, though its end may be unreported.
 
-    All is read through one descriptor of /proc/PID, which never stands for a later process of the same number.
+    The process is proven by its parent, and all is read through one descriptor of /proc/PID, which never stands for a
+    later process of the same number.
     """
+    shim = container.shim
+    if shim is None or not container.state.has_process:
+        return None
+    try:
+        return _namespace_of_child(shim.pid, shim.shim_pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _namespace_of_child(pid: int, parent_pid: int) -> int:
+    """As above; FileNotFoundError, ProcessLookupError when it is not there any more."""
     directory_fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         stat_fd = os.open("stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
@@ -72,7 +83,7 @@ def _namespace_of(pid: int, parent_pid: int) -> int:
         finally:
             os.close(stat_fd)
         if int(fields[1]) != parent_pid:
-            raise Conflict(f"container {pid} has ended")
+            raise ProcessLookupError
         return os.open("ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory_fd)
     finally:
         os.close(directory_fd)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joins between the loop and blocking code that reads or writes a stream in a thread.
 
-Bounded both ways: a slow disk holds the client back, a slow client holds the thread back. Called by the jobs load,
-import and save. Source: docs.python.org asyncio-dev "Concurrency and Multithreading".
+Bounded both ways: a slow disk holds the client back, a slow client holds the thread back. Each transfer has a thread
+of its own: clients that stand still must not use up the pool in which every change of a container is written. What must
+be held meanwhile (`under`) is held by the thread's side and not by the client's, so it is free when the thread has ended,
+whatever the client does. Called by the jobs load, import, save, archive and export.
+Source: docs.python.org asyncio-dev "Concurrency and Multithreading".
 """
 
 from __future__ import annotations
@@ -12,10 +15,10 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import CancelledError
-from contextlib import suppress
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from typing import Any, TypeVar
 
-from holdfast.errors import InvalidArgument, Unavailable
+from holdfast.errors import HoldfastError, InvalidArgument, Unavailable
 
 R = TypeVar("R")
 
@@ -38,12 +41,20 @@ class Pipe:
         self._is_closed = False
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
+        self.moved_bytes = 0
+        self.is_thread_waiting = False
+        """Whether it is the client for whom the thread waits."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the stream was cut off."""
+        return self._failure
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes, waiting for the first; empty at the end. For a thread."""
         with self._condition:
             while not self._chunks and not self._is_closed:
-                self._condition.wait()
+                self._wait_for_client()
             if self._failure is not None:
                 raise Abandoned("the stream was cut off") from self._failure
             if not self._chunks:
@@ -53,6 +64,7 @@ class Pipe:
                 self._chunks.appendleft(chunk[size:])
                 chunk = chunk[:size]
             self._size -= len(chunk)
+            self.moved_bytes += len(chunk)
         self._wake_loop()
         return chunk
 
@@ -62,7 +74,7 @@ class Pipe:
             return 0  # an empty chunk would look like the end to `take`
         with self._condition:
             while self._size >= self._limit and not self._is_closed:
-                self._condition.wait()
+                self._wait_for_client()
             if self._is_closed:
                 raise Abandoned("nobody reads the stream any more")
             self._chunks.append(bytes(data))
@@ -96,9 +108,15 @@ class Pipe:
         with self._condition:
             data = b"".join(self._chunks)
             self._chunks.clear()
+            self.moved_bytes += self._size
             self._size = 0
             self._condition.notify_all()
         return data
+
+    def _wait_for_client(self) -> None:
+        self.is_thread_waiting = True
+        self._condition.wait()
+        self.is_thread_waiting = False
 
     async def _wait(self) -> None:
         self._changed.clear()
@@ -110,13 +128,22 @@ class Pipe:
             self._loop.call_soon_threadsafe(self._changed.set)
 
 
-async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R]) -> R:
+Under = Callable[[Pipe], AbstractAsyncContextManager[None]]
+"""What is entered before the thread begins, and left when it has ended."""
+
+
+def nothing(pipe: Pipe) -> AbstractAsyncContextManager[None]:
+    """An `Under` that holds nothing."""
+    return nullcontext()
+
+
+async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R], under: Under = nothing) -> R:
     """Runs `work` in a thread that reads the chunks as they come; when it ends early the rest is read and dropped.
 
     A cancelled job, or a body that breaks off, is an error to the reader.
     """
     pipe = Pipe()
-    task = asyncio.ensure_future(asyncio.to_thread(work, pipe))
+    task = asyncio.ensure_future(_carry(work, pipe, under))
     task.add_done_callback(lambda _: pipe.close())
     try:
         async for chunk in chunks:
@@ -125,6 +152,8 @@ async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R]) -> R:
         pipe.close()
         return await asyncio.shield(task)
     except Abandoned as error:
+        if isinstance(pipe.failure, HoldfastError):
+            raise pipe.failure from None
         raise InvalidArgument("unexpected EOF") from error
     except BaseException as error:
         pipe.close(error)
@@ -133,29 +162,54 @@ async def feed(chunks: AsyncIterator[bytes], work: Callable[[Pipe], R]) -> R:
         raise
 
 
-async def drain(work: Callable[[Pipe], None]) -> AsyncGenerator[bytes]:
+async def drain(work: Callable[[Pipe], None], under: Under = nothing) -> AsyncGenerator[bytes]:
     """Runs `work` in a thread and yields what it writes; its error is raised where the stream ends.
 
     The thread has ended when the iterator is closed: it fails at its next write.
     """
     pipe = Pipe()
 
-    def run() -> None:
-        try:
-            work(pipe)
-        except (Abandoned, CancelledError):
-            return
-        finally:
-            pipe.close()
+    def run(target: Pipe) -> None:
+        with suppress(Abandoned, CancelledError):
+            work(target)
 
-    task = asyncio.ensure_future(asyncio.to_thread(run))
+    task = asyncio.ensure_future(_carry(run, pipe, under))
+    task.add_done_callback(lambda _: pipe.close())
     try:
         while data := await pipe.take():
             yield data
         await asyncio.shield(task)
+        if pipe.failure is not None:
+            raise pipe.failure
     finally:
         pipe.close()
         await asyncio.wait((task,))
+
+
+async def _carry(work: Callable[[Pipe], R], pipe: Pipe, under: Under) -> R:
+    async with under(pipe):
+        return await _in_thread(lambda: work(pipe))
+
+
+def _in_thread(work: Callable[[], R]) -> asyncio.Future[R]:
+    """As `asyncio.to_thread`, in a thread of its own; a daemon that stops does not wait for it."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[R] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  (it is raised where the outcome is awaited)
+            tell(outcome.set_exception, error)
+        else:
+            tell(outcome.set_result, result)
+
+    def tell(setter: Callable[[Any], None], value: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(lambda: outcome.done() or setter(value))
+
+    threading.Thread(target=run, name="transfer", daemon=True).start()
+    return outcome
 
 
 class Started:

@@ -14,15 +14,15 @@ import errno
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from holdfast.containers import Container, path_stat, users
 from holdfast.content import compression
 from holdfast.engine import container_files, streams
+from holdfast.engine.occupation import occupied
 from holdfast.engine.packages import Packages
 from holdfast.engine.streams import Pipe, Started
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument, NotFound
+from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.kernel import paths
 from holdfast.snapshots import diff, upload
 
@@ -44,7 +44,9 @@ async def look(*, packages: Packages, reference: str, path: str) -> PathStat:
     """What is at the path, its last link not followed; NotFound in Docker's words."""
     container = packages.containers.find(reference)
     async with container.lock:
-        await _settled(container)
+        await container.settle()
+        container.require_sound()
+        container.require_kept("use the files of")
         return await asyncio.to_thread(_look, packages, container, reference, path)
 
 
@@ -71,38 +73,29 @@ async def extract(
     `gives_to_user`: all belongs to the container's user afterwards. What was unpacked before an error stays.
     """
     container = packages.containers.find(reference)
-    async with container.lock:
-        await _settled(container)
 
-        def work(source: Pipe) -> None:
-            with container_files.opened(packages, container, with_mounts=True) as root_fd:
-                try:
-                    unpack(root_fd, source)
-                except OSError as error:  # the container has renamed what was there a moment ago
-                    raise _explained(error, reference, path, "") from error
+    def work(source: Pipe) -> None:
+        with container_files.opened(packages, container, with_mounts=True) as root_fd:
+            try:
+                unpack(root_fd, source)
+            except OSError as error:  # the container has renamed what was there a moment ago
+                raise _explained(error, reference, path, "") from error
 
-        def unpack(root_fd: int, source: Pipe) -> None:
-            place = _destination(container, root_fd, reference, path)
-            upload.extract(
-                root_fd,
-                place,
-                compression.Reader(source, limits=packages.images.limits),
-                keeps_kinds=keeps_kinds,
-                owner=_owner(container, root_fd) if gives_to_user else None,
-            )
+    def unpack(root_fd: int, source: Pipe) -> None:
+        place = _destination(container, root_fd, reference, path)
+        upload.extract(
+            root_fd,
+            place,
+            compression.Reader(source, limits=packages.images.limits),
+            keeps_kinds=keeps_kinds,
+            owner=_owner(container, root_fd) if gives_to_user else None,
+        )
 
-        await streams.feed(archive, work)
+    await streams.feed(archive, work, lambda pipe: occupied(container, pipe))
     packages.events.publish("container", "extract-to-dir", container.id, container.attributes())
 
 
-async def _settled(container: Container) -> None:
-    await container.settle()
-    container.require_sound()
-    if container.record.is_removing:
-        raise Conflict(f"container {container.id} is marked for removal")
-
-
-async def _pieces(
+def _pieces(
     packages: Packages, container: Container, reference: str, path: str, tell: Callable[[PathStat], None]
 ) -> AsyncGenerator[bytes]:
     cleaned = path_stat.clean(path)
@@ -117,11 +110,7 @@ async def _pieces(
             except OSError as error:
                 raise _explained(error, reference, path, cleaned) from error
 
-    async with container.lock:
-        await _settled(container)
-        async with aclosing(streams.drain(work)) as pieces:
-            async for piece in pieces:
-                yield piece
+    return streams.drain(work, lambda pipe: occupied(container, pipe))
 
 
 def _look(packages: Packages, container: Container, reference: str, path: str) -> PathStat:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from holdfast.containers import Container
 from holdfast.engine import container_files, streams
+from holdfast.engine.occupation import occupied
 from holdfast.engine.packages import Packages
 from holdfast.engine.streams import Pipe, Started
-from holdfast.errors import Conflict
 from holdfast.kernel import paths
 from holdfast.snapshots import diff
 
@@ -27,7 +26,7 @@ async def export(*, packages: Packages, reference: str) -> Started:
     return pieces
 
 
-async def _pieces(packages: Packages, container: Container) -> AsyncGenerator[bytes]:
+def _pieces(packages: Packages, container: Container) -> AsyncGenerator[bytes]:
     def work(target: Pipe) -> None:
         with container_files.opened(packages, container, with_mounts=False) as root_fd:
             top_fd = paths.openat2(root_fd, ".", os.O_RDONLY | os.O_DIRECTORY)
@@ -36,11 +35,4 @@ async def _pieces(packages: Packages, container: Container) -> AsyncGenerator[by
             finally:
                 os.close(top_fd)
 
-    async with container.lock:
-        await container.settle()
-        container.require_sound()
-        if container.record.is_removing:
-            raise Conflict(f"You cannot export container {container.id} which is being removed")
-        async with aclosing(streams.drain(work)) as pieces:
-            async for piece in pieces:
-                yield piece
+    return streams.drain(work, lambda pipe: occupied(container, pipe))

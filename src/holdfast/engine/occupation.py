@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container's lock for as long as its files are carried in or out, but not for a client that stands still.
+
+A container that does not run is mounted for the transfer and must not start on the same files, so the lock is held. When
+somebody else waits for it and the client moves next to nothing for some seconds, the transfer is cut off; a client whom
+nobody waits for may take its time. (dockerd holds the lock until the client has read everything.)
+Called by the jobs archive and export.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from holdfast.containers import Container
+from holdfast.engine.streams import Pipe
+from holdfast.errors import Conflict
+
+PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
+_LEAST_BYTES = 256 << 10
+"""What must move within the patience, or it is standing still."""
+
+
+@asynccontextmanager
+async def occupied(
+    container: Container, pipe: Pipe, patience_seconds: float = PATIENCE_SECONDS
+) -> AsyncGenerator[None]:
+    """Holds the lock of a settled, sound container; Conflict when it is on its way out."""
+    async with container.lock:
+        await container.settle()
+        container.require_sound()
+        container.require_kept("use the files of")
+        watcher = asyncio.create_task(_watch(container, pipe, patience_seconds))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+
+
+async def _watch(container: Container, pipe: Pipe, patience_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    moved, since = pipe.moved_bytes, loop.time()
+    while True:
+        await asyncio.sleep(min(_LOOK_SECONDS, patience_seconds))
+        is_moving = pipe.moved_bytes - moved >= _LEAST_BYTES
+        if is_moving or not pipe.is_thread_waiting or not container.lock.waiting:
+            moved, since = pipe.moved_bytes, loop.time()
+        elif loop.time() - since >= patience_seconds:
+            pipe.close(Conflict(f"container {container.id} is wanted by another call, and the client stands still"))
+            return
