@@ -41,6 +41,7 @@ from holdfast.engine.packages import Packages, Settings
 from holdfast.errors import HoldfastError
 from holdfast.images import builtin
 from holdfast.logs import factory as log_factory
+from holdfast.networks.dns import client as resolver
 from holdfast.oci import platform
 from holdfast.runtime import cgroups
 from holdfast.shim.client import Spawner
@@ -119,7 +120,13 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
         images=pictures,
         containers=Containers(records),
         networks=NetworkWorker(
-            networks.Controller(records, Path(options.exec_root), _network_config(options), now_nanos=time.time_ns())
+            networks.Controller(
+                records,
+                Path(options.exec_root),
+                _network_config(options),
+                now_nanos=time.time_ns(),
+                resolver=resolver.Client(Path(options.exec_root) / "networks"),
+            )
         ),
         volumes=volumes.Store(root / "volumes", records),
         distribution=Puller(store=blobs, images=pictures, registries=registries, origins=origins),
@@ -149,6 +156,7 @@ def _settings(options: Config, cgroup_version: int) -> Settings:
         default_ipc_mode=options.default_ipc_mode,
         default_cgroupns_mode=options.default_cgroupns_mode,
         sandbox=sandbox_options.read(options.seccomp_profile, no_new_privileges=options.no_new_privileges),
+        has_apparmor=sandbox_options.has_apparmor(),
         has_init=options.init,
         init_path=options.init_path,
         cdi_spec_directories=options.cdi_spec_dirs,

@@ -20,6 +20,7 @@ from holdfast.networks import Attachment, ConnectRequest
 T = TypeVar("T")
 _LOG = logging.getLogger("holdfast.engine")
 _IDLE_SECONDS = 0.25
+_REPAIR_SECONDS = 0.3
 
 
 class NetworkWorker:
@@ -29,10 +30,18 @@ class NetworkWorker:
         self.controller = controller
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="networks")
         self._preparation: asyncio.TimerHandle | None = None
+        self._is_watching = False
+        self._watched: set[int] = set()
+        self._repair: asyncio.TimerHandle | None = None
+        self._repairing: asyncio.Future[None] | None = None
 
     async def run(self, call: Callable[[], T]) -> T:
         """Any call on the controller; one that has begun ends, whatever becomes of the caller."""
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call))
+        try:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call))
+        finally:
+            if self._is_watching:
+                self._watch_new()
 
     async def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
         """Gives a container its network; leaves nothing when it raises."""
@@ -52,12 +61,56 @@ class NetworkWorker:
         self._prepare_when_idle()
         return removed
 
+    def watch(self) -> None:
+        """From now on what others change or kill on the host is put right within a second."""
+        self._is_watching = True
+        self._watch_new()
+
+    def _watch_new(self) -> None:
+        """The resolver's process comes with the first container that needs it."""
+        loop = asyncio.get_running_loop()
+        for fd in self.controller.watched():
+            if fd not in self._watched:
+                self._watched.add(fd)
+                loop.add_reader(fd, self._notice, fd)
+
+    def _notice(self, fd: int) -> None:
+        """Once for all that happens in a moment: whoever loads a rule set makes many changes."""
+        loop = asyncio.get_running_loop()
+        self._watched.discard(fd)
+        loop.remove_reader(fd)
+        if self._repair is None:
+            self._repair = loop.call_later(_REPAIR_SECONDS, self._begin_repair)
+
+    def _begin_repair(self) -> None:
+        self._repairing = asyncio.ensure_future(self._put_right())
+
+    async def _put_right(self) -> None:
+        try:
+            for note in await self.run(self.controller.repair):
+                _LOG.warning("%s", note)
+        except HoldfastError as error:
+            _LOG.error("the host's network could not be put right: %s", error.message)
+        finally:
+            self._repair = None
+            if self._is_watching:
+                self._watch_new()
+
     async def close(self) -> None:
         """Lets go of the controller's sockets and ends the thread; networks stay."""
         if self._preparation is not None:
             self._preparation.cancel()
+        self._stop_watching()
         await self.run(self.controller.close)
         self._thread.shutdown(wait=False)
+
+    def _stop_watching(self) -> None:
+        self._is_watching = False
+        loop = asyncio.get_running_loop()
+        for fd in self._watched:
+            loop.remove_reader(fd)
+        if self._repair is not None:
+            self._repair.cancel()
 
     def _prepare_when_idle(self) -> None:
         """Not at once: the start, or the end, whose call this was wants the processor first."""

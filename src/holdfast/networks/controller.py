@@ -29,7 +29,7 @@ from holdfast.networks import (
 )
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.creation import NetworkWish
-from holdfast.networks.firewall import Firewall, NoFirewall
+from holdfast.networks.firewall import Firewall, Monitor, NoFirewall
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.names import NoResolver, Resolver
 from holdfast.networks.network import Network, Pool, default_bridge_options, format_time
@@ -75,6 +75,7 @@ class Controller:
         self._firewall = (
             Firewall(nftables.open_nftables(), nfelement.open_socket()) if config.firewall else NoFirewall()
         )
+        self._monitor = Monitor() if config.firewall else None
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
         self._addresses = Addresses()
         self._resolver = resolver or NoResolver()
@@ -112,7 +113,25 @@ class Controller:
         self._resolver.close()
         self._ports.close()
         self._firewall.close()
+        if self._monitor is not None:
+            self._monitor.close()
         self._links.close()
+
+    def watched(self) -> list[int]:
+        """Descriptors that become readable when `repair` has something to look at; ask again after each repair."""
+        found = [self._resolver.fileno(), -1 if self._monitor is None else self._monitor.fileno()]
+        return [fd for fd in found if fd >= 0]
+
+    def repair(self) -> list[str]:
+        """Puts right what others have changed or killed on this host; returns what that was. Raises Internal."""
+        notes: list[str] = []
+        who = self._monitor.read() if self._monitor is not None else []
+        if who:
+            changes = self._synchronise_firewall()
+            if changes:
+                notes.append(f"{', '.join(who)} changed the packet rules, now put right ({len(changes)}): {changes[0]}")
+        revived = self._resolver.repair()
+        return [*notes, revived] if revived else notes
 
     def prepare(self) -> None:
         """Does ahead what the next `connect` needs whoever calls it; for idle moments. Raises Internal."""

@@ -70,6 +70,14 @@ class Resolver(Protocol):
         """Forgets a sandbox; idempotent."""
         ...
 
+    def fileno(self) -> int:
+        """Readable when `repair` has something to look at; -1 when there is nothing to watch."""
+        ...
+
+    def repair(self) -> str:
+        """Puts right what is not; returns what was done, for the daemon's log, or nothing."""
+        ...
+
     def close(self) -> None:
         """Lets go of what the daemon holds; answers go on."""
         ...
@@ -88,6 +96,12 @@ class NoResolver:
 
     def withdraw(self, sandbox_id: str) -> None:
         """Nobody knew."""
+
+    def fileno(self) -> int:
+        return -1
+
+    def repair(self) -> str:
+        return ""
 
     def close(self) -> None:
         """Holds nothing."""

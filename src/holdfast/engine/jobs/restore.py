@@ -56,6 +56,7 @@ async def restore(*, packages: Packages) -> None:
     live = {container.id for container in packages.containers if container.state.has_process}
     for removed in await packages.networks.reconcile(live):
         _LOG.info("put the network right: %s", removed)
+    packages.networks.watch()
     for container in packages.containers:
         if container.state.has_process:
             await _settle_network(packages, container)

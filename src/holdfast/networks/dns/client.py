@@ -32,12 +32,14 @@ _ANSWER_SECONDS = 5.0
 class Client:
     """One resolver for one exec root; `directory` is a directory of ours with mode 0700."""
 
-    __slots__ = ("_directory", "_number", "_pid", "_published", "_sock")
+    __slots__ = ("_directory", "_lost", "_number", "_pid", "_published", "_sock")
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._published: dict[str, SandboxNames] = {}
         self._sock: socket.socket | None = None
+        self._lost: list[socket.socket] = []
+        """Ended conversations, open until `repair`: whoever watches one must not find another under its number."""
         self._number = 0
         self._pid = 0
 
@@ -68,19 +70,22 @@ class Client:
 
     def close(self) -> None:
         self._hang_up()
+        self._close_lost()
 
     def fileno(self) -> int:
-        """Readable when the process has died, which `repair` then heals; -1 while there is none."""
-        return -1 if self._sock is None else self._sock.fileno()
+        sock = self._lost[0] if self._lost else self._sock
+        return -1 if sock is None else sock.fileno()
 
     def repair(self) -> str:
-        """Replaces a process that has died; returns what was done, for the daemon's log."""
+        was_lost = bool(self._lost)
+        self._close_lost()
         if self._sock is not None:
             with contextlib.suppress(BlockingIOError):
                 if not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
                     self._hang_up()
+                    self._close_lost()
         if self._sock is not None or not self._published:
-            return ""
+            return "the DNS resolver has died and was started again" if was_lost and self._published else ""
         self._tell_all()
         return "the DNS resolver has died and was started again"
 
@@ -159,9 +164,14 @@ class Client:
 
     def _hang_up(self) -> None:
         if self._sock is not None:
-            self._sock.close()
+            self._lost.append(self._sock)
             self._sock = None
         self._bury()
+
+    def _close_lost(self) -> None:
+        for sock in self._lost:
+            sock.close()
+        self._lost.clear()
 
     def _bury(self) -> None:
         if self._pid:

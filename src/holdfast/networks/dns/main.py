@@ -100,6 +100,8 @@ class Server:
             return
         if request is None:
             self._hang_up()
+            if not self._sandboxes:
+                self.poll.stop()
             return
         try:
             self._act(request)

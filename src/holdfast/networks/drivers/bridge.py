@@ -101,6 +101,7 @@ class Bridge:
                 batch += [
                     rtnetlink.add_address(index, network.ipv6.gateway, length),
                     rtnetlink.add_address(index, *_LINK_LOCAL, is_link_local=True),
+                    rtnetlink.add_loopback_route(index),
                 ]
         self._links.execute(*batch)
         netns.write_sysctl(_LOOPBACK_ROUTING.format(network.bridge_interface), "1")
@@ -120,6 +121,7 @@ class Bridge:
                     master=self._ifindex[network.network_id],
                     mtu=network.mtu,
                 ),
+                *([] if network.has_icc else [rtnetlink.isolate_bridge_port(endpoint.host_interface)]),
                 *([rtnetlink.reflect_on_bridge_port(endpoint.host_interface)] if _has_bridge_filter() else []),
             )
             interface.configure(endpoint, target)

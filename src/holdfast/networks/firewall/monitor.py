@@ -57,10 +57,10 @@ class Monitor:
 
 
 def parse_generation(payload: bytes) -> str | None:
-    """The process that made a change, None when it is this one."""
+    """The thread that made a change, None when it is one of this process."""
     attributes = netlink.parse_attributes(payload, _HEADER_BYTES)
     pid = int.from_bytes(attributes.get(_GENERATION_PID, b""), "big")
-    if pid == os.getpid():
+    if os.path.exists(f"/proc/self/task/{pid}"):
         return None
     name = attributes.get(_GENERATION_NAME, b"").rstrip(b"\0").decode(errors="replace")
     return f"{name} (process {pid})" if name else f"process {pid}"

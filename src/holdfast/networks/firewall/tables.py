@@ -16,6 +16,7 @@ from holdfast.kernel.nftables import Nftables, NftablesError
 from holdfast.networks.firewall import foreign, plan
 from holdfast.networks.firewall.plan import Elements
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, TableShape
+from holdfast.networks.firewall.stale_flows import StaleFlows
 from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
 
 
@@ -26,11 +27,12 @@ class OutOfStep(errors.Internal):
 class Firewall:
     """Raises Internal with nothing changed."""
 
-    __slots__ = ("_elements", "_interfaces", "_marks", "_nftables", "_table")
+    __slots__ = ("_elements", "_flows", "_interfaces", "_marks", "_nftables", "_table")
 
     def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
         self._nftables = nftables
         self._elements = elements
+        self._flows = StaleFlows()
         self._table = table
         self._marks: dict[str, frozenset[tuple[str, int]]] = {}
         self._interfaces: set[str] = set()
@@ -57,6 +59,7 @@ class Firewall:
             nfelement.change(self._elements, *[_raw_addition(self._table, port) for port in ports])
         except OSError as error:
             raise OutOfStep(f"failed to publish ports in nftables table {self._table}: {error.strerror}") from error
+        self._flows.after_opening(ports)
 
     def withdraw(self, ports: Sequence[PortRule]) -> None:
         """Closes ports; those that are not there any more do not matter."""
@@ -69,6 +72,7 @@ class Firewall:
                     raise errors.Internal(
                         f"failed to withdraw port {port.host_port} in nftables table {self._table}: {error.strerror}"
                     ) from error
+        self._flows.after_closing(ports)
 
     def add_bridge(self, bridge: BridgeRules) -> None:
         self._change({}, plan.plan_elements((bridge,), ()))
@@ -95,6 +99,7 @@ class Firewall:
         self._remove(plan.plan_elements((), (), (identity,)))
 
     def close(self) -> None:
+        self._flows.close()
         self._nftables.close()
         self._elements.close()
 
