@@ -7,30 +7,12 @@ import os
 
 import pytest
 
-from holdfast.containers.config import Config, HostConfig
-from holdfast.containers.container import Container
-from holdfast.containers.record import Record, State
 from holdfast.engine.jobs import top
-from holdfast.errors import Conflict, InvalidArgument
-
-
-def container(status: str) -> Container:
-    return Container(
-        Record(
-            id="c",
-            name="web",
-            created_nanos=1,
-            image_id="",
-            driver="",
-            config=Config(),
-            host_config=HostConfig(),
-            state=State(status=status),
-        )
-    )
+from holdfast.errors import InvalidArgument
 
 
 def test_the_default_columns_are_ps_ef() -> None:
-    table = top.top(container=container("running"), pids=lambda: [os.getpid()], arguments="-ef")
+    table = top.table([os.getpid()], "-ef")
 
     assert table.titles == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     assert table.rows[0][1:3] == [str(os.getpid()), str(os.getppid())]
@@ -46,7 +28,7 @@ def test_the_default_columns_are_ps_ef() -> None:
     ],
 )
 def test_other_columns(arguments: str, titles: list[str]) -> None:
-    table = top.top(container=container("running"), pids=lambda: [os.getpid(), 2**22 - 1], arguments=arguments)
+    table = top.table([os.getpid(), 2**22 - 1], arguments)
 
     assert table.titles == titles
     assert [len(row) for row in table.rows] == [len(titles)]
@@ -56,8 +38,3 @@ def test_other_columns(arguments: str, titles: list[str]) -> None:
 def test_unknown_arguments_are_refused(arguments: str) -> None:
     with pytest.raises(InvalidArgument):
         top.choose(arguments)
-
-
-def test_a_stopped_container_has_no_processes() -> None:
-    with pytest.raises(Conflict, match="is not running"):
-        top.top(container=container("exited"), pids=list, arguments="-ef")

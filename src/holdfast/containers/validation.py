@@ -65,6 +65,9 @@ def _check_unsupported(host: HostConfig) -> None:
         if name.lower() != "size":
             raise InvalidArgument(f"Unknown option {name}")
         raise InvalidArgument("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+    for value, what in ((host.io_maximum_bandwidth, "bandwidth"), (host.io_maximum_iops, "IOPs")):
+        if value:
+            raise InvalidArgument(f"invalid option: QoS maximum {what} configuration is not supported on linux")
     if "" in (host.annotations or {}):
         raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
 
@@ -74,13 +77,14 @@ def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = Fal
     _check_memory(host, is_update=is_update)
     _check_cpu(host, machine)
     warnings: list[str] = []
-    if host.kernel_memory > 0:
-        warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
     if host.oom_kill_disable and not host.memory:
         warnings.append(
             "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running "
             "out of resources."
         )
+    if host.cpu_percent > 0:
+        warnings.append("linux does not support CPU percent. Percent discarded.")
+        host.cpu_percent = 0
     if host.pids_limit is not None and host.pids_limit < -1:
         host.pids_limit = -1
     return warnings + _discard_weight_devices(host, machine)

@@ -18,6 +18,8 @@ from holdfast.engine.jobs.stats import Sample, stats, stream_stats
 from holdfast.engine.packages import Packages
 from holdfast.errors import InvalidArgument
 
+_ONE_SHOT_SINCE = (1, 41)
+
 
 def routes(packages: Packages) -> list[Route]:
     """The one route."""
@@ -31,7 +33,7 @@ def routes(packages: Packages) -> list[Route]:
 
     async def show(request: Request) -> Response:
         is_stream = request.query.boolean("stream", default=True)
-        one_shot = request.query.boolean("one-shot")
+        one_shot = request.query.boolean("one-shot") and request.version >= _ONE_SHOT_SINCE
         if is_stream and one_shot:
             raise InvalidArgument("cannot have stream=true and one-shot=true")
         container = packages.containers.find(request.params["id"])

@@ -16,6 +16,7 @@ from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
 from holdfast.api.routes import checkpoints, commit, container_archives, container_stats, container_streams
 from holdfast.api.schema import containers as schema
+from holdfast.api.schema import create_versions
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
 from holdfast.engine.jobs.create import create as create_job
@@ -35,6 +36,7 @@ from holdfast.engine.jobs.update import update as update_job
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument
 
+_PLATFORM_SINCE = (1, 41)
 _NULL_WARNINGS_UNTIL = (1, 27)
 """Daemons of that time wrote null for no warnings; later ones write an empty list."""
 
@@ -57,9 +59,10 @@ def routes(packages: Packages) -> list[Route]:
 def _making(packages: Packages) -> list[Route]:
     async def create(request: Request) -> Response:
         body = await request.json(schema.CreateBody, may_be_empty=False)
-        config, host = schema.config_of(body), body.host_config or HostConfig()
-        if config == schema.config_of(schema.CreateBody()) and body.host_config is None:
+        if schema.config_of(body) == schema.config_of(schema.CreateBody()) and body.host_config is None:
             raise InvalidArgument("config cannot be empty in order to create a container")
+        older = create_versions.adapt_create(body, request.version)
+        config, host = schema.config_of(body), body.host_config or HostConfig()
         networking = body.networking_config
         created = await create_job(
             packages=packages,
@@ -67,9 +70,9 @@ def _making(packages: Packages) -> list[Route]:
             config=config,
             host=host,
             endpoints=(networking.endpoints_config if networking else None) or {},
-            platform=request.query.text("platform"),
+            platform=request.query.text("platform") if request.version >= _PLATFORM_SINCE else "",
         )
-        warnings = created.warnings or (None if request.version <= _NULL_WARNINGS_UNTIL else [])
+        warnings = [*older, *created.warnings] or (None if request.version <= _NULL_WARNINGS_UNTIL else [])
         return Json(schema.Answer(created.container_id, warnings), 201)
 
     async def remove(request: Request) -> Response:
@@ -187,7 +190,9 @@ def _changing(packages: Packages) -> list[Route]:
 
     async def rename(request: Request) -> Response:
         name = request.query.text("name")
-        await rename_job(containers=containers, events=events, networks=packages.networks, reference=request.params["id"], name=name)
+        await rename_job(
+            containers=containers, events=events, networks=packages.networks, reference=request.params["id"], name=name
+        )
         return Empty()
 
     async def resize(request: Request) -> Response:
@@ -198,6 +203,7 @@ def _changing(packages: Packages) -> list[Route]:
 
     async def update(request: Request) -> Response:
         body = await request.json(schema.UpdateBody)
+        create_versions.adapt_update(body, request.version)
         warnings = await update_job(
             packages=packages,
             reference=request.params["id"],

@@ -34,7 +34,7 @@ def routes(packages: Packages) -> list[Route]:
         found = await disk_usage(packages=packages, kinds=kinds)
         now = time.time_ns()
         images = [
-            image_schema.render_summary(each.image, request.version, each.containers, each.shared_bytes)
+            _render_image(image_schema.render_summary(each.image, request.version, each.containers, each.shared_bytes))
             | {"Containers": each.containers}
             for each in found.images
         ]
@@ -53,6 +53,11 @@ def routes(packages: Packages) -> list[Route]:
         )
 
     return [Route("GET", "/system/df", show)]
+
+
+def _render_image(summary: dict[str, Any]) -> dict[str, Any]:
+    """Here dockerd says null for no digests, in every version."""
+    return summary | {"RepoDigests": summary["RepoDigests"] or None}
 
 
 def _render_volume(use: VolumeUse) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def render_endpoints(network: NetworkState) -> dict[str, Any]:
 
 def render_ports(record: Record) -> dict[str, Any]:
     """NetworkSettings.Ports: every exposed port of a running container, null for those that are not published."""
-    if not record.state.has_process:
+    if not record.state.has_process or not record.network.shows_ports:
         return {}
     found: dict[str, Any] = {
         f"{port}/{protocol}": None for port, protocol in ports.iter_exposed(record.config.exposed_ports)
@@ -274,7 +274,7 @@ def _quoted(argument: str) -> str:
 
 
 def _list_ports(record: Record) -> list[dict[str, Any]]:
-    if not record.state.has_process:
+    if not record.state.has_process or not record.network.shows_ports:
         return []
     published = {(port.container_port, port.protocol) for port in record.network.ports}
     found: list[dict[str, Any]] = [_bound(port) for port in record.network.ports]

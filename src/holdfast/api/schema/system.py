@@ -22,4 +22,7 @@ def adapt_info(info: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]
         )
     if version < (1, 42):
         info["KernelMemory"] = False
+    if version < (1, 25):
+        options: list[str] = info["SecurityOptions"]
+        info["SecurityOptions"] = [text.removeprefix("name=").partition(",")[0] for text in options]
     return info

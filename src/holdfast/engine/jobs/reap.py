@@ -11,8 +11,10 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 
 from holdfast.containers import Container, restart_policy
+from holdfast.containers.config import EndpointSettings
 from holdfast.engine import container_network, mounting, sandbox_files, surroundings, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
@@ -20,7 +22,7 @@ from holdfast.engine.jobs.start import start_locked
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.runtime import cgroups
-from holdfast.shim.client import Detached, Event, Exited, Shim, ShimLost
+from holdfast.shim.client import Detached, Event, Exited, OutOfMemory, Shim, ShimLost
 
 _LOG = logging.getLogger("holdfast.engine")
 _KILLED = 137
@@ -50,6 +52,8 @@ def handle(packages: Packages, event: Event) -> None:
         else:
             attributes = container.attributes(execID=event.exec_id)
             packages.events.publish("container", "exec_detach", container.id, attributes)
+    elif isinstance(event, OutOfMemory):
+        report_oom(packages, container)
     elif isinstance(event, ShimLost):
         lost = Exited(
             container_id=container.id,
@@ -63,6 +67,14 @@ def handle(packages: Packages, event: Event) -> None:
         report_exec(packages, container, event)
     else:
         report(packages, container, event)
+
+
+def report_oom(packages: Packages, container: Container) -> None:
+    """A process was killed for want of memory; the container may go on."""
+    if not container.state.oom_killed:
+        container.state.oom_killed = True
+        packages.containers.save(container)
+    packages.events.publish("container", "oom", container.id, container.attributes())
 
 
 def report_exec(packages: Packages, container: Container, event: Exited) -> None:
@@ -84,18 +96,23 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     if not state.has_process:
         return
     shim, container.shim = container.shim, None
-    state.exit_code, state.finished_nanos, state.oom_killed = event.exit_code, event.finished_at_nanos, event.oom_killed
+    is_oom_told, state.oom_killed = state.oom_killed, state.oom_killed or event.oom_killed
+    state.exit_code, state.finished_nanos = event.exit_code, event.finished_at_nanos
     state.pid = 0
     if is_shim_lost:
         state.error = SHIM_IS_GONE
     lifetime_nanos = event.finished_at_nanos - state.started_nanos
     delay = _restart_delay(container, lifetime_nanos)
     container.change("die" if delay is None else "restart")
+    if state.health is not None:
+        state.health.status = "unhealthy"
+    left = [endpoint for endpoint in record.network.endpoints.values() if endpoint.endpoint_id]
+    container_network.forget(record)
     for each in packages.containers.execs.of(container.id):
         if each.is_running:
             each.finish(_KILLED, event.finished_at_nanos)
     is_saved = _is_saved(packages, container)
-    if event.oom_killed:
+    if event.oom_killed and not is_oom_told:
         packages.events.publish("container", "oom", container.id, container.attributes())
     packages.events.publish(
         "container",
@@ -106,7 +123,8 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     health.stop(container)
     container.report_exit()
     container.cleanup = packages.background.start(
-        _clean_up(packages, container, shim if is_saved else None, is_shim_lost), f"clean-up of {container.id[:12]}"
+        _clean_up(packages, container, shim if is_saved else None, left, is_shim_lost=is_shim_lost),
+        f"clean-up of {container.id[:12]}",
     )
     if not is_saved:
         packages.background.start(_save_later(packages, container, shim), f"record of {container.id[:12]}")
@@ -118,18 +136,23 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
         packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
 
 
-async def _clean_up(packages: Packages, container: Container, shim: Shim | None, is_shim_lost: bool) -> None:
-    endpoints = container.record.network.endpoints
+async def _clean_up(
+    packages: Packages,
+    container: Container,
+    shim: Shim | None,
+    left: Sequence[EndpointSettings],
+    *,
+    is_shim_lost: bool,
+) -> None:
+    """Takes down what the process had; `left` are the networks that it was in."""
     if shim is not None:
         await shim.close()
     await packages.networks.disconnect(container.id)
     sandbox_files.release(packages, container.record)
-    for endpoint in endpoints.values():
-        if endpoint.endpoint_id:
-            container_network.publish_event(packages, "disconnect", endpoint, container.id)
+    for endpoint in left:
+        container_network.publish_event(packages, "disconnect", endpoint, container.id)
     await mounting.detach(packages, container)
     volume_events.publish_unmounts(packages.events, container)
-    container_network.forget(container.record)
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)
     _is_saved(packages, container)

@@ -11,7 +11,7 @@ import asyncio
 import os
 import pwd
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from holdfast.engine import surroundings
@@ -114,15 +114,17 @@ async def top(*, packages: Packages, reference: str, arguments: str) -> Table:
     container = packages.containers.find(reference)
     if not container.state.has_process:
         raise Conflict(f"container {container.id} is not running")
-    columns = choose(arguments)
-    processes = await asyncio.to_thread(_processes, surroundings.cgroup_path(packages, container.record))
+    group = surroundings.cgroup_path(packages, container.record)
+    found = await asyncio.to_thread(lambda: table(cgroups.detect().open(group).pids(), arguments))
     packages.events.publish("container", "top", container.id, container.attributes())
+    return found
+
+
+def table(pids: Iterable[int], arguments: str) -> Table:
+    """The table of some processes, by number; one that has just ended is left out. InvalidArgument for the arguments."""
+    columns = choose(arguments)
+    processes = [found for pid in sorted(pids) if (found := _read(pid)) is not None]
     return Table([title for title, _ in columns], [[show(each) for _, show in columns] for each in processes])
-
-
-def _processes(group: str) -> list[Process]:
-    """Every process of a control group, by number."""
-    return [found for pid in sorted(cgroups.detect().open(group).pids()) if (found := _read(pid)) is not None]
 
 
 def choose(arguments: str) -> list[tuple[str, Callable[[Process], str]]]:
