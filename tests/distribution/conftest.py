@@ -6,11 +6,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -60,7 +62,19 @@ class Handler(BaseHTTPRequestHandler):
         self.serve()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.sent = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.serve()
+
+    def do_PUT(self) -> None:
+        self.serve()
+
+    def do_PATCH(self) -> None:
+        self.serve()
+
+    def do_HEAD(self) -> None:
+        self.serve()
+
+    def do_DELETE(self) -> None:
         self.serve()
 
     def log_message(self, *args: object) -> None:
@@ -80,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer_well(self) -> None:
         registry = self.server.registry
         path = self.path.partition("?")[0]
-        if "/manifests/" in path:
+        if self.command in ("PUT", "PATCH", "DELETE") or "/blobs/uploads/" in path:
+            self.take(path)
+        elif "/manifests/" in path:
             document = registry.manifests.get(path.rpartition("/manifests/")[2])
             if document is None:
                 self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
@@ -88,10 +104,52 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(200, document.data, {"Content-Type": document.media_type, **document.headers})
         elif "/blobs/" in path:
             self.answer_blob(registry.blobs.get(path.rpartition("/blobs/")[2]))
+        elif path == "/v2/":
+            self.reply(200, b"{}", {})
         elif path.endswith("/tags/list"):
             self.reply(200, json.dumps({"name": "x", "tags": registry.tags}).encode(), {})
         else:
             self.reply(404, b"404 page not found", {"Content-Type": "text/plain"})
+
+    def take(self, path: str) -> None:
+        """Uploads, and manifests that are pushed."""
+        registry = self.server.registry
+        size = int(self.headers.get("Content-Length", "0"))
+        if "/manifests/" in path:
+            data = self.rfile.read(size)
+            digest = registry.add_document(path.rpartition("/")[2], data, self.headers["Content-Type"])
+            self.reply(201, b"", {"Docker-Content-Digest": digest})
+            return
+        if self.command == "POST":
+            query = dict(parse_qsl(self.path.partition("?")[2]))
+            if query.get("mount") in registry.mountable.get(query.get("from", ""), ()):
+                self.reply(201, b"", {})
+                return
+            registry.uploads.append(bytearray())
+            self.reply(202, b"", {"Location": f"{path}{len(registry.uploads) - 1}?state=1"})
+            return
+        received = registry.uploads[int(path.rpartition("/")[2])]
+        span = {"Location": self.path, "Range": f"0-{max(0, len(received) - 1)}"}
+        if self.command in ("GET", "DELETE"):
+            self.reply(204, b"", span)
+            return
+        while size and (data := self.rfile.read1(min(size, 4096))):
+            received += data
+            size -= len(data)
+            if registry.breaks_after and len(received) >= registry.breaks_after:
+                registry.breaks_after = 0
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+        if self.command == "PUT":
+            wanted = dict(parse_qsl(self.path.partition("?")[2]))["digest"]
+            if sha256(bytes(received)) != wanted:
+                self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+                return
+            registry.add_blob(bytes(received))
+            self.reply(201, b"", {})
+        else:
+            self.reply(202, b"", {"Location": self.path, "Range": f"0-{len(received) - 1}"})
 
     def answer_blob(self, data: bytes | None) -> None:
         if data is None:
@@ -110,7 +168,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         return True
 
     def refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> bool:
@@ -133,6 +192,9 @@ class Registry:
         self.tags: list[str] = []
         self.seen: list[Seen] = []
         self.rules: list[Rule] = []
+        self.uploads: list[bytearray] = []
+        self.mountable: dict[str, set[str]] = {}
+        self.breaks_after = 0
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.registry = self
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)

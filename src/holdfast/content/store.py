@@ -37,7 +37,8 @@ class Lease:
         self.digests: set[Digest] = set()
 
     def add(self, digest: Digest) -> None:
-        """Protects one blob that may or may not be there yet."""
+        """Protects one blob that may or may not be there yet; tells a collection under way, too."""
+        self._store.protect(digest)
         self.digests.add(digest)
 
     def close(self) -> None:
@@ -143,8 +144,7 @@ class Store:
     def put(self, data: bytes) -> Digest:
         """Stores a small document and returns its digest; nothing is written when it is there already."""
         digest = digests.of(data)
-        for lease in list(self._leases):
-            lease.add(digest)
+        self.protect(digest)
         if not self.has(digest):
             with self.ingest(f"put-{digest}-{threading.get_ident()}", digest, len(data), resumable=False) as blob:
                 blob.write(data)
@@ -166,12 +166,25 @@ class Store:
                 if digests.is_digest(digest):
                     yield Digest(digest)
 
-    def lease(self) -> Lease:
-        """Opens a lease; close it, or use it in a `with`."""
+    def lease(self, *, inherits: bool = False) -> Lease:
+        """Opens a lease; close it, or use it in a `with`.
+
+        With `inherits` it begins with all that is leased now: a collector opens one before it asks which blobs are
+        needed, so that a blob whose own lease ends meanwhile, because a record names it now, is not taken for garbage.
+        """
         lease = Lease(self)
         with self._lock:
+            if inherits:
+                for other in self._leases:
+                    lease.digests |= other.digests
             self._leases.add(lease)
         return lease
+
+    def protect(self, digest: Digest) -> None:
+        """Adds a blob to every open lease."""
+        with self._lock:
+            for lease in self._leases:
+                lease.digests.add(digest)
 
     def release(self, lease: Lease) -> None:
         """Closes a lease (Lease.close does it)."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Garbage collection while the registry serves: what no repository needs goes, what a push needs stays.
 
-Three rules make it safe. A lease opened first protects every blob that lands meanwhile; a link that no manifest uses
-lives for a grace after it was last asked for; and a manifest is only taken when all that it names is linked at that
-moment, under the lock under which links go. Called by `registry.main` in a thread, and by tests.
+Three rules make it safe. A lease opened first protects every blob that lands or is leased meanwhile, and those whose
+lease is older; a link that no manifest uses lives for a grace after it was last asked for; and a manifest is only taken
+when all that it names is linked at that moment, under the lock under which links go. Called by `registry.main` in a
+thread, and by tests.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ INTERVAL_SECONDS = 600.0
 
 def collect(store: content.Store, catalogue: Catalogue, grace_seconds: float = GRACE_SECONDS) -> list[Digest]:
     """Deletes the blobs that nobody needs; returns which."""
-    with store.lease():
+    with store.lease(inherits=True):
         return store.collect(catalogue.drop_stale(grace_seconds))
 
 

@@ -61,7 +61,8 @@ class Manifests:
             if digest != reference:
                 raise Refusal("DIGEST_INVALID", f"provided digest did not match uploaded content: it has {digest}")
         record = read_record(data, request.headers.get("content-type", ""))
-        with self._store.lease():
+        with self._store.lease() as lease:
+            lease.add(digest)
             self._keep(data, digest)
             self._catalogue.put_manifest(name, digest, record, tag)
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}

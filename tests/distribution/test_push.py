@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pushing against a registry that can misbehave: what is sent, what is not, and what it survives."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from holdfast import metadata
+from holdfast.distribution import (
+    Cancellation,
+    Cancelled,
+    Credentials,
+    Origins,
+    Pusher,
+    Registries,
+    RegistryConfig,
+    retry,
+    uploads,
+)
+from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.oci import media
+from holdfast.oci import reference as references
+
+NAME = "team/app"
+
+
+def sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Shelf:
+    """A twin of the image store: images by name, made of blobs in a content store."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.names: dict[str, str] = {}
+        self.images: dict[str, Any] = {}
+        self.registered: list[tuple[str, str]] = []
+
+    def add(self, name: str, *blobs: tuple[str, bytes, bytes]) -> Any:
+        """`blobs`: media type, the blob, the plain tar."""
+        config = json.dumps({"architecture": "amd64", "os": "linux"}).encode()
+        layers = [{"mediaType": kind, "digest": self.store.put(blob), "size": len(blob)} for kind, blob, _ in blobs]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media.OCI_MANIFEST,
+            "config": {"mediaType": media.OCI_CONFIG, "digest": self.store.put(config), "size": len(config)},
+            "layers": layers,
+        }
+        digest = self.store.put(json.dumps(manifest).encode())
+        image = SimpleNamespace(
+            id=sha256(config), manifest=digest, repo_digests=(), layers=tuple(sha256(plain) for _, _, plain in blobs)
+        )
+        self.images[digest] = image
+        self.names[str(references.parse(name))] = digest
+        return image
+
+    def owner_of(self, reference: Any) -> Any:
+        return self.names.get(str(reference))
+
+    def tags_of(self, repository: Any) -> list[Any]:
+        found = [references.parse(name) for name in self.names]
+        return sorted((name for name in found if name.name == repository.name), key=str)
+
+    def get(self, name: str) -> Any:
+        return self.images[name]
+
+    def register(self, reference: Any, *, top: Any, manifest: Any) -> bool:
+        self.registered.append((str(reference), top))
+        return True
+
+
+@pytest.fixture
+def shelf(store: Any) -> Shelf:
+    return Shelf(store)
+
+
+@pytest.fixture
+def origins(tmp_path: Path) -> Origins:
+    return Origins(metadata.Store(tmp_path / "metadata.db"))
+
+
+@pytest.fixture
+def pusher(store: Any, shelf: Shelf, origins: Origins) -> Iterator[Pusher]:
+    policy = retry.Policy(attempts=4, deadline_seconds=5.0, first_delay_seconds=0.02, max_delay_seconds=0.05)
+    registries = Registries(RegistryConfig(certs_dirs=()), policy=policy)
+    made = Pusher(store=store, images=shelf, registries=registries, origins=origins)
+    yield made
+    made.close()
+    registries.close()
+
+
+def zipped(plain: bytes) -> tuple[str, bytes, bytes]:
+    return media.OCI_LAYER_GZIP, gzip.compress(plain, mtime=0), plain
+
+
+def push(pusher: Pusher, registry: Any, suffix: str = ":v1", name: str = NAME, **options: Any) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    pusher.push(references.parse(f"{registry.host}/{name}{suffix}"), progress=told.append, **options)
+    return told
+
+
+def texts(told: list[dict[str, Any]]) -> list[str]:
+    return [message["status"] for message in told if "status" in message and "Pushing" not in message["status"]]
+
+
+def test_the_same_bytes_go_out_that_came_in(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
+    layer = zipped(b"one" * 1000)
+    image = shelf.add(f"{registry.host}/{NAME}:v1", layer, zipped(b"two"))
+
+    told = push(pusher, registry)
+
+    assert registry.manifests["v1"].data == store.read(image.manifest, 1 << 20)
+    assert registry.blobs[sha256(layer[1])] == layer[1]
+    assert shelf.registered == [(f"{registry.host}/{NAME}", image.manifest)]
+    assert texts(told)[0] == f"The push refers to repository [{registry.host}/{NAME}]"
+    assert sorted(texts(told)[1:5]) == ["Preparing", "Preparing", "Pushed", "Pushed"]
+    size = len(registry.manifests["v1"].data)
+    assert told[-2] == {"status": f"v1: digest: {image.manifest} size: {size}"}
+    assert told[-1] == {"progressDetail": {}, "aux": {"Tag": "v1", "Digest": image.manifest, "Size": size}}
+
+
+def test_what_is_there_is_not_sent_again(registry: Any, pusher: Any, shelf: Any) -> None:
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+    push(pusher, registry)
+    before = len(registry.uploads)
+
+    told = push(pusher, registry)
+
+    assert len(registry.uploads) == before
+    assert "Layer already exists" in texts(told)
+
+
+def test_a_plain_layer_is_compressed_the_same_way_each_time(
+    registry: Any, other_registry: Any, pusher: Any, shelf: Any
+) -> None:
+    plain = b"x" * 100_000
+    for each in (registry, other_registry):
+        shelf.add(f"{each.host}/{NAME}:v1", (media.OCI_LAYER, plain, plain))
+        push(pusher, each)
+
+    [layer] = json.loads(registry.manifests["v1"].data)["layers"]
+    assert layer["mediaType"] == media.OCI_LAYER_GZIP
+    assert gzip.decompress(registry.blobs[layer["digest"]]) == plain
+    assert registry.manifests["v1"].data == other_registry.manifests["v1"].data
+
+
+def test_a_plain_layer_that_was_pushed_is_neither_compressed_nor_sent_again(
+    registry: Any, pusher: Any, shelf: Any, store: Any
+) -> None:
+    plain = b"x" * 1000
+    shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER, plain, plain))
+    push(pusher, registry)
+    [layer] = json.loads(registry.manifests["v1"].data)["layers"]
+    store.delete(layer["digest"])
+
+    assert "Layer already exists" in texts(push(pusher, registry))
+    assert not store.has(layer["digest"])
+
+
+def test_an_image_that_a_registry_has_keeps_its_plain_layers(registry: Any, pusher: Any, shelf: Any) -> None:
+    image = shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER, b"plain", b"plain"))
+    image.repo_digests = (f"elsewhere/x@{image.manifest}",)
+
+    assert push(pusher, registry)[-1]["aux"]["Digest"] == image.manifest
+
+
+def test_a_neighbours_blob_is_mounted(registry: Any, pusher: Any, shelf: Any) -> None:
+    layer = zipped(b"shared")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    shelf.add(f"{registry.host}/other/app:v1", layer)
+    push(pusher, registry)
+    del registry.blobs[sha256(layer[1])]
+    registry.mountable[NAME] = {sha256(layer[1])}
+
+    told = push(pusher, registry, name="other/app")
+
+    assert f"Mounted from {NAME}" in texts(told)
+
+
+def test_a_mount_that_is_refused_becomes_an_upload(registry: Any, pusher: Any, shelf: Any) -> None:
+    layer = zipped(b"shared")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    shelf.add(f"{registry.host}/other/app:v1", layer)
+    push(pusher, registry)
+    del registry.blobs[sha256(layer[1])]
+
+    assert "Pushed" in texts(push(pusher, registry, name="other/app"))
+    assert registry.blobs[sha256(layer[1])] == layer[1]
+
+
+def test_a_broken_line_goes_on_where_it_broke(
+    registry: Any, pusher: Any, shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = bytes(range(256)) * 8000
+    monkeypatch.setattr(uploads, "PART_BYTES", 500_000)
+    shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER_GZIP, blob, blob))
+    registry.breaks_after = 700_000
+
+    told = push(pusher, registry)
+
+    assert registry.blobs[sha256(blob)] == blob
+    assert "Pushed" in texts(told)
+    uploaded = [upload for upload in registry.uploads if len(upload) == len(blob)]
+    assert len(uploaded) == 1
+    assert sum(1 for seen in registry.requests("/uploads/") if seen.method == "POST") == len(registry.uploads)
+
+
+def test_an_upload_that_the_registry_forgot_begins_anew(registry: Any, pusher: Any, shelf: Any) -> None:
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+
+    def forget(handler: Any) -> bool:
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        return handler.refuse(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown")
+
+    registry.misbehave("/uploads/0", forget, times=1)
+
+    assert "Pushed" in texts(push(pusher, registry))
+
+
+def test_b500_a_registry_that_stays_broken_is_named_with_what_was_tried(registry: Any, pusher: Any, shelf: Any) -> None:
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+    registry.misbehave("/uploads/", lambda h: h.refuse(500, "UNKNOWN", "out of order"))
+    began = time.monotonic()
+
+    with pytest.raises(HoldfastError) as failure:
+        push(pusher, registry)
+
+    assert time.monotonic() - began < 10
+    for word in (registry.host, "upload of blob sha256:", "4 attempts", "out of order"):
+        assert word in failure.value.message
+    assert "v1" not in registry.manifests
+
+
+def test_wrong_digest_a_damaged_blob_is_refused_by_the_registry(
+    registry: Any, pusher: Any, shelf: Any, store: Any
+) -> None:
+    layer = zipped(b"one")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    with open(store.path(sha256(layer[1])), "r+b") as file:
+        file.write(b"XX")
+
+    with pytest.raises(HoldfastError, match="did not match"):
+        push(pusher, registry)
+
+    assert "v1" not in registry.manifests
+
+
+def test_every_tag_goes_with_all_tags(registry: Any, pusher: Any, shelf: Any) -> None:
+    for tag in ("b", "a"):
+        shelf.add(f"{registry.host}/{NAME}:{tag}", zipped(tag.encode()))
+
+    told = push(pusher, registry, suffix="")
+
+    assert [message["aux"]["Tag"] for message in told if "aux" in message] == ["a", "b"]
+
+
+def test_what_cannot_be_pushed_is_said_in_dockers_words(registry: Any, pusher: Any, shelf: Any) -> None:
+    with pytest.raises(NotFound, match=f"An image does not exist locally with the tag: {registry.host}/{NAME}"):
+        push(pusher, registry)
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+    with pytest.raises(NotFound, match=f"tag does not exist: {registry.host}/{NAME}:v2"):
+        push(pusher, registry, suffix=":v2")
+    with pytest.raises(InvalidArgument, match="cannot push a digest reference"):
+        push(pusher, registry, suffix="@sha256:" + "a" * 64)
+
+
+def test_a_cancelled_push_ends_at_once(registry: Any, pusher: Any, shelf: Any) -> None:
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+    registry.misbehave("/uploads/", lambda h: h.refuse(503, "UNKNOWN", "later", {"Retry-After": "3"}))
+    cancellation = Cancellation()
+    threading.Timer(0.3, cancellation.cancel).start()
+    began = time.monotonic()
+
+    with pytest.raises(Cancelled):
+        push(pusher, registry, cancellation=cancellation)
+
+    assert time.monotonic() - began < 3
+
+
+def test_a_token_is_asked_for_with_push_and_for_the_mount(
+    registry: Any, other_registry: Any, pusher: Any, shelf: Any
+) -> None:
+    """A token server of our own: grants what is asked, checks the password, and every request needs its token."""
+    asked: list[str] = []
+
+    def grant(handler: Any) -> bool:
+        right = "Basic " + base64.b64encode(b"alice:canary").decode()
+        if handler.headers.get("Authorization") != right:
+            return handler.refuse(401, "UNAUTHORIZED", "who are you")
+        asked.append(handler.path)
+        return handler.reply(200, json.dumps({"token": f"t{len(asked)}", "expires_in": 300}).encode(), {})
+
+    def guard(handler: Any) -> bool:
+        if handler.path.startswith("/token") or handler.headers.get("Authorization", "").startswith("Bearer t"):
+            return False
+        handler.rfile.read(int(handler.headers.get("Content-Length", "0"))) if handler.command != "POST" else None
+        realm = f'Bearer realm="http://{registry.host}/token",service="s",scope="repository:{NAME}:pull"'
+        return handler.refuse(401, "UNAUTHORIZED", "token please", {"WWW-Authenticate": realm})
+
+    registry.misbehave("/token", grant)
+    registry.misbehave("/v2/", guard)
+    layer = zipped(b"shared")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    shelf.add(f"{registry.host}/other/app:v1", layer)
+    who = Credentials(username="alice", password="canary")
+
+    push(pusher, registry, credentials=who)
+    del registry.blobs[sha256(layer[1])]
+    push(pusher, registry, name="other/app", credentials=who)
+
+    assert "push" in asked[0]
+    assert any("other%2Fapp" in path and "team%2Fapp%3Apull" in path for path in asked)
+    assert not any("canary" in seen.path for seen in registry.seen)
+
+
+def test_redir_an_upload_elsewhere_gets_no_password(
+    registry: Any, other_registry: Any, pusher: Any, shelf: Any
+) -> None:
+    shelf.add(f"{registry.host}/{NAME}:v1", zipped(b"one"))
+    basic = 'Basic realm="x"'
+
+    def guard(handler: Any) -> bool:
+        if "Authorization" in handler.headers:
+            return False
+        return handler.refuse(401, "UNAUTHORIZED", "log in", {"WWW-Authenticate": basic})
+
+    def elsewhere(handler: Any) -> bool:
+        other_registry.uploads.append(bytearray())
+        place = f"http://{other_registry.host}/v2/x/blobs/uploads/{len(other_registry.uploads) - 1}"
+        return handler.reply(202, b"", {"Location": place})
+
+    registry.misbehave("/uploads/", elsewhere)
+    registry.misbehave("/v2/team", guard)
+
+    push(pusher, registry, credentials=Credentials(username="alice", password="canary"))
+
+    assert other_registry.seen
+    assert not any("authorization" in seen.headers for seen in other_registry.seen)
+
+
+def test_a_password_does_not_travel_over_plain_http() -> None:
+    from holdfast.distribution.credentials import may_send
+
+    assert not may_send("http://registry.example:5000", "http://registry.example:5000")
+    assert may_send("http://127.0.0.1:5000", "http://127.0.0.1:5000")
