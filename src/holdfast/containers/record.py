@@ -80,7 +80,10 @@ class PublishedPort(DockerStruct):
 
 
 class NetworkState(DockerStruct):
-    """What the network package gave the container; empty while it does not run."""
+    """What the network package gave the container; empty while it does not run.
+
+    `shows_ports`: it is in a network that publishes ports, so those that it only exposes are told too.
+    """
 
     sandbox_id: str = ""
     sandbox_key: str = ""
@@ -89,6 +92,7 @@ class NetworkState(DockerStruct):
     hosts_path: str = ""
     resolv_conf_path: str = ""
     hostname_path: str = ""
+    shows_ports: bool = True
 
 
 class Record(DockerStruct):

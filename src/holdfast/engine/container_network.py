@@ -119,6 +119,7 @@ def state_of(record: Record, attachment: Attachment) -> NetworkState:
         hosts_path=str(attachment.hosts_path or ""),
         resolv_conf_path=str(attachment.resolv_conf_path or ""),
         hostname_path=str(attachment.hostname_path or ""),
+        shows_ports=any(each.driver == "bridge" for each in attachment.endpoints),
     )
 
 

@@ -34,7 +34,7 @@ def check_settings(settings: EndpointSettings, name: str, network: Network | Non
         if settings.ip_address or settings.ipv6_address:
             found.append("user specified IP address is supported on user defined networks only")
         if settings.aliases:
-            found.append("network-scoped aliases are only supported for user-defined networks")
+            found.append("network-scoped alias is supported only for containers in user defined networks")
     for text, version in ((settings.ip_address, 4), (settings.ipv6_address, 6)):
         if text and not _is_address(text, version):
             found.append(f"invalid IPv{version} address: {text}")

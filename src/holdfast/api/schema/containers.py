@@ -140,7 +140,7 @@ def render_ports(record: Record) -> dict[str, Any]:
     }
     for bound in record.network.ports:
         key = f"{bound.container_port}/{bound.protocol}"
-        found[key] = [*(found.get(key) or []), {"HostIp": bound.host_ip, "HostPort": str(bound.host_port)}]
+        found[key] = [*(found.get(key) or []), {"HostIp": bound.host_ip, "HostPort": str(bound.host_port or "")}]
     return found
 
 
@@ -285,12 +285,11 @@ def _list_ports(record: Record) -> list[dict[str, Any]]:
 
 
 def _bound(port: PublishedPort) -> dict[str, Any]:
-    return {
-        "IP": port.host_ip,
-        "PrivatePort": port.container_port,
-        "PublicPort": port.host_port,
-        "Type": port.protocol,
-    }
+    """A routed port has none on the host."""
+    shown: dict[str, Any] = {"IP": port.host_ip, "PrivatePort": port.container_port}
+    if port.host_port:
+        shown["PublicPort"] = port.host_port
+    return {**shown, "Type": port.protocol}
 
 
 def render_exec(found: Exec) -> dict[str, Any]:
