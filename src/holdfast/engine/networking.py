@@ -89,8 +89,8 @@ class NetworkWorker:
         try:
             for note in await self.run(self.controller.repair):
                 _LOG.warning("%s", note)
-        except HoldfastError as error:
-            _LOG.error("the host's network could not be put right: %s", error.message)
+        except (HoldfastError, OSError) as error:
+            _LOG.error("the host's network could not be put right: %s", error)
         finally:
             self._repair = None
             if self._is_watching:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import time
@@ -79,15 +80,15 @@ class Client:
     def repair(self) -> str:
         was_lost = bool(self._lost)
         self._close_lost()
-        if self._sock is not None:
-            with contextlib.suppress(BlockingIOError):
-                if not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-                    self._hang_up()
-                    self._close_lost()
-        if self._sock is not None or not self._published:
-            return "the DNS resolver has died and was started again" if was_lost and self._published else ""
-        self._tell_all()
-        return "the DNS resolver has died and was started again"
+        if self._sock is not None and _has_ended(self._sock):
+            was_lost = True
+            self._hang_up()
+            self._close_lost()
+        if not self._published:
+            return ""
+        if self._sock is None:
+            self._tell_all()
+        return "the DNS resolver had died and was started again" if was_lost else ""
 
     def _tell_all(self, must: str = "") -> None:
         """Gives a process, found or started, everything; raises Internal when `must` cannot be answered for."""
@@ -179,6 +180,18 @@ class Client:
                 if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
                     return
             self._pid = 0
+
+
+def _has_ended(sock: socket.socket) -> bool:
+    """Whether the other end has hung up; it never speaks unasked."""
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    if not waiting.poll(0):
+        return False
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def _end(pid: int) -> None:
