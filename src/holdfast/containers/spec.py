@@ -75,6 +75,7 @@ class Surroundings:
     init_source: str = ""
     machine: str = "x86_64"
     kernel: str = ""
+    has_apparmor: bool = False
 
 
 def compile_spec(record: Record, around: Surroundings) -> dict[str, Any]:
@@ -179,6 +180,8 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
         "noNewPrivileges": options.no_new_privileges,
         "oomScoreAdj": host.oom_score_adj,
     }
+    if around.has_apparmor and options.apparmor not in ("", sandbox.UNCONFINED):
+        process["apparmorProfile"] = options.apparmor
     if config.tty and any(host.console_size):
         process["consoleSize"] = {"height": host.console_size[0], "width": host.console_size[1]}
     return process

@@ -50,6 +50,15 @@ def masked_paths() -> tuple[str, ...]:
     return (*defaults.MASKED_PATHS, *sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle")))
 
 
+def has_apparmor() -> bool:
+    """Whether the kernel confines by AppArmor profiles."""
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
+            return file.read().startswith("Y")
+    except OSError:
+        return False
+
+
 def read(seccomp: str, *, no_new_privileges: bool) -> sandbox.SandboxDefaults:
     """The defaults, with the profile's file read; InvalidArgument names it."""
     profile: Mapping[str, Any] | None = None

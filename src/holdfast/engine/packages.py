@@ -50,6 +50,7 @@ class Settings:
     default_ipc_mode: str = "private"
     default_cgroupns_mode: str = ""
     sandbox: SandboxDefaults = field(default_factory=SandboxDefaults)
+    has_apparmor: bool = False
     has_init: bool = False
     init_path: str = ""
     cdi_spec_directories: tuple[str, ...] = ()

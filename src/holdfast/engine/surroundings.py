@@ -51,6 +51,7 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
         init_source=sandbox_files.init_source(packages, record),
         machine=_SYSTEM.machine,
         kernel=_SYSTEM.release,
+        has_apparmor=packages.config.has_apparmor,
     )
 
 

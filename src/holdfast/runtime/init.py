@@ -124,6 +124,8 @@ def init_container(plan: Plan, handed: Handed, end: Channel) -> None:
     os.setsid()
     if plan.process.oom_score_adj is not None:
         _set_oom_score(plan.process.oom_score_adj)
+    if plan.process.apparmor_profile:
+        _confine(plan.process.apparmor_profile)
     if plan.clone_flags & namespaces.NEWCGROUP and not handed.cgroup_fds:
         namespaces.unshare(namespaces.NEWCGROUP)  # born in its cgroup (v2): the mounts below must see it as the root
     os.umask(0o022)
@@ -156,6 +158,8 @@ def init_exec(plan: ProcessPlan, handed: Handed, target: tuple[int, int], end: C
         _step("cgroup", os.write, fd, b"0")
     if plan.oom_score_adj is not None:
         _set_oom_score(plan.oom_score_adj)
+    if plan.apparmor_profile:
+        _confine(plan.apparmor_profile)
     pidfd, kinds = target
     _step("namespaces", namespaces.setns, pidfd, kinds)
     if kinds & namespaces.NEWUSER:
@@ -252,6 +256,24 @@ def _set_oom_score(value: int) -> None:
         return
     finally:
         os.close(fd)
+
+
+def _confine(profile: str) -> None:
+    """Has the kernel change to the AppArmor profile at execve; now, for the file is its opener's with these credentials."""
+    path = "/proc/self/attr/apparmor/exec"
+    try:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # before Linux 5.8 there was one file for all security modules
+            path = "/proc/self/attr/exec"
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"exec " + profile.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        text = f"unable to apply apparmor profile: apparmor failed to apply profile: write {path}: {reason(error)}"
+        raise Refusal("apparmor", error.errno or 0, f"unable to start container process: {text}") from None
 
 
 def _set_stdio(plan: ProcessPlan, handed: Handed, slave: int) -> None:

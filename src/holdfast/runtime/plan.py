@@ -60,6 +60,7 @@ class ProcessPlan:
     """How the command runs: argv, environment, identity, limits, terminal."""
 
     __slots__ = (
+        "apparmor_profile",
         "argv",
         "capabilities",
         "console_size",
@@ -77,6 +78,7 @@ class ProcessPlan:
         "umask",
     )
 
+    apparmor_profile: str
     argv: list[str]
     capabilities: Capabilities | None
     console_size: tuple[int, int] | None
@@ -234,6 +236,7 @@ def plan_process(document: dict[str, Any]) -> ProcessPlan:
     plan.groups = tuple(int(group) for group in user.get("additionalGids") or ())
     umask = user.get("umask")
     plan.umask = 0o022 if umask is None else int(umask)
+    plan.apparmor_profile = document.get("apparmorProfile") or ""
     plan.capabilities = _plan_capabilities(document.get("capabilities"))
     plan.no_new_privileges = bool(document.get("noNewPrivileges"))
     plan.oom_score_adj = document.get("oomScoreAdj")

@@ -121,6 +121,8 @@ def _process(
         "noNewPrivileges": options.no_new_privileges,
         "oomScoreAdj": record.host_config.oom_score_adj,
     }
+    if packages.config.has_apparmor and options.apparmor not in ("", sandbox.UNCONFINED):
+        process["apparmorProfile"] = options.apparmor
     size = console_size or config.console_size
     if tty and size and any(size):
         process["consoleSize"] = {"height": size[0], "width": size[1]}

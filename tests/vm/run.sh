@@ -1,0 +1,56 @@
+#!/bin/bash
+# Runs tests in a throw-away virtual machine with cgroup v2, AppArmor and every capability, which the development machines
+# lack. Not part of `make test`: it takes minutes where the machine is emulated.
+#
+#   tests/vm/run.sh                     the default set: control groups, the runtime, the sandbox and limit flags on v2
+#   tests/vm/run.sh PYTEST-ARGUMENT...  these instead, e.g. tests/compat/test_run_flags_sandbox.py -k privileged
+#   KEEP=1 tests/vm/run.sh …            leaves the machine running: `../shared/tools/vm.sh ssh v2 …`, `… down v2`
+#   HYBRID=1, V1=1 tests/vm/run.sh …    the same machine with systemd's hybrid or version 1 layout of control groups
+#
+# Needs: ../shared/tools/vm.sh (Debian packages, qemu), .venv (scripts/setup dev), for tests/compat the peer's programs as
+# ../shared/tools/peer-dockerd.sh leaves them in /var/tmp/peer-dockerd. The machine has no network.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/../.." && pwd)
+shared=$(dirname "$here")/shared
+vm=$shared/tools/vm.sh
+export VMDIR=${VMDIR:-/var/tmp/holdfast-vm} CPUS=${CPUS:-2} MEM=${MEM:-2048}
+export PKGS=systemd-sysv,udev,kmod,openssh-server,python3,iproute2,nftables,iptables,iputils-ping,ca-certificates,procps,initramfs-tools,linux-image-cloud-amd64,libseccomp2,libnftables1,libsystemd0,runc,strace,jq,curl,socat,skopeo,apparmor,bsdutils,busybox-static
+name=v2 port=${PORT:-2271}
+site=$VMDIR/site
+case ${V1:-}${HYBRID:-} in
+"") ;;
+*) export APPEND="systemd.unified_cgroup_hierarchy=0 $([ -n "${V1:-}" ] && echo systemd.legacy_systemd_cgroup_controller=1)" ;;
+esac
+
+[ -f "$VMDIR/base.ext4" ] || "$vm" build
+
+# wheels for the machine's own Python (Debian 12: 3.11), fetched here because there is no network inside
+if [ ! -d "$site" ] || [ "$here/pyproject.toml" -nt "$site" ]; then
+    rm -rf "$site"
+    mapfile -t wanted < <("$here/.venv/bin/python" - "$here/pyproject.toml" <<'PYTHON'
+import sys, tomllib
+project = tomllib.load(open(sys.argv[1], "rb"))["project"]
+tests = ("h11", "pytest", "pytest-asyncio", "hypothesis", "pyroute2", "docker", "pexpect", "trustme")
+extra = [each for each in project["optional-dependencies"]["dev"] if each.split(">")[0].split("[")[0] in tests]
+print("\n".join(project["dependencies"] + extra))
+PYTHON
+    )
+    "$here/.venv/bin/python" -m pip install -q --disable-pip-version-check --target "$site" --only-binary=:all: --implementation cp \
+        --python-version 3.11 "${wanted[@]}"
+fi
+
+trap '[ -n "${KEEP:-}" ] || "$vm" down $name' EXIT
+BOOT_LIMIT=300 "$vm" up $name "$port"
+echo "copying the checkout"
+tar -C "$here" --exclude=__pycache__ -cf - src tests pyproject.toml scripts | "$vm" ssh $name 'mkdir -p /work/main && tar -C /work/main -xf -'
+tar -C "$shared" -cf - images/busybox-1.37.0-musl images/alpine-3.20 tools | "$vm" ssh $name 'mkdir -p /work/shared && tar -C /work/shared -xf -'
+tar -C "$VMDIR" -cf - site | "$vm" ssh $name 'tar -C /work -xf -'
+tar -C "$(dirname "$(command -v docker)")" -chf - docker | "$vm" ssh $name 'tar -C /usr/local/bin -xf -'
+[ ! -d /var/tmp/peer-dockerd/sid ] || tar -C /var/tmp/peer-dockerd -cf - bin-sid sid/usr/bin/containerd sid/usr/bin/containerd-shim-runc-v2 sid/usr/sbin/dockerd sid/usr/sbin/docker-proxy |
+    "$vm" ssh $name 'mkdir -p /var/tmp/peer-dockerd && tar -C /var/tmp/peer-dockerd -xf -'
+
+[ $# -gt 0 ] || set -- tests/kernel/test_cgroups_v2.py tests/kernel/test_runtime_sandbox.py tests/kernel/test_runtime_namespaces.py \
+    tests/kernel/test_runtime_exec.py tests/vm
+printf -v arguments ' %q' "$@"
+"$vm" ssh $name "cd /work/main && stat -fc 'control groups: %T' /sys/fs/cgroup && uname -r && PYTHONPATH=/work/main/src:/work/site \
+    PYTHONDONTWRITEBYTECODE= python3 -m pytest -p no:cacheprovider -q -x --tb=short$arguments"
