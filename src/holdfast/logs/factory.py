@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from holdfast.logs.driver import Target, Writer
 
-NAMES = ("json-file", "local")
+NAMES = ("fluentd", "gelf", "journald", "json-file", "local", "syslog")
 """The drivers that `info` shows; `none` is a driver too, which Docker does not count."""
+
+_FILES = ("json-file", "local", "none")
 
 
 def check(driver: str, options: Mapping[str, str]) -> None:
@@ -36,8 +38,12 @@ def open_writer(target: Target) -> Writer:
     be there is not.
     """
     driver = _driver(target["driver"])
-    writer: Writer = driver.open_writer(target)
-    return writer
+    if target["driver"] in _FILES:
+        writer: Writer = driver.open_writer(target)
+        return writer
+    from holdfast.logs import courier
+
+    return courier.open_writer(driver, target)
 
 
 def _driver(name: str) -> ModuleType:
@@ -48,6 +54,14 @@ def _driver(name: str) -> ModuleType:
             return none
         case "local":
             from holdfast.logs.drivers import local as driver
+        case "syslog":
+            from holdfast.logs.drivers import syslog as driver
+        case "gelf":
+            from holdfast.logs.drivers import gelf as driver
+        case "fluentd":
+            from holdfast.logs.drivers import fluentd as driver
+        case "journald":
+            from holdfast.logs.drivers import journald as driver
         case _:
             raise errors.InvalidArgument(f"logger: no log driver named '{name}' is registered")
     return driver
