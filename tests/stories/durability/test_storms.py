@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import subprocess
 import threading
@@ -76,6 +77,68 @@ def test_a_storm_of_verbs_on_the_same_names_wedges_nothing(daemon: Any) -> None:
     assert wrong == []
     assert daemon.api("GET", "/_ping")[0] == 200
     assert daemon.tracebacks() == ""
+    assert daemon.out("run", "--rm", IMAGE, "echo", "healthy") == "healthy"
+
+
+MASS_NAMES = ("ma", "mb", "mc")
+MASS_SECONDS = float(os.environ.get("HOLDFAST_STORM_SECONDS", "20"))
+MASS_WISH = {
+    "Image": IMAGE, "Cmd": ["sleep", "60"],
+    "HostConfig": {"Binds": ["/data"], "PortBindings": {"80/tcp": [{"HostPort": "0"}]}},
+    "ExposedPorts": {"80/tcp": {}},
+}  # fmt: skip
+MASS_CALLS = (
+    ("POST", "/containers/create?name={0}", MASS_WISH),
+    ("POST", "/containers/create?name={0}", {**MASS_WISH, "Cmd": ["sh", "-c", "exit 3"], "HostConfig": {"AutoRemove": True}}),
+    ("POST", "/containers/{0}/start", None),
+    ("POST", "/containers/{0}/start", None),
+    ("POST", "/containers/{0}/stop?t=0", None),
+    ("POST", "/containers/{0}/kill", None),
+    ("POST", "/containers/{0}/restart?t=0", None),
+    ("POST", "/containers/{0}/pause", None),
+    ("POST", "/containers/{0}/unpause", None),
+    ("POST", "/containers/{0}/rename?name={1}", None),
+    ("POST", "/containers/{0}/update", {"CpuShares": 512}),
+    ("POST", "/containers/{0}/exec", {"Cmd": ["true"]}),
+    ("DELETE", "/containers/{0}?force=1&v=1", None),
+    ("DELETE", "/containers/{0}?v=1", None),
+    ("GET", "/containers/{0}/json", None),
+    ("GET", "/containers/json?all=1", None),
+    ("GET", "/containers/{0}/stats?stream=0&one-shot=1", None),
+    ("HEAD", "/containers/{0}/archive?path=/etc/passwd", None),
+)  # fmt: skip
+
+
+def test_a_mass_storm_on_three_names_ends_as_quiet_as_it_began(daemon: Any) -> None:
+    daemon.out("run", "--rm", IMAGE, "true")
+    fds = daemon.fds()
+    stop = time.monotonic() + MASS_SECONDS
+    wrong: list[str] = []
+
+    def rage(seed: int) -> int:
+        dice, done = random.Random(seed), 0
+        while time.monotonic() < stop and not wrong:
+            method, path, body = dice.choice(MASS_CALLS)
+            target = path.format(dice.choice(MASS_NAMES), dice.choice(MASS_NAMES))
+            began = time.monotonic()
+            status, answer = daemon.api(method, target, body, timeout=60)
+            if status == 201 and target.endswith("/exec"):
+                status, answer = daemon.api("POST", f"/exec/{json.loads(answer)['Id']}/start", {"Detach": True})
+            if status >= 500 or time.monotonic() - began > PATIENCE:
+                wrong.append(f"{method} {target}: {status} after {time.monotonic() - began:.1f} s: {answer!r}")
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(24) as pool:
+        done = sum(pool.map(rage, range(24)))
+
+    assert wrong == []
+    assert daemon.tracebacks() == ""
+    assert done > 24
+    daemon.remove_all()
+    assert daemon.leftovers() == {}, daemon.tail()
+    time.sleep(0.5)
+    assert {name: count for name, count in daemon.fds().items() if count > fds[name] + 4} == {}
     assert daemon.out("run", "--rm", IMAGE, "echo", "healthy") == "healthy"
 
 
