@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from holdfast.containers.config import Config, HostConfig
+from holdfast.containers.config import Config, HostConfig, LogConfig
 from holdfast.engine import config_defaults
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
@@ -73,5 +74,19 @@ def test_the_host_config_is_completed_as_inspect_shows_it() -> None:
 
     assert (host.network_mode, host.ipc_mode, host.restart_policy.name) == ("bridge", "private", "no")
     assert (host.shm_size, host.memory_swap, host.pids_limit) == (64 << 20, 20 << 20, None)
-    assert (host.cgroupns_mode, host.log_config.type, host.cap_add) == ("host", "json-file", ["NET_ADMIN"])
+    assert (host.cgroupns_mode, host.cap_add) == ("host", ["NET_ADMIN"])
     assert "/proc/kcore" in (host.masked_paths or ())
+
+
+def test_the_daemons_log_options_hold_for_its_driver_and_those_of_the_copy_for_every_one() -> None:
+    settings = replace(SETTINGS, log_driver="syslog", log_options={"tag": "x", "cache-disabled": "true"})
+    unnamed, same, other = HostConfig(), HostConfig(), HostConfig()
+    same.log_config = LogConfig(type="syslog", config={"tag": "mine"})
+    other.log_config = LogConfig(type="gelf", config={"env": "A"})
+
+    for host in (unnamed, same, other):
+        config_defaults.complete_log(host, settings)
+
+    assert (unnamed.log_config.type, unnamed.log_config.config) == ("syslog", settings.log_options)
+    assert same.log_config.config == {"tag": "mine", "cache-disabled": "true"}
+    assert other.log_config.config == {"env": "A", "cache-disabled": "true"}

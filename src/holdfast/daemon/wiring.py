@@ -38,7 +38,7 @@ from holdfast.engine.events import Events
 from holdfast.engine.jobs.restore import restore
 from holdfast.engine.networking import NetworkWorker
 from holdfast.engine.packages import Packages, Settings
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.images import builtin
 from holdfast.logs import factory as log_factory
 from holdfast.networks.dns import client as resolver
@@ -139,7 +139,15 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
     )
 
 
+def _check_default_log(options: Config) -> None:
+    try:
+        log_factory.check(options.log_driver, options.log_opts)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"failed to set log opts: {error.message}") from None
+
+
 def _settings(options: Config, cgroup_version: int) -> Settings:
+    _check_default_log(options)
     return Settings(
         data_root=Path(options.data_root),
         exec_root=Path(options.exec_root),

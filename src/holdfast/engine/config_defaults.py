@@ -9,6 +9,7 @@ from __future__ import annotations
 from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
+from holdfast.logs import policy
 from holdfast.oci.image import RunConfig
 from holdfast.runtime import defaults
 
@@ -53,6 +54,16 @@ def _merge_health(config: Config, image: RunConfig) -> None:
     ours.retries = ours.retries or theirs.retries
 
 
+def complete_log(host: HostConfig, settings: Settings) -> None:
+    """The daemon's log driver where none is named, its options where its driver is used; before they are checked."""
+    log = host.log_config
+    log.type = log.type or settings.log_driver
+    log.config = log.config or {}
+    if log.type == settings.log_driver:
+        log.config = {**settings.log_options, **log.config}
+    log.config = policy.inherit_cache(log.config, settings.log_options)
+
+
 def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     """Docker's defaults, as inspect shows them."""
     config.entrypoint, config.cmd = strings(config.entrypoint), strings(config.cmd)
@@ -66,10 +77,6 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     if not host.cgroupns_mode:
         standard = settings.default_cgroupns_mode or ("host" if settings.cgroup_version == 1 else "private")
         host.cgroupns_mode = "host" if host.privileged else standard
-    if not host.log_config.type:
-        host.log_config.type = settings.log_driver
-        host.log_config.config = {**settings.log_options, **(host.log_config.config or {})}
-    host.log_config.config = host.log_config.config or {}
     if host.memory > 0 and host.memory_swap == 0:
         host.memory_swap = host.memory * 2
     if settings.cgroup_version == 1 and host.oom_kill_disable is None:

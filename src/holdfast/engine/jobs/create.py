@@ -23,6 +23,7 @@ from holdfast.containers.config import Config, EndpointSettings, HostConfig, str
 from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
 from holdfast.engine import config_defaults, endpoint_wishes, mounting, rootfs
+from holdfast.engine.jobs import heal
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.volumes import Write
@@ -49,7 +50,9 @@ async def create(
 ) -> Created:
     """Makes the container; NotFound (image), InvalidArgument, AlreadyExists (name), with nothing left behind."""
     bare_name = names.check(name) if name else ""
+    config_defaults.complete_log(host, packages.config)
     warnings = validation.check(config, host, packages.machine)
+    heal.check(config.labels)
     sandbox.parse_security_options(host.security_opt or (), packages.config.sandbox)
     image = packages.images.get(config.image)
     _check_platform(image, platform)
