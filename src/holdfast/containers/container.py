@@ -42,6 +42,7 @@ class Container:
     __slots__ = (
         "_exit_waiters",
         "_removal_waiters",
+        "begun_nanos",
         "cleanup",
         "fast_restarts",
         "health_task",
@@ -68,6 +69,8 @@ class Container:
         self.is_off_record = False
         """Whether its record was deleted, or is about to be: nothing is written of it any more."""
         self.fast_restarts = 0
+        self.begun_nanos = 0
+        """When its process began, on the clock that nobody sets; 0 before the first start."""
         self.listing: dict[str, Any] | None = None
         self._exit_waiters: set[asyncio.Future[tuple[int, str]]] = set()
         self._removal_waiters: set[asyncio.Future[tuple[int, str]]] = set()

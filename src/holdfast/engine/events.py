@@ -56,10 +56,11 @@ class Event:
 
 
 class _Subscriber:
-    __slots__ = ("backlog", "filters", "wake")
+    __slots__ = ("backlog", "filters", "is_own", "wake")
 
-    def __init__(self, filters: Mapping[str, list[str]]) -> None:
+    def __init__(self, filters: Mapping[str, list[str]], *, is_own: bool) -> None:
         self.filters = filters
+        self.is_own = is_own
         self.backlog: deque[Event] = deque(maxlen=BACKLOG)
         self.wake = asyncio.Event()
 
@@ -96,13 +97,18 @@ class Events:
                 subscriber.wake.set()
 
     async def subscribe(
-        self, since_nanos: int | None, until_nanos: int | None, filters: Mapping[str, list[str]]
+        self,
+        since_nanos: int | None,
+        until_nanos: int | None,
+        filters: Mapping[str, list[str]],
+        *,
+        is_own: bool = False,
     ) -> AsyncIterator[Event]:
         """Events from `since` (of those still in the ring; None: none of them), then live ones until `until`.
 
         The subscription begins at the call of the first `anext`. An `until` in the past ends after the replay.
         """
-        subscriber = _Subscriber(filters)
+        subscriber = _Subscriber(filters, is_own=is_own)
         if since_nanos is not None:
             subscriber.backlog.extend(
                 event for event in self._ring if event.time_nanos >= since_nanos and event_filters.fits(event, filters)
@@ -125,5 +131,6 @@ class Events:
             self._subscribers.discard(subscriber)
 
     def statistics(self) -> dict[str, int]:
-        """How many events are kept and how many subscribers listen."""
-        return {"kept": len(self._ring), "subscribers": len(self._subscribers)}
+        """How many events are kept and how many subscribers listen, without the daemon's own."""
+        clients = sum(1 for subscriber in self._subscribers if not subscriber.is_own)
+        return {"kept": len(self._ring), "subscribers": clients}

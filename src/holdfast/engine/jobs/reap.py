@@ -101,7 +101,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     state.pid = 0
     if is_shim_lost:
         state.error = SHIM_IS_GONE
-    lifetime_nanos = event.finished_at_nanos - state.started_nanos
+    lifetime_nanos = time.monotonic_ns() - container.begun_nanos
     delay = _restart_delay(container, lifetime_nanos)
     container.change("die" if delay is None else "restart")
     if state.health is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from holdfast.containers import Container, restart_policy
 from holdfast.engine import container_network, mounting, rootfs, sandbox_files
-from holdfast.engine.jobs import health, reap
+from holdfast.engine.jobs import heal, health, reap
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
 from holdfast.engine.packages import Packages
@@ -53,6 +53,7 @@ async def restore(*, packages: Packages) -> None:
     await asyncio.to_thread(mounting.adopt, packages)
     await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
     packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
+    packages.background.start_endless(heal.heal_forever(packages), "healer")
     live = {container.id for container in packages.containers if container.state.has_process}
     for removed in await packages.networks.reconcile(live):
         _LOG.info("put the network right: %s", removed)
@@ -116,6 +117,7 @@ async def _find(packages: Packages, container: Container) -> None:
     container.shim = shim
     state.status = "paused" if shim.is_paused else "running"
     state.pid, state.started_nanos, state.finished_nanos = shim.pid, shim.started_at_nanos, 0
+    container.begun_nanos = time.monotonic_ns() - max(0, time.time_ns() - shim.started_at_nanos)
     container.record.was_started = True
     packages.containers.save(container)
     health.begin(packages, container)

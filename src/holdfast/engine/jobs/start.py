@@ -84,6 +84,7 @@ async def _launch(packages: Packages, container: Container) -> None:
     container.change("start")
     state = record.state
     state.pid, state.started_nanos, state.finished_nanos = shim.pid, shim.started_at_nanos, 0
+    container.begun_nanos = time.monotonic_ns()
     state.exit_code, state.error, state.oom_killed = 0, "", False
     state.health = _fresh_health(container)
     record.was_started = True
