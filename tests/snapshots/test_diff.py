@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.snapshots import apply, diff, whiteouts
+from holdfast.snapshots import apply, changes, diff, removal, whiteouts
 from holdfast.snapshots.tar import Reader
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, devices, trusted xattrs")
@@ -122,3 +122,32 @@ def test_the_outside_is_never_read(tmp_path: Path) -> None:
     (root / "d").symlink_to(tmp_path)
 
     assert b"secret" not in layer_of(diff.write_merged, [str(root)]).replace(str(tmp_path / "secret").encode(), b"")
+
+
+DEEP = 1500
+
+
+def deep(root: Path, levels: int) -> None:
+    """A row of directories, deeper than a path is long, with a file at its end."""
+    root.mkdir()
+    fd = os.open(root, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("end", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+
+
+def test_no_tree_is_too_deep(tmp_path: Path) -> None:
+    deep(tmp_path / "upper", DEEP)
+    (tmp_path / "empty").mkdir()
+
+    assert len(names(layer_of(diff.write_layer, str(tmp_path / "upper")))) == DEEP + 1
+    assert len(names(layer_of(diff.write_changes, str(tmp_path / "empty"), str(tmp_path / "upper")))) == DEEP + 1
+    found = changes.list_changes(changes.Trees(str(tmp_path / "upper"), [str(tmp_path / "empty")], is_whole=False))
+    assert len(found) == DEEP + 1
+    parent_fd = os.open(tmp_path, os.O_RDONLY)
+    removal.remove("upper", dir_fd=parent_fd)
+    os.close(parent_fd)

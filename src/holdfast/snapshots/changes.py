@@ -14,13 +14,14 @@ import stat
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.snapshots import whiteouts
+from holdfast.snapshots import walking, whiteouts
 from holdfast.snapshots.diff import Found, is_opaque, listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.snapshots.driver import Driver
+    from holdfast.snapshots.walking import Walk
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
 
@@ -73,7 +74,7 @@ def list_changes(found: Trees) -> list[Change]:
         upper_fd = _open(stack, found.upper)
         lower_fds = [_open(stack, lower) for lower in found.lowers]
         walk = _Walk(hidden(found), is_whole=found.is_whole)
-        walk.directory(upper_fd, lower_fds, b"")
+        walking.run(walk.directory(upper_fd, lower_fds, b""))
     return walk.changes
 
 
@@ -143,7 +144,7 @@ class _Walk:
         self._hidden = hidden_paths
         self._is_whole = is_whole
 
-    def directory(self, upper_fd: int, lower_fds: Sequence[int], path: bytes) -> None:
+    def directory(self, upper_fd: int, lower_fds: Sequence[int], path: bytes) -> Walk:
         """Compares what is in a directory; `lower_fds` are the directories of that path that show through, or did."""
         now = listing(upper_fd)
         gone: set[bytes] = set()
@@ -157,9 +158,9 @@ class _Walk:
                 if name in gone or _find(lower_fds, name):
                     self._add(own, DELETED)
                 continue
-            self._compare(now[name], _find(lower_fds, name), own)
+            yield from self._compare(now[name], _find(lower_fds, name), own)
 
-    def _compare(self, new: Found, stack: list[Found], own: bytes) -> None:
+    def _compare(self, new: Found, stack: list[Found], own: bytes) -> Walk:
         old = stack[0] if stack else None
         if old is None:
             self._add(own, ADDED)
@@ -176,7 +177,7 @@ class _Walk:
                 fds += [_enter(held, each) for each in stack if stat.S_ISDIR(each.info.st_mode)]
             except OSError:  # gone meanwhile
                 return
-            self.directory(fds[0], fds[1:], own + b"/")
+            yield self.directory(fds[0], fds[1:], own + b"/")
         if len(self.changes) > before and not is_listed:
             self.changes.insert(before, Change(b"/" + own, MODIFIED))
 

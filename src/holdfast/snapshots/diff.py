@@ -15,13 +15,14 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.snapshots import whiteouts
+from holdfast.snapshots import walking, whiteouts
 from holdfast.snapshots.tar import Entry, Kind, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from holdfast.snapshots.tar.writer import Writable
+    from holdfast.snapshots.walking import Walk
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -83,7 +84,7 @@ def write_changes(lower: str, current: str, target: Writable) -> None:
     writer = _TreeWriter(target, is_layer=True)
     lower_fd, current_fd = os.open(lower, _DIRECTORY), os.open(current, _DIRECTORY)
     try:
-        _compare(writer, lower_fd, current_fd, b"")
+        walking.run(_compare(writer, lower_fd, current_fd, b""))
     finally:
         os.close(lower_fd)
         os.close(current_fd)
@@ -101,7 +102,7 @@ def _write_tree(layers: Sequence[str], target: Writable, *, is_layer: bool, hidd
     writer.close()
 
 
-def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -> None:
+def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -> Walk:
     """Writes the differences between two directories of the same path."""
     before, now = listing(lower_fd), listing(current_fd)
     for name in sorted(before.keys() | now.keys()):
@@ -119,7 +120,7 @@ def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -
             writer.one(new, own)
             with_fd = os.open(name, _DIRECTORY, dir_fd=current_fd)
             try:
-                writer.directory([with_fd], own + b"/")
+                yield writer.below([with_fd], own + b"/")
             finally:
                 os.close(with_fd)
             continue
@@ -129,7 +130,7 @@ def _compare(writer: _TreeWriter, lower_fd: int, current_fd: int, path: bytes) -
             writer.expect(new, own)
         below_fd, with_fd = os.open(name, _DIRECTORY, dir_fd=lower_fd), os.open(name, _DIRECTORY, dir_fd=current_fd)
         try:
-            _compare(writer, below_fd, with_fd, own + b"/")
+            yield _compare(writer, below_fd, with_fd, own + b"/")
         finally:
             os.close(below_fd)
             os.close(with_fd)
@@ -189,7 +190,11 @@ class _TreeWriter:
         self._tar.add(Entry(directory + whiteouts.PREFIX + name, mode=0))
 
     def directory(self, fds: list[int], path: bytes) -> None:
-        """What the directories of the same path in several layers (the top one first) hold together."""
+        """What the directories of the same path in several layers (the top one first) hold together, and all below."""
+        walking.run(self.below(fds, path))
+
+    def below(self, fds: list[int], path: bytes) -> Walk:
+        """As `directory`, as a part of a walk; the descriptors stay the caller's."""
         if self._is_layer and is_opaque(fds[0]):
             self._tar.add(Entry(path + whiteouts.OPAQUE, mode=0))
         merged: dict[bytes, list[Found]] = {}
@@ -199,9 +204,9 @@ class _TreeWriter:
             if is_opaque(fd):
                 break
         for name in sorted(merged):
-            self._name(merged[name], path)
+            yield from self._name(merged[name], path)
 
-    def _name(self, found: list[Found], path: bytes) -> None:
+    def _name(self, found: list[Found], path: bytes) -> Walk:
         top = found[0]
         if whiteouts.is_overlay_whiteout(top.info):
             if self._is_layer:
@@ -217,7 +222,7 @@ class _TreeWriter:
         try:
             if not fds:
                 return
-            self.directory(fds, own + b"/")
+            yield self.below(fds, own + b"/")
         finally:
             for fd in fds:
                 os.close(fd)
