@@ -8,8 +8,9 @@ and the start-up of the smallest of them must not pay for the library.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.client.library import Container, Engine, Options, Result, connect
+    from holdfast.client.networks import Network, NetworkOptions
 
-__all__ = ["Container", "Engine", "Options", "Result", "connect"]
+__all__ = ["Container", "Engine", "Network", "NetworkOptions", "Options", "Result", "connect"]
 
 
 def __getattr__(name: str) -> object:

@@ -73,7 +73,15 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "rm": "rmi",
         },
     ),
-    "network": ("Manage networks", {"ls": "network_ls", "inspect": "inspect_network", "rm": "network_rm"}),
+    "network": (
+        "Manage networks",
+        {
+            **{name: f"network_{name}" for name in ("connect", "create", "disconnect", "ls", "prune", "rm")},
+            "inspect": "inspect_network",
+            "list": "network_ls",
+            "remove": "network_rm",
+        },
+    ),
     "registry": ("Serve a registry", {"serve": "registry_serve"}),
     "volume": (
         "Manage volumes",

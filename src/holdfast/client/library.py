@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import errors
 from holdfast.client import address
 from holdfast.client.api import Api
+from holdfast.client.networks import Network, NetworkOptions
 from holdfast.wire import frames
 
 if TYPE_CHECKING:
@@ -255,6 +256,19 @@ class Engine:
         """The running containers, newest first; all of them when asked."""
         found: list[dict[str, Any]] = self._api.call("GET", "/containers/json", query={"all": with_stopped})
         return [Container(self._api, document["Id"]) for document in found]
+
+    def create_network(self, name: str, options: NetworkOptions | None = None) -> Network:
+        """Makes a network; AlreadyExists, InvalidArgument, Forbidden (its subnet overlaps another one's)."""
+        body = (options or NetworkOptions()).body(name)
+        return Network(self._api, self._api.call("POST", "/networks/create", body=body)["Id"])
+
+    def network(self, name: str) -> Network:
+        """A network by name, id or unique prefix; NotFound."""
+        return Network(self._api, self._api.call("GET", f"/networks/{name}")["Id"])
+
+    def networks(self) -> list[Network]:
+        """Every network."""
+        return [Network(self._api, found["Id"]) for found in self._api.call("GET", "/networks")]
 
     def images(self) -> list[dict[str, Any]]:
         """The ImageList documents."""

@@ -48,7 +48,7 @@ def of_container(
 def of_settings(name: str, settings: EndpointSettings, host: HostConfig | None = None) -> EndpointWish:
     """What was asked of one network. `--link` counts in every network that has names."""
     chosen = settings.ipam_config or EndpointIPAM()
-    links = [*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())]
+    links = dict.fromkeys([*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())])
     return EndpointWish(
         network=name,
         ip_address=chosen.ipv4_address,

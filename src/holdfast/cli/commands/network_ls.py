@@ -18,7 +18,12 @@ _FLAGS = (
     Flag("no-trunc", "", "bool", "Do not truncate the output"),
     Flag("quiet", "q", "bool", "Only display network IDs"),
 )
-_HEADS = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE"}
+_COLUMNS = ("ID", "Name", "Driver", "Scope")
+_HEADS = {
+    "ID": "NETWORK ID",
+    **{name: name.upper() for name in ("Name", "Driver", "Scope", "IPv4", "IPv6", "Internal", "Labels")},
+    "CreatedAt": "CREATED AT",
+}
 
 
 def run(session: Session, values: Values, _arguments: list[str]) -> int:
@@ -29,6 +34,11 @@ def run(session: Session, values: Values, _arguments: list[str]) -> int:
         {
             "ID": network["Id"] if values["no-trunc"] else network["Id"][:12],
             **{key: network[key] for key in ("Name", "Driver", "Scope")},
+            "IPv4": _flag(network["EnableIPv4"]),
+            "IPv6": _flag(network["EnableIPv6"]),
+            "Internal": _flag(network["Internal"]),
+            "Labels": ",".join(f"{key}={value}" for key, value in sorted(network["Labels"].items())),
+            "CreatedAt": _moment(network["Created"]),
         }
         for network in networks
     ]
@@ -36,8 +46,17 @@ def run(session: Session, values: Values, _arguments: list[str]) -> int:
         for row in rows:
             print(row["ID"])
         return 0
-    listing.show(rows, _HEADS, tuple(_HEADS), form=values["format"], kind="*formatter.networkContext")
+    listing.show(rows, _HEADS, _COLUMNS, form=values["format"], kind="*formatter.networkContext")
     return 0
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _moment(text: str) -> str:
+    """RFC 3339 as Go's Time.String has it."""
+    return text.replace("T", " ").replace("Z", " +0000 UTC")
 
 
 COMMAND = Command("network ls", "network ls [OPTIONS]", "List networks", run, _FLAGS, maximum=0)
