@@ -269,6 +269,9 @@ RUNS = [
     ],
     ["--storage-opt", "size=1G", "--platform", "linux/amd64", "--gpus", "all", "busybox"],
     ["-a", "stdout", "-a", "STDERR", "busybox"],
+    ["--gpus", '"device=0,1",capabilities=utility', "--device", "/dev/null:/dev/x:r", "busybox"],
+    ["--gpus", "2,driver=nvidia,options=a=b", "--device", "vendor.com/class=name", "--device", "/dev/null", "busybox"],
+    ["--security-opt", "systempaths=unconfined", "--security-opt", "no-new-privileges:true", "--init", "busybox"],
 ]
 
 

@@ -260,12 +260,12 @@ SECURITY = [
         flags=("oom-score-adj",),
     ),
 ]
-CDI = """mkdir -p cdi; cat > cdi/hf.json <<'END'
-{"cdiVersion":"0.6.0","kind":"example.com/thing","containerEdits":{"env":["ALL=yes"]},"devices":[
- {"name":"one","containerEdits":{"env":["ONE=1"],"deviceNodes":[{"path":"/dev/thing","hostPath":"/dev/null","permissions":"r"}],"mounts":[{"hostPath":"/etc/hostname","containerPath":"/thing/name","options":["ro","bind"]}]}},
- {"name":"two","containerEdits":{"env":["TWO=2"]}}]}
-END
-"""
+CDI = (
+    '{"cdiVersion":"0.6.0","kind":"hf.example.com/thing","containerEdits":{"env":["ALL=yes"]},"devices":[{"name":"one",'
+    '"containerEdits":{"env":["ONE=1"],"deviceNodes":[{"path":"/dev/thing","hostPath":"/dev/zero","permissions":"r"}],'
+    '"mounts":[{"hostPath":"/etc/hostname","containerPath":"/thing/name","options":["ro","bind"]}]}},'
+    '{"name":"two","containerEdits":{"env":["TWO=2"]}}]}'
+)
 DEVICES = [
     Case(
         "device forms",
@@ -298,6 +298,20 @@ DEVICES = [
         f"docker run --rm --device vendor.com/class=name {IMAGE} true; echo $?",
     ),
 ]
+HOSTILE = [
+    Case(
+        "hostile values of an image's config",
+        f"docker run --name hv0 {IMAGE} true; docker export hv0 > r.tar; docker rm hv0 >/dev/null; docker import -c 'WORKDIR /proc/self/fd/7' r.tar hv:cwd >/dev/null; docker import -c 'WORKDIR /../../../../made' r.tar hv:climb >/dev/null; docker import -c 'VOLUME /../../../etc' r.tar hv:vol >/dev/null; docker import -c 'USER 4294967296' r.tar hv:big >/dev/null; docker import -c 'USER ../../etc/passwd' r.tar hv:path >/dev/null; docker run --rm hv:cwd pwd 2>/dev/null; echo $?; docker run --rm hv:climb pwd; docker run --rm hv:vol sh -c 'grep -c \" /etc \" /proc/self/mountinfo; ls /etc/passwd'; docker run --rm hv:big id -u; echo $?; docker run --rm hv:path id -u; echo $?; docker rmi hv:cwd hv:climb hv:vol hv:big hv:path >/dev/null",
+        is_error=True,
+    ),
+]
+CDI_CASES = [
+    Case(
+        "a CDI device",
+        f"mkdir -p /var/run/cdi; trap 'rm -f /var/run/cdi/hf-compat.json' EXIT; echo '{CDI}' > /var/run/cdi/hf-compat.json; sleep 0.3; docker run --rm --device hf.example.com/thing=one {IMAGE} sh -c 'env | grep -E \"^(ONE|ALL)\" | sort; stat -c %t:%T /dev/thing; grep -c \" /thing/name ro\" /proc/self/mountinfo; test -e /thing/name && echo there'; docker run --rm --device hf.example.com/thing=two --device hf.example.com/thing=nine {IMAGE} true; echo $?",
+        flags=("device",),
+    ),
+]
 FILES = [
     Case(
         "tmpfs",
@@ -318,7 +332,7 @@ FILES = [
         flags=("volumes-from",),
     ),
 ]
-CASES = IDENTITY + PROCESS + NAMESPACES + OOM + SECURITY + DEVICES + FILES
+CASES = IDENTITY + PROCESS + NAMESPACES + OOM + SECURITY + DEVICES + CDI_CASES + HOSTILE + FILES
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Known attacks on container runtimes, each by its name in security.md §2.1; the host side is checked too."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -199,3 +200,24 @@ def test_r1_after_the_root_switch_only_listed_files_are_opened(sandbox, tmp_path
     assert len(opened) <= 1
     assert all(line.startswith('openat2(AT_FDCWD, "/"') for line in opened)
     assert sum(line.startswith("execve(") for line in mine) == 1
+
+
+@pytest.mark.parametrize("entry", ["/proc/self/exe", "/entry"])
+def test_cve_2019_5736_nothing_that_we_execute_changes(sandbox, entry):
+    """A container is started on its own starter's name, and writes to whatever /proc shows while execs come in."""
+    image = sandbox.lower()
+    (image / "entry").symlink_to("/proc/self/exe")
+    code = [Path(os.path.realpath(sys.executable)), *sorted((REPOSITORY / "src/holdfast").rglob("*.py"))]
+    before = [hashlib.sha256(file.read_bytes()).digest() for file in code]
+
+    own = sandbox.run(sandbox.spec(entry), above=image)
+    script = (
+        'i=0; while [ $i -lt 200 ]; do for each in /proc/[0-9]*/exe; do case "$(readlink $each)" in /bin/*|"") ;;'
+        " *) readlink $each; echo owned >> $each;; esac; done; i=$((i+1)); done 2>/dev/null"
+    )
+    execs = [sandbox.spec(entry)["process"] for _ in range(10)]
+    answer = sandbox.run(sandbox.spec("sh", "-c", script), above=image, execs=execs)
+
+    assert own.get("step") == "exec" or "applet" in own["out"], own
+    assert answer["out"] == ""
+    assert [hashlib.sha256(file.read_bytes()).digest() for file in code] == before

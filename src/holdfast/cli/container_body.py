@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from holdfast import errors
-from holdfast.cli import mount_flags, port_flags, units
+from holdfast.cli import device_flags, mount_flags, port_flags, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _detached(values: Values) -> bool:
 
 def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], networks: list[str]) -> dict[str, Any]:
     added, dropped = _capabilities(values["cap-add"], values["cap-drop"])
+    security, has_open_paths = device_flags.security_options(values["security-opt"])
     host: dict[str, Any] = {
         "Binds": [mount_flags.bind(spec, os.getcwd()) for spec in values["volume"] if ":" in spec] or None,
         "Mounts": [mount_flags.parse(text, os.getcwd()) for text in values["mount"]],
@@ -106,7 +107,7 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "PidMode": values["pid"],
         "Privileged": values["privileged"],
         "ReadonlyRootfs": values["read-only"],
-        "SecurityOpt": [_security_option(text) for text in values["security-opt"]] or None,
+        "SecurityOpt": security or None,
         "StorageOpt": pairs(values["storage-opt"]),
         "Sysctls": _sysctls(values["sysctl"]),
         "UTSMode": values["uts"],
@@ -132,11 +133,13 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "BlkioDeviceWriteBps": [_rate_device(text, is_bytes=True) for text in values["device-write-bps"]],
         "BlkioDeviceReadIOps": [_rate_device(text, is_bytes=False) for text in values["device-read-iops"]],
         "BlkioDeviceWriteIOps": [_rate_device(text, is_bytes=False) for text in values["device-write-iops"]],
-        "Devices": [device(text) for text in values["device"]],
+        "Devices": device_flags.devices(values["device"]),
         "DeviceCgroupRules": values["device-cgroup-rule"] or None,
-        "DeviceRequests": _gpus(values["gpus"]),
+        "DeviceRequests": device_flags.device_requests(values["device"], values["gpus"]),
         "Ulimits": [_ulimit(text) for text in sorted(values["ulimit"])],
     }
+    if has_open_paths:
+        host["MaskedPaths"] = host["ReadonlyPaths"] = []
     if values.was_set("memory-swappiness"):
         host["MemorySwappiness"] = values["memory-swappiness"]
     if values["oom-kill-disable"]:
@@ -159,6 +162,8 @@ def _endpoints(values: Values, networks: list[str]) -> dict[str, Any]:
             first.setdefault("IPAMConfig", {})[key] = values[flag]
     if values["mac-address"]:
         first["MacAddress"] = values["mac-address"]
+    if values["link"] and next(iter(endpoints)) not in ("default", "bridge", "host", "none"):
+        first["Links"] = values["link"]
     return endpoints
 
 
@@ -169,17 +174,28 @@ def _endpoint(text: str) -> dict[str, Any]:
         key, value = _split_once(part, "=")
         if key in ("ip", "ip6"):
             endpoint.setdefault("IPAMConfig", {})["IPv4Address" if key == "ip" else "IPv6Address"] = value
+        elif key == "link-local-ip":
+            endpoint.setdefault("IPAMConfig", {}).setdefault("LinkLocalIPs", []).append(value)
         elif key == "alias":
             endpoint.setdefault("Aliases", []).append(value)
         elif key == "mac-address":
             endpoint["MacAddress"] = value
         elif key == "gw-priority":
-            endpoint["GwPriority"] = int(value)
+            endpoint["GwPriority"] = _priority(value)
         elif key == "driver-opt":
             endpoint.setdefault("DriverOpts", {}).update([_split_once(value, "=")])
         elif key != "name":
             raise errors.InvalidArgument(f'invalid field key {key} in "--network {text}"')
     return endpoint
+
+
+def _priority(text: str) -> int:
+    try:
+        return int(text, 10)
+    except ValueError:
+        raise errors.InvalidArgument(
+            f'invalid gw-priority ({text}): strconv.Atoi: parsing "{text}": invalid syntax'
+        ) from None
 
 
 def _network_name(text: str) -> str:
@@ -268,17 +284,6 @@ def restart_policy(text: str) -> dict[str, Any]:
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
 
 
-def device(text: str) -> dict[str, str]:
-    """HOST[:CONTAINER[:rwm]]."""
-    host, _, rest = text.partition(":")
-    container, _, permissions = rest.partition(":")
-    if container and not permissions and not set(container) - set("rwm"):
-        container, permissions = "", container
-    if set(permissions) - set("rwm"):
-        raise errors.InvalidArgument(f"invalid device mode: {permissions}")
-    return {"PathOnHost": host, "PathInContainer": container or host, "CgroupPermissions": permissions or "rwm"}
-
-
 def _weight_device(text: str) -> dict[str, Any]:
     path, _, weight = text.rpartition(":")
     if not path or not weight.isdigit():
@@ -306,13 +311,6 @@ def _ulimit(text: str) -> dict[str, Any]:
     return {"Name": name, "Soft": low, "Hard": high}
 
 
-def _gpus(text: str) -> list[dict[str, Any]] | None:
-    if not text:
-        return None
-    count = -1 if text == "all" else int(text)
-    return [{"Driver": "", "Count": count, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}]
-
-
 def _sysctls(texts: list[str]) -> dict[str, str]:
     """Only what belongs to a namespace: everything else would be the host's."""
     for text in texts:
@@ -335,16 +333,3 @@ def _capabilities(added: list[str], dropped: list[str]) -> tuple[list[str], list
     add = normal(added)
     drop = normal(dropped) - (add - {"ALL"})
     return sorted(add), sorted(drop)
-
-
-def _security_option(text: str) -> str:
-    key, mark, value = text.partition("=")
-    if key == "seccomp" and mark and value not in ("unconfined", "builtin"):
-        try:
-            with open(value, encoding="utf-8") as file:
-                return "seccomp=" + file.read()
-        except OSError as error:
-            raise errors.InvalidArgument(
-                f"opening seccomp profile ({value}) failed: {(error.strerror or '').lower()}"
-            ) from error
-    return text
