@@ -35,8 +35,10 @@ def detached(only: Mount) -> int:
     return overlay.new(only.options) if only.type == "overlay" else mount.clone(only.source)
 
 
-def mark(upper: str) -> None:
+def mark(mounts: Sequence[Mount]) -> None:
     """Puts `/.dockerenv` into a container's own layer: programs look for it to learn that they are in a container."""
+    prefix = "upperdir="
+    upper = next((word[len(prefix) :] for word in mounts[0].options if word.startswith(prefix)), mounts[0].source)
     try:
         os.mknod(f"{upper}/.dockerenv", stat.S_IFREG | 0o755)  # follows no link; one system call
     except FileExistsError:

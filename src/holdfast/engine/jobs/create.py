@@ -168,7 +168,7 @@ def _make(packages: Packages, record: Record, shown: Mapping[str, images.Image])
         os.makedirs(directory, 0o710, exist_ok=True)
         mounting.make_views(packages, record, shown)
         _check_bind_sources(record)
-        rootfs.mark(packages.snapshots.layers(record.id)[0])
+        rootfs.mark(mounts)
         fresh = _make_volumes(packages, record, new_volumes, writes)
         if fresh:
             with rootfs.mounted(mounts) as root_fd:
