@@ -64,6 +64,8 @@ class Store:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self.moved_aside = salvage.check(self._path, SCHEMA)
+        self.was_empty = not self._path.exists() or self._path.stat().st_size == 0
+        """Whether there was no database: the first start of all, or somebody has lost it."""
         self._reserve = self._path.with_name(self._path.name + ".reserve")
         self._writer = _connect(self._path)
         self._reader = _connect(self._path)

@@ -83,13 +83,20 @@ async def _settle_network(packages: Packages, container: Container) -> None:
 
 
 def _lost(packages: Packages) -> list[str]:
-    """Containers that are on disk while the database, which was damaged, does not know them any more."""
-    aside = packages.metadata.moved_aside
-    if aside is None:
-        return []
-    _LOG.error("metadata.db was damaged: what could be read was taken over, the damaged file is %s", aside)
+    """Containers that are on disk while the database, which was damaged or is gone, does not know them any more.
+
+    They are shown as damaged, and those that run go on: no process is ended because a file of ours was lost.
+    """
+    aside, was_empty = packages.metadata.moved_aside, packages.metadata.was_empty
     root = packages.config.data_root / "containers"
-    return [name for name in os.listdir(root) if _ID.fullmatch(name)] if root.is_dir() else []
+    if aside is None and not was_empty:
+        return []
+    found = [name for name in os.listdir(root) if _ID.fullmatch(name)] if root.is_dir() else []
+    if aside is not None:
+        _LOG.error("metadata.db was damaged: what could be read was taken over, the damaged file is %s", aside)
+    elif found:
+        _LOG.error("metadata.db is gone or empty: put the file back, or stop and remove the %d containers", len(found))
+    return found
 
 
 def _was_being_removed(container: Container) -> bool:
