@@ -2,7 +2,7 @@
 """The flags of `docker run` that make the sandbox, on both daemons, each seen from inside the container or in the kernel.
 
 Identity, process, namespaces, security, devices and files; limits and the rest of a container's life are in
-test_run_flags.py.
+test_run_flags_limits.py.
 """
 
 from pathlib import Path
