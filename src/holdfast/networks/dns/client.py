@@ -33,7 +33,7 @@ _ANSWER_SECONDS = 5.0
 class Client:
     """One resolver for one exec root; `directory` is a directory of ours with mode 0700."""
 
-    __slots__ = ("_directory", "_lost", "_number", "_pid", "_published", "_sock")
+    __slots__ = ("_child", "_directory", "_lost", "_number", "_published", "_sock", "pid")
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -42,7 +42,9 @@ class Client:
         self._lost: list[socket.socket] = []
         """Ended conversations, open until `repair`: whoever watches one must not find another under its number."""
         self._number = 0
-        self._pid = 0
+        self._child = 0
+        self.pid = 0
+        """The process that answers, or did last."""
 
     def start(self, published: Sequence[SandboxNames]) -> None:
         self._published = {names.sandbox_id: names for names in published}
@@ -134,6 +136,7 @@ class Client:
             pid, uid, _ = unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             hello = control.receive(sock) if uid == os.geteuid() else None
             if hello is not None and hello.get("hello") == control.VERSION:
+                self.pid = hello["pid"]
                 return sock
         except OSError:
             pass
@@ -152,7 +155,7 @@ class Client:
             finally:
                 os.umask(old_mask)
             listener.listen(4)
-            self._pid, pidfd = spawn.spawn(_MODULE, [listener.fileno()], _ENVIRONMENT)
+            self._child, pidfd = spawn.spawn(_MODULE, [listener.fileno()], _ENVIRONMENT)
             os.close(pidfd)
         sock = self._find()
         if sock is None:
@@ -175,11 +178,11 @@ class Client:
         self._lost.clear()
 
     def _bury(self) -> None:
-        if self._pid:
+        if self._child:
             with contextlib.suppress(ChildProcessError):
-                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+                if os.waitpid(self._child, os.WNOHANG)[0] == 0:
                     return
-            self._pid = 0
+            self._child = 0
 
 
 def _has_ended(sock: socket.socket) -> bool:
