@@ -128,7 +128,8 @@ class Sandboxes:
         ids = {network.network_id for network, _settings in wanted}
         kept = tuple([endpoint for endpoint in found.endpoints if endpoint.network_id in ids])
         leaving = [endpoint for endpoint in found.endpoints if endpoint.network_id not in ids]
-        come = self._plan_endpoints(request, [each for each in wanted if not found.endpoint(each[0].network_id)], kept)
+        new = [each for each in wanted if not found.endpoint(each[0].network_id)]
+        come = self._plan_endpoints(request, new, found.endpoints)  # beside those that are still to leave
         after = msgspec.structs.replace(found, name=request.name, endpoints=(*kept, *come))
         after = msgspec.structs.replace(after, asks_us=found.asks_us or after.has_names)
         if come or leaving:
@@ -254,12 +255,18 @@ class Sandboxes:
 
     def _join(self, endpoint: Endpoint, space: netns.Netns) -> None:
         network = self._around.registry.find(endpoint.network_id)
+        guarded = rules.identity(network, endpoint)
+        if guarded is not None:  # before there is an interface that could lie
+            self._around.firewall.bind(guarded)
         self._around.drivers[endpoint.driver].join(network, endpoint, space)
 
     def _leave(self, found: Sandbox, endpoint: Endpoint, *, lives_on: bool) -> None:
         network = self._around.registry.get(endpoint.network_id)
         if network is not None:
             self._around.drivers[endpoint.driver].leave(network, endpoint, found.netns_path, lives_on=lives_on)
+            guarded = rules.identity(network, endpoint)
+            if guarded is not None:
+                self._around.firewall.unbind(guarded)
 
     def _open_ports(self, planned: Sandbox) -> None:
         wanted = rules.port_rules(planned)

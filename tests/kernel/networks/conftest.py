@@ -150,10 +150,12 @@ class Lan:
             "ip addr add 192.0.2.2/24 dev lan0 && ip link set lan0 up && ip route add 172.16.0.0/12 via 192.0.2.1"
         )
 
-    def start_daemon(self, **options):
+    def start_daemon(self, *, resolver=None, **options):
         def start():
             config = networks.NetworkConfig(**options)
-            controller = networks.Controller(self.store, self.directory / "exec", config, now_nanos=time.time_ns())
+            controller = networks.Controller(
+                self.store, self.directory / "exec", config, now_nanos=time.time_ns(), resolver=resolver
+            )
             self.notes = controller.start()
             return controller
 

@@ -17,16 +17,17 @@ _FLAGS = (Flag("force", "f", "bool", "Do not error if the network does not exist
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Prints each name that it removed."""
 
-    def act(name: str) -> str | None:
+    def exists(name: str) -> bool:
         try:
-            session.api.call("DELETE", f"/networks/{name}")
+            session.api.call("GET", f"/networks/{name}")
         except errors.NotFound:
-            if not values["force"]:
-                raise
-            raise errors.NotModified(name) from None
-        return None
+            return False
+        return True
 
-    return each(session, arguments, act)
+    def act(name: str) -> None:
+        session.api.call("DELETE", f"/networks/{name}")
+
+    return each(session, [name for name in arguments if not values["force"] or exists(name)], act)
 
 
 COMMAND = Command(
