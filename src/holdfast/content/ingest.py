@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from holdfast.errors import Conflict, Corrupt, Exhausted, InvalidArgument
 from holdfast.oci.digest import ALGORITHM, Digest, Hasher, algorithm
@@ -123,9 +123,9 @@ class Ingest:
                 self._hasher.update(chunk)
                 position += len(chunk)
 
-    def read_back(self, offset: int, limit: int) -> bytes:
-        """Bytes already written, while the blob is still on its way; for whoever passes them on."""
-        return os.pread(self._fd, limit, offset)
+    def open_reader(self) -> BinaryIO:
+        """A reader of what is written so far and will be: for whoever passes bytes on before they are verified."""
+        return open(self._path, "rb", buffering=0)
 
     def abort(self) -> None:
         """Gives up and deletes the partial file."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from holdfast import content
 from holdfast.distribution import progress as messages
@@ -22,12 +23,25 @@ from holdfast.distribution.remote import Remote
 from holdfast.errors import Corrupt
 from holdfast.oci import digest as digests
 from holdfast.oci.descriptor import Descriptor
+from holdfast.oci.digest import Digest
+
+
+class Target(Protocol):
+    """Where a blob goes: a content store, or what stands for one."""
+
+    def has(self, digest: Digest) -> bool:
+        """Tells whether the blob is there."""
+        ...
+
+    def ingest(self, ref: str, expected: Digest, size: int) -> content.Ingest:
+        """Begins or resumes it."""
+        ...
 
 
 def fetch(
     remote: Remote,
     descriptor: Descriptor,
-    store: content.Store,
+    store: Target,
     progress: Progress,
     cancellation: Cancellation,
     clock: Callable[[], float] = time.monotonic,

@@ -105,6 +105,29 @@ class Remote:
 
         return self.persist(f"manifest {name}", attempt, cancellation)
 
+    def head_manifest(self, name: str, cancellation: Cancellation) -> str:
+        """The digest that the registry says a tag has now; empty when it does not say."""
+        url = self._reading(f"{self.path}/manifests/{name}")
+
+        def attempt() -> str:
+            with self.exchange("HEAD", url, {"Accept": _ACCEPT}) as answer:
+                raise_for_status(answer, (200,))
+                return answer.headers.get("Docker-Content-Digest", "")
+
+        return self.persist(f"manifest {name}", attempt, cancellation)
+
+    def head_blob(self, digest: Digest, cancellation: Cancellation) -> int | None:
+        """The size of a blob; None when the repository has not got it, or does not say how large it is."""
+
+        def attempt() -> int | None:
+            with self.exchange("HEAD", self.blob_url(digest), {}) as answer:
+                if answer.status == 404:
+                    return None
+                raise_for_status(answer, (200,))
+                return answer.content_length
+
+        return self.persist(f"blob {digest}", attempt, cancellation)
+
     def small_blob(self, digest: Digest, limit: int, cancellation: Cancellation) -> bytes:
         """A blob that fits in memory, verified."""
         url = self.blob_url(digest)

@@ -43,15 +43,7 @@ class _Session:
 
 def has_blob(remote: Remote, descriptor: Descriptor, cancellation: Cancellation) -> bool:
     """Asks whether the repository has the blob, in its size."""
-
-    def attempt() -> bool:
-        with remote.exchange("HEAD", remote.blob_url(descriptor.digest), {}) as answer:
-            if answer.status == 404:
-                return False
-            raise_for_status(answer, (200,))
-            return answer.content_length in (None, descriptor.size)
-
-    return remote.persist(f"check of blob {descriptor.digest}", attempt, cancellation)
+    return remote.head_blob(descriptor.digest, cancellation) == descriptor.size
 
 
 def mount(remote: Remote, digest: Digest, source: str, cancellation: Cancellation) -> bool:

@@ -23,11 +23,14 @@ from holdfast.errors import Conflict, HoldfastError, InvalidArgument
 from holdfast.registry import collect
 from holdfast.registry.access import Gate, OpenGate
 from holdfast.registry.blobs import Blobs
+from holdfast.registry.cache import CachedManifests
+from holdfast.registry.cached_blobs import CachedBlobs
 from holdfast.registry.catalogue import Catalogue
 from holdfast.registry.manifests import Manifests
 from holdfast.registry.router import Router
 from holdfast.registry.server import Server
 from holdfast.registry.sessions import Sessions
+from holdfast.registry.upstream import Upstream
 from holdfast.transport import listener
 
 DEFAULT_ROOT = "/var/lib/holdfast-registry"
@@ -62,9 +65,18 @@ class Registry:
         self.catalogue = Catalogue(self._records)
         self.sessions = Sessions(self.store)
         self._stop = threading.Event()
-        blobs, manifests = Blobs(self.store, self.catalogue, self.sessions), Manifests(self.store, self.catalogue)
+        self._upstream = Upstream(options.proxy) if options.proxy else None
+        blobs, manifests = self._handlers()
         router = Router(blobs, manifests, may_delete=options.delete, is_read_only=bool(options.proxy))
         self.server = Server(router, _gate(options), tls=_tls(options))
+
+    def _handlers(self) -> tuple[Blobs, Manifests]:
+        if self._upstream is None:
+            return Blobs(self.store, self.catalogue, self.sessions), Manifests(self.store, self.catalogue)
+        return (
+            CachedBlobs(self.store, self.catalogue, self.sessions, self._upstream),
+            CachedManifests(self.store, self.catalogue, self._upstream),
+        )
 
     def serve(self, listening: socket.socket) -> None:
         """Accepts until `close`, collecting garbage beside."""
@@ -78,6 +90,8 @@ class Registry:
         self.server.close()
         self.sessions.expire(idle_seconds=-1.0)
         self._records.close()
+        if self._upstream is not None:
+            self._upstream.close()
         os.close(self._lock_fd)
 
 

@@ -63,14 +63,15 @@ class Manifests:
         record = read_record(data, request.headers.get("content-type", ""))
         with self._store.lease() as lease:
             lease.add(digest)
-            self._keep(data, digest)
+            self.keep(data, digest)
             self._catalogue.put_manifest(name, digest, record, tag)
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
         if record.subject:
             headers["OCI-Subject"] = record.subject
         return Answer(status=201, headers=headers)
 
-    def _keep(self, data: bytes, digest: Digest) -> None:
+    def keep(self, data: bytes, digest: Digest) -> None:
+        """Stores a manifest's bytes; the caller holds a lease on the digest."""
         if not self._store.has(digest):
             with self._store.ingest(f"manifest-{id(data)}", digest, len(data), resumable=False) as blob:
                 blob.write(data)
@@ -86,7 +87,10 @@ class Manifests:
 
     def tags(self, request: Request, name: str) -> Answer:
         """GET of the list of tags; a page of it when `n` is given."""
-        found = self._catalogue.tags(name)
+        return self.page_of_tags(request, name, self._catalogue.tags(name))
+
+    def page_of_tags(self, request: Request, name: str, found: list[str]) -> Answer:
+        """The part of a sorted list that was asked for."""
         last = request.query.get("last", "")
         remaining = [tag for tag in found if tag > last]
         headers = dict(_JSON)
