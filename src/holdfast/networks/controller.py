@@ -323,7 +323,14 @@ class Controller:
     def _synchronise_firewall(self) -> list[str]:
         bridges = rules.all_bridge_rules(self._registry.all())
         ports = [rule for found in self._sandboxes for rule in rules.port_rules(found)]
-        return self._firewall.synchronise(bridges, ports, is_router=forwarding.is_router(self._root))
+        identities = [
+            guarded
+            for found in self._sandboxes
+            for endpoint in found.endpoints
+            if (network := self._registry.get(endpoint.network_id)) is not None
+            and (guarded := rules.identity(network, endpoint)) is not None
+        ]
+        return self._firewall.synchronise(bridges, ports, identities, is_router=forwarding.is_router(self._root))
 
     def _share(self, request: ConnectRequest, joined_pid: int | None) -> Attachment:
         joined = self._sandboxes.get(request.mode.removeprefix(_CONTAINER_MODE))

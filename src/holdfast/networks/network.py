@@ -19,6 +19,7 @@ GATEWAY_MODE4 = "com.docker.network.bridge.gateway_mode_ipv4"
 GATEWAY_MODE6 = "com.docker.network.bridge.gateway_mode_ipv6"
 INHIBIT_IPV4 = "com.docker.network.bridge.inhibit_ipv4"
 TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces"
+PREVENT_SPOOFING = "holdfast.network.prevent_spoofing"
 MTU = "com.docker.network.driver.mtu"
 INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
 PARENT = "parent"
@@ -114,6 +115,11 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_icc(self) -> bool:
         return self._is_on(ENABLE_ICC)
+
+    @property
+    def prevents_spoofing(self) -> bool:
+        """Whether a container may speak with its own addresses only."""
+        return self.options.get(PREVENT_SPOOFING, "") in _TRUE
 
     @property
     def is_masqueraded(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.networks.firewall import BridgeRules, PortRule
+from holdfast.networks.firewall import BridgeRules, Identity, PortRule
 from holdfast.networks.journal import Sandbox
 from holdfast.networks.network import Network
+from holdfast.networks.values import Endpoint
 
 
 def bridge_rules(network: Network) -> BridgeRules:
@@ -26,6 +27,18 @@ def bridge_rules(network: Network) -> BridgeRules:
 
 def all_bridge_rules(networks: Iterable[Network]) -> list[BridgeRules]:
     return [bridge_rules(network) for network in networks if network.driver == "bridge" and not network.config_only]
+
+
+def identity(network: Network, endpoint: Endpoint) -> Identity | None:
+    """What an endpoint may say it is; None where nobody asks."""
+    if network.driver != "bridge" or not network.prevents_spoofing:
+        return None
+    return Identity(
+        interface=endpoint.host_interface,
+        mac=endpoint.mac,
+        ipv4=endpoint.ip_address,
+        ipv6=endpoint.ipv6_address,
+    )
 
 
 def port_rules(found: Sandbox) -> list[PortRule]:

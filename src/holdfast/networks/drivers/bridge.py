@@ -29,6 +29,7 @@ from holdfast.networks.network import (
     HOST_BINDING,
     INHIBIT_IPV4,
     MTU,
+    PREVENT_SPOOFING,
     Network,
 )
 from holdfast.networks.values import Endpoint
@@ -56,7 +57,7 @@ class Bridge:
 
     def check(self, network: Network) -> None:
         options = network.options
-        for label in (ENABLE_ICC, ENABLE_MASQUERADE, INHIBIT_IPV4):
+        for label in (ENABLE_ICC, ENABLE_MASQUERADE, INHIBIT_IPV4, PREVENT_SPOOFING):
             driver_options.check_flag(options, label)
         driver_options.check_mtu(options, MTU, minimum=1280 if network.enable_ipv6 else 68)
         driver_options.check_address(options, HOST_BINDING)
