@@ -4,8 +4,11 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("holdfast", deadline=None)  # a busy machine is no wrong answer
+hypothesis.settings.load_profile("holdfast")
 _HERE = Path(__file__).parent
 _NEED_ROOT = ("kernel", "contracts", "stories", "compat", "images", "snapshots")
 

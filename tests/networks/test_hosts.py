@@ -45,3 +45,12 @@ def test_gateway_that_nobody_knows_is_refused():
 
 def test_hosts_own_file_is_extended():
     assert hosts.extend_host_file("127.0.0.1 localhost", [("1.2.3.4", "a")]) == "127.0.0.1 localhost\n1.2.3.4\ta\n"
+
+
+def test_living_containers_lines_are_exchanged_and_all_else_stays():
+    text = "127.0.0.1\tlocalhost\n10.0.0.2\tbox\n9.9.9.9\tmine\n"
+
+    changed = hosts.exchange_lines(text, [("10.0.0.2", "box")], [("10.1.0.2", "box"), ("fd00::2", "box")])
+
+    assert changed == "127.0.0.1\tlocalhost\n9.9.9.9\tmine\n10.1.0.2\tbox\nfd00::2\tbox\n"
+    assert hosts.exchange_lines(changed, [("10.1.0.2", "box")], [("10.1.0.2", "box")]) == changed

@@ -62,3 +62,17 @@ def test_rendered_file_reads_back(servers, search, options):
 @given(st.text(max_size=300))
 def test_any_text_is_read(text):
     resolv.parse(text)
+
+
+def test_container_that_asks_us_is_told_so_and_what_we_ask():
+    text = resolv.render_internal(resolv.Resolv(("9.9.9.9",), ("lan",), ("rotate",)), is_of_host=True)
+
+    assert [line for line in text.splitlines() if line and line[0] != "#"] == [
+        "nameserver 127.0.0.11",
+        "search lan",
+        "options rotate ndots:0",
+    ]
+    assert "# ExtServers: [host(9.9.9.9)]" in text
+    own = resolv.render_internal(resolv.Resolv(("9.9.9.9",), (), ("ndots:2",)), is_of_host=False)
+    assert "options ndots:2\n" in own
+    assert "# ExtServers: [9.9.9.9]" in own

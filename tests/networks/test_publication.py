@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from holdfast.networks import publication
+from holdfast.networks.gateways import Gateways
+from holdfast.networks.network import GATEWAY_MODE4, HOST_BINDING, Network
+from holdfast.networks.ports import PortAllocator
+from holdfast.networks.values import ConnectRequest, Endpoint, PortBinding
+
+DUAL = Endpoint(
+    endpoint_id="e", network_id="n", network_name="n", driver="bridge", ip_address="10.0.0.2", ipv6_address="fd00::2"
+)
+
+
+class Free:
+    def close(self):
+        pass
+
+
+def network(**options):
+    return Network(network_id="n", name="n", driver="bridge", created_at="", options=options)
+
+
+def published(gateways, made, host_ip=""):
+    binding = PortBinding(container_port=80, host_ip=host_ip, host_port_start=8080, host_port_end=8080)
+    request = ConnectRequest(container_id="c", name="c", hostname="c", directory=Path("/x"), ports=(binding,))
+    allocator = PortAllocator(ephemeral=range(1), bind=lambda *_: Free())
+    ways = publication.ways(gateways, lambda _: made)
+    return [(port.host_ip, port.host_port) for port in publication.reserve(allocator, request, ways, "e")]
+
+
+@pytest.mark.parametrize(
+    ("gateways", "options", "host_ip", "expected"),
+    [
+        (Gateways(DUAL, DUAL), {}, "", [("0.0.0.0", 8080), ("::", 8080)]),
+        (Gateways(DUAL, None), {}, "", [("0.0.0.0", 8080)]),
+        (Gateways(DUAL, None), {}, "::1", []),
+        (Gateways(DUAL, DUAL), {}, "::1", [("::1", 8080)]),
+        (Gateways(DUAL, DUAL), {HOST_BINDING: "127.0.0.1"}, "", [("127.0.0.1", 8080)]),
+        (Gateways(DUAL, DUAL), {HOST_BINDING: "127.0.0.1"}, "192.0.2.1", [("192.0.2.1", 8080)]),
+        (Gateways(DUAL, DUAL), {GATEWAY_MODE4: "routed"}, "", [("0.0.0.0", 0), ("::", 8080)]),
+        (Gateways(None, None), {}, "", []),
+    ],
+)
+def test_addresses_that_a_port_is_taken_on(gateways, options, host_ip, expected):
+    assert published(gateways, network(**options), host_ip) == expected
+
+
+def test_ports_stay_where_only_the_container_moves():
+    other = Endpoint(endpoint_id="f", network_id="m", network_name="m", driver="bridge", ip_address="10.1.0.2")
+    before = publication.ways(Gateways(DUAL, None), lambda _: network())
+
+    assert publication.is_same_for_host(before, publication.ways(Gateways(other, None), lambda _: network()))
+    bound = publication.ways(Gateways(other, None), lambda _: network(**{HOST_BINDING: "127.0.0.1"}))
+    assert not publication.is_same_for_host(before, bound)
+    assert not publication.is_same_for_host(before, publication.ways(Gateways(DUAL, DUAL), lambda _: network()))
+
+
+def test_parents_of_macvlan_publish_nothing():
+    child = Endpoint(endpoint_id="e", network_id="n", network_name="n", driver="macvlan", ip_address="10.0.0.2")
+    assert publication.ways(Gateways(child, None), lambda _: network()) == ()
