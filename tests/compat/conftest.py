@@ -59,7 +59,10 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """The peer, from Debian's packages."""
     name = f"compat-{os.getpid()}"
     script = SHARED / "tools" / "peer-dockerd.sh"
-    subprocess.run([script, "start", name], check=True, stdout=subprocess.DEVNULL)
+    programs = tmp_path_factory.mktemp("dockerd-programs")
+    (programs / "docker-init").symlink_to(shutil.which("tini-static") or "/usr/bin/tini-static")
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{programs}"}
+    subprocess.run([script, "start", name], check=True, stdout=subprocess.DEVNULL, env=environment)
     daemon = Daemon("dockerd", Path("/var/tmp/peer-dockerd") / name / "docker.sock", name)
     try:
         for archive in _archives(tmp_path_factory.mktemp("dockerd-images")):
