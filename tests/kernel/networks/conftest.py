@@ -57,7 +57,7 @@ class Place:
     def serve(self, port, *, address="0.0.0.0", udp=False):
         """Answers every connection or datagram with this place's name and the address it came from."""
         kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-        server = self.run(lambda: socket.socket(socket.AF_INET, kind))
+        server = self.run(lambda: socket.socket(family_of(address), kind))
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
         if not udp:
@@ -81,7 +81,7 @@ class Place:
     def ask(self, address, port, *, udp=False, timeout=0.4):
         """The answer of a server, or None."""
         kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-        with self.run(lambda: socket.socket(socket.AF_INET, kind)) as client:
+        with self.run(lambda: socket.socket(family_of(address), kind)) as client:
             client.settimeout(timeout)
             try:
                 client.connect((address, port))
@@ -97,6 +97,10 @@ class Place:
             server.close()
         os.close(self.netns_fd)
         self._thread.shutdown()
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 class MemoryStore:
@@ -175,6 +179,11 @@ class Lan:
         return networks.ConnectRequest(
             container_id=name, name=name, hostname=name, directory=directory, mode=mode, ports=tuple(ports), **more
         )
+
+    def create(self, name, **more):
+        """Makes a user-defined network."""
+        wish = networks.NetworkWish(name=name, **more)
+        return self.host.run(lambda: self.controller.create(wish, now_nanos=time.time_ns()))
 
     def connect(self, name, **more):
         """Connects a container; returns the attachment and the place inside it."""

@@ -20,6 +20,10 @@ from holdfast.networks.firewall.stale_flows import StaleFlows
 from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
 
 
+_MESSAGE_ELEMENTS = 400
+"""A message has less than 64 KB for them."""
+
+
 class OutOfStep(errors.Internal):
     """The table in the kernel is not the one that we made: somebody changed or flushed it."""
 
@@ -56,7 +60,7 @@ class Firewall:
     def publish(self, ports: Sequence[PortRule]) -> None:
         """Opens ports, all or none; raises OutOfStep when the table is not what it should be: synchronise then."""
         try:
-            nfelement.change(self._elements, *[_raw_addition(self._table, port) for port in ports])
+            nfelement.change(self._elements, *_raw_additions(self._table, ports))
         except OSError as error:
             raise OutOfStep(f"failed to publish ports in nftables table {self._table}: {error.strerror}") from error
         self._flows.after_opening(ports)
@@ -225,9 +229,17 @@ def raw_element(port: PortRule) -> tuple[str, bytes, bytes]:
     return name, nfelement.concatenate(nfelement.address(port.host_ip), *service), value
 
 
-def _raw_addition(table: str, port: PortRule) -> netlink.Request:
-    name, key, value = raw_element(port)
-    return nfelement.add(table, name, [(key, value)])
+def _raw_additions(table: str, ports: Sequence[PortRule]) -> list[netlink.Request]:
+    """As few messages as hold them: each is answered, and the answers to a thousand would not fit the socket."""
+    found: dict[str, list[tuple[bytes, bytes]]] = {}
+    for port in ports:
+        name, key, value = raw_element(port)
+        found.setdefault(name, []).append((key, value))
+    return [
+        nfelement.add(table, name, elements[first : first + _MESSAGE_ELEMENTS])
+        for name, elements in found.items()
+        for first in range(0, len(elements), _MESSAGE_ELEMENTS)
+    ]
 
 
 def chain_rules(listing: str) -> list[str]:
