@@ -112,6 +112,7 @@ def _compress(path: str) -> None:
             while chunk := source.read(_CHUNK):
                 target.write(compressor.compress(chunk))
             target.write(compressor.flush())
+            target.flush()
             times = os.fstat(source.fileno())
             os.utime(target.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
         os.rename(half, f"{path}.gz")
