@@ -193,9 +193,28 @@ class Puller:
         cancellation: Cancellation,
     ) -> PullResult:
         wanted = platform or platforms.of_machine(os.uname().machine)
-        resolved = resolve(self._registries.readers(reference, credentials), reference, wanted, cancellation)
+        remotes = list(self._registries.readers(reference, credentials))
         label = reference.tag if reference.tag and not reference.digest else reference.familiar
-        progress(messages.status(f"Pulling from {reference.path}", label))
+        is_told = False
+        while True:
+            resolved = resolve(remotes, reference, wanted, cancellation)
+            if not is_told:
+                progress(messages.status(f"Pulling from {reference.path}", label))
+                is_told = True
+            try:
+                return self._land(resolved, reference, progress, cancellation)
+            except Cancelled:
+                raise
+            except HoldfastError:
+                # a mirror may have the manifest and not the layers, or damaged ones: what it brought stays
+                if not resolved.remote.endpoint.is_mirror:
+                    raise
+                remotes = remotes[remotes.index(resolved.remote) + 1 :]
+
+    def _land(
+        self, resolved: Resolved, reference: Reference, progress: Progress, cancellation: Cancellation
+    ) -> PullResult:
+        """Brings config and layers of what was resolved, and names the image."""
         image_id = resolved.manifest.config.digest
         with self._store.lease() as lease:
             for descriptor in (resolved.manifest.config, *resolved.manifest.layers):

@@ -17,6 +17,10 @@ from holdfast.distribution.http import HTTP
 from holdfast.distribution.remote import PULL, PUSH, Remote
 from holdfast.oci.reference import Reference
 
+DEFAULT_POLICY = retry.Policy()
+MIRROR_POLICY = retry.Policy(attempts=2, deadline_seconds=5.0)
+"""A mirror gets less patience: there is somebody else to ask."""
+
 
 class Registries:
     """The way to every registry, as the daemon's configuration has it."""
@@ -30,7 +34,7 @@ class Registries:
     ) -> None:
         self.config = config or RegistryConfig()
         self._transport = http
-        self._policy = policy or retry.Policy()
+        self._policy = policy or DEFAULT_POLICY
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -60,7 +64,7 @@ class Registries:
             endpoint=endpoint,
             path=reference.path,
             authenticator=Authenticator(self._http(), endpoint, credentials),
-            policy=self._policy,
+            policy=MIRROR_POLICY if endpoint.is_mirror and self._policy == DEFAULT_POLICY else self._policy,
             actions=actions,
         )
 

@@ -13,7 +13,7 @@ from holdfast.distribution.answers import Refused
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.http import Unreachable
 from holdfast.distribution.remote import Document, RegistryDown, Remote
-from holdfast.errors import HoldfastError, Internal, InvalidArgument, NotFound, Unauthenticated
+from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, NotFound, Unauthenticated
 from holdfast.oci import image, media
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
@@ -49,7 +49,7 @@ def look_up(
     """What the tag or digest names, and who said so; `translate` words a refusal, for a pull unless it is given.
 
     Asks one endpoint after the other; the last one's failure is raised when none can be reached. A mirror that has not
-    got it is no answer.
+    got it, or lies, is no answer.
     """
     failure: HoldfastError | None = None
     for remote in remotes:
@@ -61,6 +61,10 @@ def look_up(
             failure = (translate or translated)(error, reference)
             if not remote.endpoint.is_mirror:
                 raise failure from error
+        except (Corrupt, InvalidArgument) as error:
+            failure = error
+            if not remote.endpoint.is_mirror:
+                raise
     raise failure or Internal(f"no endpoint for {reference.familiar}")
 
 
