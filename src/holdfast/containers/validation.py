@@ -34,6 +34,8 @@ class Machine:
     runtimes: Collection[str]
     bounding_capabilities: Collection[str]
     has_weight_devices: bool = True
+    has_swappiness: bool = True
+    has_oom_kill_disable: bool = True
 
 
 def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
@@ -76,7 +78,7 @@ def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = Fal
     """The limits alone: also for update, where a swap limit may come without the memory limit that stands."""
     _check_memory(host, is_update=is_update)
     _check_cpu(host, machine)
-    warnings: list[str] = []
+    warnings = _discard_memory_options(host, machine)
     if host.oom_kill_disable and not host.memory:
         warnings.append(
             "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running "
@@ -88,6 +90,22 @@ def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = Fal
     if host.pids_limit is not None and host.pids_limit < -1:
         host.pids_limit = -1
     return warnings + _discard_weight_devices(host, machine)
+
+
+def _discard_memory_options(host: HostConfig, machine: Machine) -> list[str]:
+    """Two options that only version 1 of control groups has."""
+    warnings: list[str] = []
+    if host.memory_swappiness not in (None, -1) and not machine.has_swappiness:
+        host.memory_swappiness = None
+        warnings.append(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+            "Memory swappiness discarded."
+        )
+    if host.oom_kill_disable is not None and not machine.has_oom_kill_disable:
+        if host.oom_kill_disable:
+            warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+        host.oom_kill_disable = None
+    return warnings
 
 
 def _discard_weight_devices(host: HostConfig, machine: Machine) -> list[str]:

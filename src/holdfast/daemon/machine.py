@@ -11,6 +11,7 @@ from holdfast.api import facts
 from holdfast.containers.validation import Machine
 from holdfast.daemon.config import RUNTIMES, Config
 from holdfast.kernel import capabilities
+from holdfast.runtime import cgroups
 
 NATIVE = "holdfast"
 
@@ -23,6 +24,7 @@ def runtimes(options: Config) -> dict[str, str]:
 
 def read(options: Config) -> Machine:
     """What a container can be given here."""
+    is_v1 = cgroups.detect().mode != "v2"
     return Machine(
         cpus=len(os.sched_getaffinity(0)),
         cpu_list=facts.read_text("/sys/devices/system/cpu/online").strip(),
@@ -30,6 +32,8 @@ def read(options: Config) -> Machine:
         runtimes=frozenset((NATIVE, *runtimes(options))),
         bounding_capabilities=frozenset(capabilities.names_of(bounding_bits())),
         has_weight_devices=has_weight_devices(),
+        has_swappiness=is_v1,
+        has_oom_kill_disable=is_v1,
     )
 
 
