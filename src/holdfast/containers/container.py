@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from holdfast.containers import lifecycle
 from holdfast.containers.record import Record, State
 from holdfast.errors import Conflict, Corrupt, NotFound
 
 if TYPE_CHECKING:
+    import msgspec
+
     from holdfast.shim.client import Shim, StreamGrant
 
 
@@ -71,7 +73,8 @@ class Container:
         self.fast_restarts = 0
         self.begun_nanos = 0
         """When its process began, on the clock that nobody sets; 0 before the first start."""
-        self.listing: dict[str, Any] | None = None
+        self.listing: tuple[str, msgspec.Raw] | None = None
+        """Its line in the list as JSON, with the status text in it; None when something has changed."""
         self._exit_waiters: set[asyncio.Future[tuple[int, str]]] = set()
         self._removal_waiters: set[asyncio.Future[tuple[int, str]]] = set()
 

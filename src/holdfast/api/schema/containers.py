@@ -223,17 +223,17 @@ def _graph_driver(record: Record, layers: Sequence[str]) -> dict[str, Any]:
     return {"Data": data, "Name": record.driver}
 
 
-def summary(container: Container, now_nanos: int, sizes: tuple[int, int] | None) -> dict[str, Any]:
-    """One line of the list; what does not depend on the time is kept with the container until it changes."""
-    document = container.listing
-    if document is None:
-        document = container.listing = _summary(container.record)
+def summary(container: Container, now_nanos: int, sizes: tuple[int, int] | None) -> msgspec.Raw | dict[str, Any]:
+    """One line of the list; its JSON is kept with the container until it, or its age in words, changes."""
     record = container.record
-    document["Status"] = status.text(record.state, now_nanos, record.is_removing)
+    text = status.text(record.state, now_nanos, record.is_removing)
     if sizes is None:
-        return document
+        kept = container.listing
+        if kept is None or kept[0] != text:
+            kept = container.listing = (text, msgspec.Raw(msgspec.json.encode(_summary(record, text))))
+        return kept[1]
     shown: dict[str, Any] = {}
-    for name, value in document.items():
+    for name, value in _summary(record, text).items():
         if name == "Labels":
             if sizes[0]:
                 shown["SizeRw"] = sizes[0]
@@ -242,7 +242,7 @@ def summary(container: Container, now_nanos: int, sizes: tuple[int, int] | None)
     return shown
 
 
-def _summary(record: Record) -> dict[str, Any]:
+def _summary(record: Record, status_text: str) -> dict[str, Any]:
     host: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
     if record.host_config.annotations:
         host["Annotations"] = record.host_config.annotations
@@ -256,7 +256,7 @@ def _summary(record: Record) -> dict[str, Any]:
         "Ports": _list_ports(record),
         "Labels": record.config.labels or {},
         "State": record.state.status,
-        "Status": "",
+        "Status": status_text,
         "HostConfig": host,
         "NetworkSettings": {"Networks": render_endpoints(record.network)},
         "Mounts": [render_mount(point, in_list=True) for point in record.mounts],
