@@ -116,7 +116,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
         name="" if is_path else source,
         source=posixpath.normpath(source) if is_path else "",
         destination=destination,
-        driver="" if is_path else (volume_driver or "local"),
+        driver="" if is_path else volume_driver,
         mode=parts[2] if len(parts) == 3 else ("" if is_path else "z"),
         rw="ro" not in words,
         propagation=propagation or ("rprivate" if is_path else ""),
@@ -186,7 +186,7 @@ def _volume_wish(wish: MountWish, destination: str, wrong: Callable[[str], Inval
         type="volume",
         name=wish.source,
         destination=destination,
-        driver=driver or "local",
+        driver=driver,
         mode="z",
         rw=not wish.read_only,
         copy_up=not (options and options.no_copy),
@@ -297,7 +297,7 @@ def _destination(path: str, text: str, kind: str) -> str:
 
 
 def _anonymous(destination: str, driver: str) -> MountPoint:
-    return MountPoint(type="volume", destination=destination, driver=driver or "local", copy_up=True, is_anonymous=True)
+    return MountPoint(type="volume", destination=destination, driver=driver, copy_up=True, is_anonymous=True)
 
 
 def _clean(path: str) -> str:

@@ -113,7 +113,7 @@ def _attach(packages: Packages, record: Record) -> Sources:
             source = packages.volumes.acquire(point.name, record.id)
             if point.subpath:
                 _check_subpath(paths.open_root(source), source, point.subpath)
-            directories[point.destination] = source
+            directories[point.destination] = point.source = source  # a plugin's is known only now
         elif point.type == "image":
             view = views[point.destination] = packages.snapshots.mounts(view_key(record.id, point.destination))[0]
             if point.subpath:

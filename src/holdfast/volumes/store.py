@@ -21,7 +21,7 @@ from holdfast import metadata
 from holdfast.errors import Conflict, HoldfastError, NotFound
 from holdfast.volumes import tree
 from holdfast.volumes.driver import Driver
-from holdfast.volumes.factory import Drivers
+from holdfast.volumes.factory import PLUGINS, Drivers
 from holdfast.volumes.volume import ANONYMOUS_LABEL, Volume
 
 BUCKET = "volumes"
@@ -44,9 +44,13 @@ class Store:
     """All volumes below one directory."""
 
     def __init__(
-        self, root: str | os.PathLike[str], records: metadata.Store, now_nanos: Callable[[], int] = time.time_ns
+        self,
+        root: str | os.PathLike[str],
+        records: metadata.Store,
+        now_nanos: Callable[[], int] = time.time_ns,
+        plugins: str = PLUGINS,
     ) -> None:
-        self._drivers = Drivers(os.fspath(root))
+        self._drivers = Drivers(os.fspath(root), plugins)
         self._records = records
         self._now_nanos = now_nanos
         self._lock = threading.RLock()
@@ -78,6 +82,10 @@ class Store:
         with self._guard(name):
             with self._lock:
                 existing = self._volumes.get(name)
+                if existing is not None and driver and existing.driver != found.name:
+                    raise Conflict(
+                        f"create {name}: conflict: volume name must be unique: a volume of driver {existing.driver} has it"
+                    )
                 if existing is not None:
                     self._pin(name, pin)
                     return existing, False
@@ -206,11 +214,15 @@ class Store:
                 holders = [*users, *sorted(self._pins.get(name, set()) - {pin, *users})]
                 if holders:
                     raise Conflict(f"remove {name}: volume is in use - [{', '.join(holders)}]")
+            driver = self._drivers.find(volume.driver)
+            if not volume.is_ours:
+                driver.remove(volume)  # it may refuse
             with self._records.transaction() as transaction:
                 transaction.delete(BUCKET, name)
             with self._lock:
                 del self._volumes[name]
-            self._drivers.find(volume.driver).remove(volume)
+            if volume.is_ours:
+                driver.remove(volume)
         return True
 
     def size_bytes(self, name: str) -> int:

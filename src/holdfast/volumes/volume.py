@@ -34,6 +34,11 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] | None = None
 
     @property
+    def is_ours(self) -> bool:
+        """True when no plugin keeps it."""
+        return self.driver == LOCAL
+
+    @property
     def is_plain(self) -> bool:
         """True when it is a directory of ours: always there, nothing to mount."""
         return self.driver == LOCAL and not self.options
