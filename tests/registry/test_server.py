@@ -136,7 +136,7 @@ def test_a_root_has_one_registry(start: Any) -> None:
 def test_passwords_in_the_clear_are_for_loopback_only(users: Path, tmp_path: Path) -> None:
     options = main.parse(["--listen", "0.0.0.0:0", "--htpasswd", str(users), "--root", str(tmp_path)])
 
-    with pytest.raises(InvalidArgument, match="plain http"):
+    with pytest.raises(InvalidArgument, match="over plain http"):
         main._bind(options)
 
 

@@ -47,6 +47,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tls-cert", default="", metavar="FILE")
     parser.add_argument("--tls-key", default="", metavar="FILE")
     parser.add_argument("--htpasswd", default="", metavar="FILE")
+    for name in ("realm", "service", "issuer"):
+        parser.add_argument(f"--token-{name}", default="", metavar="TEXT")
+    parser.add_argument("--token-key", default="", metavar="FILE")
     parser.add_argument("--delete", action="store_true")
     parser.add_argument("--proxy", default="", metavar="URL")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
@@ -106,6 +109,17 @@ def _lock(root: str) -> int:
 
 
 def _gate(options: argparse.Namespace) -> Gate:
+    if options.token_realm:
+        if options.htpasswd or not (options.token_service and options.token_issuer and options.token_key):
+            raise InvalidArgument("--token-realm goes with --token-service, --token-issuer and --token-key, alone")
+        from holdfast.registry import tokens
+
+        return tokens.TokenGate(
+            realm=options.token_realm,
+            service=options.token_service,
+            issuer=options.token_issuer,
+            keys=tokens.read_keys(options.token_key),
+        )
     if not options.htpasswd:
         return OpenGate()
     from holdfast.registry.htpasswd import HtpasswdGate
@@ -131,8 +145,10 @@ def _bind(options: argparse.Namespace) -> socket.socket:
     address = listener.parse(options.listen, default_port=5000)
     if address.scheme != "tcp":
         raise InvalidArgument(f"invalid --listen {options.listen}: expected host:port")
-    if not address.is_loopback and options.htpasswd and not options.tls_cert:
-        raise InvalidArgument("passwords over plain http: give --tls-cert and --tls-key, or listen on loopback")
+    if not address.is_loopback and (options.htpasswd or options.token_realm) and not options.tls_cert:
+        raise InvalidArgument(
+            "passwords and tokens over plain http: give --tls-cert and --tls-key, or listen on loopback"
+        )
     return listener.bind(address)[0]
 
 

@@ -21,6 +21,10 @@ _FLAGS = (
     Flag("root", "", "string", "Folder of the images", default="/var/lib/holdfast-registry", placeholder="folder"),
     Flag("tls-cert", "", "string", "Certificate, PEM", placeholder="file"),
     Flag("tls-key", "", "string", "Its key, PEM", placeholder="file"),
+    Flag("token-issuer", "", "string", "Who must have issued a token"),
+    Flag("token-key", "", "string", "Public keys or certificates of the token server, PEM", placeholder="file"),
+    Flag("token-realm", "", "string", "Ask for bearer tokens from the token server at this URL", placeholder="url"),
+    Flag("token-service", "", "string", "This registry's name at the token server"),
 )
 
 
