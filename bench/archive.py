@@ -10,6 +10,7 @@ import os
 import tarfile
 from pathlib import Path
 
+_KIND = "application/vnd.oci.image."
 _FILES = 12_000
 _BYTES = 180_000_000
 _LARGEST_BYTES = 1_200_000
@@ -43,6 +44,42 @@ def big_image(folder: Path) -> tuple[Path, str]:
     layer.unlink()
     archive.with_suffix(".new").rename(archive)
     return archive, name
+
+
+def write_layout(folder: Path, *, layers: int, layer_bytes: int) -> None:
+    """An OCI layout of one image whose layers are single files of random bytes, as tars that are not compressed."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    described: list[dict[str, object]] = []
+    for number in range(layers):
+        path = folder / "layer.tar"
+        with tarfile.open(path, "w") as tar:
+            info = tarfile.TarInfo(f"random-{number}")
+            info.size = layer_bytes
+            with open("/dev/urandom", "rb") as source:
+                tar.addfile(info, source)
+        digest = _sha256(path)
+        size = path.stat().st_size
+        path.rename(blobs / digest)
+        described.append(_descriptor("layer.v1.tar", digest, size))
+
+    def put(kind: str, value: object) -> dict[str, object]:
+        data = json.dumps(value).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return _descriptor(kind, digest, len(data))
+
+    diff_ids = [each["digest"] for each in described]
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    manifest = {"schemaVersion": 2, "config": put("config.v1+json", config), "layers": described}
+    entry = put("manifest.v1+json", {**manifest, "mediaType": _KIND + "manifest.v1+json"})
+    entry["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+
+
+def _descriptor(kind: str, digest: str, size: int) -> dict[str, object]:
+    return {"mediaType": _KIND + kind, "digest": f"sha256:{digest}", "size": size}
 
 
 def _sha256(path: Path) -> str:

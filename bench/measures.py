@@ -121,6 +121,39 @@ def pull(side: Side, reference: str) -> float:
     return seconds
 
 
+def pull_present(side: Side, reference: str) -> float:
+    """docker pull of an image that is there already, with an unchanged tag."""
+    return _timed(lambda: side.docker("pull", "-q", reference))
+
+
+def push(side: Side, image: str, repository: str) -> float:
+    """docker push of an image that was loaded, to a repository of its own each time, so that every byte travels."""
+    name = f"{repository}:{time.monotonic_ns()}"
+    side.docker("tag", image, name)
+    seconds = _timed(lambda: side.docker("push", "-q", name))
+    side.docker("rmi", name)
+    return seconds
+
+
+def pull_growth(side: Side, reference: str) -> float:
+    """How much the daemon's resident memory grows at most while it pulls, in bytes (/proc/PID/clear_refs, VmHWM)."""
+    pids = side.daemon_pids()
+    before = sum(_status_bytes(pid, "VmRSS") for pid in pids)
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    side.docker("pull", "-q", reference)
+    peak = sum(_status_bytes(pid, "VmHWM") for pid in pids)
+    side.docker("rmi", "-f", reference)
+    return peak - before
+
+
+def _status_bytes(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def write_logs(side: Side) -> tuple[float, float]:
     """A container that writes 300 000 lines of 100 bytes, detached: seconds to its end, seconds to read them back."""
     script = f"i=0; l=$(printf %099d 7); yes $l | head -n {LINES}"

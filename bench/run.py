@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import measures
-from archive import big_image
+from archive import big_image, write_layout
 from sides import SHARED, STATE, Dockerd, Holdfastd, Side
 
 Row = tuple[str, str, float, float, float | None]
@@ -134,25 +134,67 @@ def run_image_measures(bench: Bench, *, quick: bool) -> None:
             ]
             subprocess.run(["nsenter", f"--net=/run/netns/{side.netns}", *command], check=True)
         bench.measure(
-            "pull of the same, loopback registry", lambda side: measures.pull(side, reference), 1.0, rounds=rounds
+            "pull of the same, loopback registry", lambda side: measures.pull(side, reference), 0.8, rounds=rounds
         )
+        for side in (bench.peer, bench.ours):
+            side.docker("pull", "-q", reference)
+        bench.measure("pull of a present image", lambda side: measures.pull_present(side, reference), 1 / 4)
+        for side in (bench.peer, bench.ours):
+            side.docker("rmi", "-f", reference)
+            with open(archive, "rb") as file:
+                side.docker("load", stdin=file)
+        # a registry mounts what it has in another repository: each round starts with an empty one
+        bench.measure("push of the same", lambda side: _push_afresh(side, name), 1.0, rounds=rounds)
+        gigabyte = "127.0.0.1:5055/bench/gigabyte:latest"
+        for side in (bench.peer, bench.ours):
+            _put_gigabyte(side, gigabyte)
+        growth = [measures.pull_growth(side, gigabyte) for side in (bench.peer, bench.ours)]
+        bench.add("memory: growth in a 1 GB pull (64 MB at most)", growth[0], growth[1], None, "MB")
     finally:
         for registry in registries:
             registry.terminate()
             registry.wait()
 
 
-def _start_registry(side: Side) -> subprocess.Popen[bytes]:
-    root = STATE / f"registry-{side.name}"
+def _push_afresh(side: Side, image: str) -> float:
+    """A push into a registry that knows nothing."""
+    registry = _start_registry(side, port=5056)
+    try:
+        return measures.push(side, image, "127.0.0.1:5056/bench/pushed")
+    finally:
+        registry.terminate()
+        registry.wait()
+
+
+def _put_gigabyte(side: Side, reference: str) -> None:
+    """An image of four layers of 256 MB that do not compress."""
+    layout = STATE / "gigabyte"
+    if not layout.exists():
+        write_layout(layout, layers=4, layer_bytes=256_000_000)
+    command = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:latest", f"docker://{reference}"]
+    subprocess.run(["nsenter", f"--net=/run/netns/{side.netns}", *command], check=True)
+
+
+def _start_registry(side: Side, port: int = 5055) -> subprocess.Popen[bytes]:
+    root = STATE / f"registry-{side.name}-{port}"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     config = root / "config.yml"
     config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\nhttp: {{addr: '127.0.0.1:5055'}}\n"
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
     )
     command = ["nsenter", f"--net=/run/netns/{side.netns}", "docker-registry", "serve", str(config)]
     registry = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    ask = ["nsenter", f"--net=/run/netns/{side.netns}", "curl", "-fs", "-o", "/dev/null", "http://127.0.0.1:5055/v2/"]
+    ask = [
+        "nsenter",
+        f"--net=/run/netns/{side.netns}",
+        "curl",
+        "-fs",
+        "-o",
+        "/dev/null",
+        f"http://127.0.0.1:{port}/v2/",
+    ]
     for _ in range(100):
         if subprocess.run(ask, check=False).returncode == 0:
             return registry

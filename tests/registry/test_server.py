@@ -187,10 +187,10 @@ def test_kill_9_in_any_upload_leaves_no_bad_blob(tmp_path: Path) -> None:
 
     process, port = spawn(root)
     try:
-        assert list((root / "content/ingest").iterdir()) == []
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         client.request("POST", f"/v2/x/blobs/uploads/?digest={digest}", data)
         assert client.getresponse().status == 201
+        assert list((root / "content/ingest").iterdir()) == []
     finally:
         process.terminate()
         process.wait()
