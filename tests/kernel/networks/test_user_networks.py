@@ -405,3 +405,18 @@ def test_many_changes_leave_nothing(lan, publish):
 
     assert state() == before
     assert lan.controller.sandbox("box").endpoints[0].ip_address == "10.5.0.2"
+
+
+def test_pools_and_the_range_of_the_default_bridge_are_the_daemons_options(lan):
+    lan.kill_daemon()
+    lan.host.shell("ip link del holdfast0")
+    lan.controller = lan.start_daemon(
+        bip="10.8.0.1/24", fixed_cidr="10.8.0.64/26", default_pools=(("10.9.0.0/16", 24), ("fd00:9::/48", 64))
+    )
+
+    attachment, _ = lan.connect("box")
+    made = create(lan, "first")
+
+    assert attachment.endpoints[0].ip_address == "10.8.0.64"
+    assert made.pools[0].subnet == "10.9.0.0/24"
+    assert create(lan, "second", "10.1.0.0/24 fd00:1::/64").ipv6.subnet == "fd00:1::/64"
