@@ -20,7 +20,7 @@ from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.http import Unreachable
 from holdfast.distribution.progress import Meter, Progress
 from holdfast.distribution.remote import Remote
-from holdfast.errors import Corrupt
+from holdfast.errors import Corrupt, Exhausted
 from holdfast.oci import digest as digests
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
@@ -54,9 +54,13 @@ def fetch(
     if not store.has(descriptor.digest):
         with store.ingest(f"blob-{descriptor.digest}", descriptor.digest, descriptor.size) as ingest:
             meter = Meter(progress, "Downloading", identifier, descriptor.size)
-            _receive_all(remote, descriptor, ingest, meter, cancellation, clock)
-            progress(messages.layer("Verifying Checksum", identifier))
-            ingest.commit()
+            try:
+                _receive_all(remote, descriptor, ingest, meter, cancellation, clock)
+                progress(messages.layer("Verifying Checksum", identifier))
+                ingest.commit()
+            except Exhausted:
+                ingest.abort()  # a part kept for later would keep the disk full
+                raise
     progress(messages.layer("Download complete", identifier))
 
 
