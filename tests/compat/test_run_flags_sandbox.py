@@ -5,6 +5,9 @@ Identity, process, namespaces, security, devices and files; limits and the rest 
 test_run_flags_limits.py.
 """
 
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -338,3 +341,37 @@ CASES = IDENTITY + PROCESS + NAMESPACES + OOM + SECURITY + DEVICES + CDI_CASES +
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_the_flag_does_the_same(case: Case, dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
     compare(case, dockerd, holdfastd, tmp_path)
+
+
+def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
+    start_holdfastd: Callable[..., AbstractContextManager[Daemon]], archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seccomp.json").write_text(SECCOMP)
+    flags = ["--init", "--default-ulimit", "nofile=333:444", "--default-ipc-mode", "shareable", "--no-new-privileges"]
+    flags += ["--default-cgroupns-mode", "private", "--seccomp-profile", str(tmp_path / "seccomp.json")]
+    script = "cat /proc/1/comm; ulimit -Sn; ulimit -Hn; grep ^NoNewPrivs /proc/self/status; mkdir /x; readlink /proc/self/ns/cgroup"
+    image = "alpine:3.20"
+    name = f"hf-defaults-{os.getpid()}"
+
+    with start_holdfastd(name, Path("/var/tmp") / name, *flags) as daemon:
+        assert daemon.sh(f"docker load -i {archive}").returncode == 0
+        said = daemon.sh(f"docker run --rm {image} sh -c '{script}' 2>&1").stdout
+        own = daemon.sh(
+            f"docker run --rm --init=false --ulimit nofile=5:6 --security-opt no-new-privileges=false "
+            f"--security-opt seccomp=unconfined --cgroupns host {image} sh -c '{script}' 2>&1"
+        ).stdout
+        shared = daemon.sh(
+            f"docker run -d --name donor {image} sh -c 'echo x > /dev/shm/f; sleep 100' && sleep 0.5 && "
+            f"docker run --rm --ipc container:donor {image} cat /dev/shm/f"
+        ).stdout
+        told = daemon.sh("docker info -f '{{.InitBinary}} {{.SecurityOptions}}'").stdout
+
+    host = os.readlink("/proc/self/ns/cgroup")
+    lines = said.splitlines()
+    assert lines[:4] == ["docker-init", "333", "444", "NoNewPrivs:\t1"]
+    assert "Function not implemented" in lines[4]
+    assert lines[5] != host
+    assert own.splitlines() == ["sh", "5", "6", "NoNewPrivs:\t0", host]
+    assert shared.splitlines()[-1] == "x"
+    assert "docker-init" in told
+    assert "name=no-new-privileges" in told

@@ -172,6 +172,16 @@ def test_limits_are_set_and_never_raised_over_our_own(sandbox):
     assert int(files) > 0
 
 
+@pytest.mark.parametrize("files", [6, 20])
+def test_few_files_are_enough_for_the_start(sandbox, files):
+    limits = [{"type": "RLIMIT_NOFILE", "soft": files, "hard": files}]
+    process = {"rlimits": limits, "user": {"uid": 1000, "gid": 1000}}
+
+    answer = sandbox.run(sandbox.spec("sh", "-c", "ulimit -n", **process), seccomp=list(defaults.CAPABILITIES))
+
+    assert answer["out"] == f"{files}\n"
+
+
 def test_a_working_directory_is_made(sandbox):
     assert sandbox.run(sandbox.spec("pwd", cwd="/new/deep"))["out"] == "/new/deep\n"
 

@@ -110,6 +110,12 @@ def close_on_exec_from(first: int) -> None:
     syscalls.call(syscalls.CLOSE_RANGE, first, _LAST_FD, _CLOSE_RANGE_CLOEXEC)
 
 
+def close_between(first: int, end: int) -> None:
+    """Closes every descriptor from `first` on and below `end`, in one call."""
+    if first < end:
+        syscalls.call(syscalls.CLOSE_RANGE, first, end - 1, 0)
+
+
 def close_from(first: int) -> None:
     """Closes every descriptor from `first` on, in one call."""
     syscalls.call(syscalls.CLOSE_RANGE, first, _LAST_FD, 0)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from holdfast.runtime.plan import Capabilities, ProcessPlan
 
 _AT_FDCWD = -100
+_NOFILE = process.RLIMITS["RLIMIT_NOFILE"]
+_FEW_FILES = 256
 _PASSWD_LIMIT = 1 << 20
 
 
@@ -33,6 +35,11 @@ def set_limits(limits: Sequence[tuple[int, int, int]]) -> None:
         except PermissionError:
             _, own = process.get_limit(resource)
             process.set_limit(resource, min(soft, own), min(hard, own))
+
+
+def leaves_few_descriptors(limits: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether so few files may be open that our own stand in the way."""
+    return any(resource == _NOFILE and soft < _FEW_FILES for resource, soft, _ in limits)
 
 
 def enter_directory(cwd: str, *, make: bool) -> bool:

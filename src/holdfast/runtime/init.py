@@ -200,6 +200,8 @@ def _finish(
     master, slave = console
     _join_keyring(keyring_name)
     _set_stdio(plan, handed, slave)
+    if identity.leaves_few_descriptors(plan.rlimits):
+        _let_go(handed, {end.fileno(), master} if handed.gate is None else {end.fileno(), master, handed.gate.fileno()})
     _step("rlimits", identity.set_limits, plan.rlimits)
     identity.set_home(plan)
     inside = identity.enter_directory(plan.cwd, make=makes_directory)
@@ -222,6 +224,15 @@ def _finish(
         os.execve(command, plan.argv, plan.environment)
     except OSError as error:
         raise Refusal("exec", error.errno or 0, f"exec {command}: {reason(error)}") from None
+
+
+def _let_go(handed: Handed, kept: set[int]) -> None:
+    """Closes what execve would: with a low limit there would be no number left for the files that are still to open."""
+    first = 3 + handed.preserved_fds
+    for fd in sorted(fd for fd in kept if fd >= first):
+        process.close_between(first, fd)
+        first = fd + 1
+    process.close_from(first)
 
 
 def _step(name: str, function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
