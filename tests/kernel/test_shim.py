@@ -437,6 +437,18 @@ async def test_a_paused_container_can_be_killed(house: House):
     assert (await _exit_of(shim)).exit_code == 137
 
 
+async def test_an_exec_that_comes_after_a_pause_is_refused_and_wedges_nothing(house: House):
+    """Its maker was frozen on joining the container's cgroup, and the shim waited for it for ever."""
+    shim = await house.launch("sleep", "60")
+    await shim.pause()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(errors.Conflict, match="paused"):
+            await shim.exec("late", _process("true"))
+        await shim.resume()
+        await shim.exec("later", _process("true"))
+
+
 async def test_a_client_that_does_not_read_stops_the_container_for_a_while_only(
     house: House,
 ):

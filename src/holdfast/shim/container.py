@@ -178,6 +178,8 @@ class Container:
     def execute(self, request: Message, clients: Sequence[socket.socket]) -> int:
         """Starts another process, returns its pid; raises StartError, Conflict when the container has ended."""
         exec_id = request["exec_id"]
+        if self._is_paused:  # its maker would be frozen in the container's cgroup, and we would wait for it for ever
+            raise errors.Conflict("container is paused, unpause the container before exec")
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
         try:
