@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from holdfast.daemon import flags, options, sandbox_options
+from holdfast.daemon import flags, network_options, options, sandbox_options
 from holdfast.daemon.options import Option
 from holdfast.errors import InvalidArgument
 from holdfast.transport import listener
@@ -56,6 +56,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     bridge: str = "holdfast0"
     bip: str = ""
     mtu: int = 1500
+    fixed_cidr: str = ""
+    default_address_pools: tuple[tuple[str, int], ...] = ()
+    host_gateway_ip: str = ""
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
@@ -139,7 +142,7 @@ def _from_json(option: Option, value: object) -> object:
             f"invalid JSON: cannot unmarshal {json.dumps(value)[:40]} into {option.file_key} of type {names[option.kind]}"
         )
     if isinstance(value, list) and option.is_used:
-        return tuple(str(item) for item in cast("list[object]", value))
+        return tuple(network_options.shown_pool(item) for item in cast("list[object]", value))
     return cast("object", value)
 
 
@@ -191,6 +194,9 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         log_opts={key: str(value) for key, value in cast("Mapping[str, object]", values["log-opt"]).items()},
         bridge=text("bridge"),
         bip=text("bip"),
+        fixed_cidr=text("fixed-cidr"),
+        default_address_pools=network_options.parse_pools(texts("default-address-pool")),
+        host_gateway_ip=text("host-gateway-ip"),
         mtu=cast("int", values["mtu"]) or 1500,
         dns=texts("dns"),
         dns_opts=texts("dns-opt"),
@@ -270,6 +276,9 @@ def _validate(config: Config) -> None:
     for server in config.dns:
         if not _is_address(server):
             raise InvalidArgument(f"invalid IP address: {server}")
+    if config.host_gateway_ip and not _is_address(config.host_gateway_ip):
+        raise InvalidArgument(f"invalid IP address: {config.host_gateway_ip}")
+    network_options.check_fixed_cidr(config.fixed_cidr, config.bip)
     if not 68 <= config.mtu <= 65535:
         raise InvalidArgument(f"invalid default MTU: {config.mtu}")
     for address in config.addresses:

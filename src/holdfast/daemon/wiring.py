@@ -172,7 +172,12 @@ def _settings(options: Config, cgroup_version: int) -> Settings:
 
 
 def _network_config(options: Config) -> networks.NetworkConfig:
+    defaults = networks.NetworkConfig()
     return networks.NetworkConfig(
+        host_id=daemon_id(options.data_root),
+        fixed_cidr=options.fixed_cidr,
+        default_pools=options.default_address_pools or defaults.default_pools,
+        host_gateway_ip=options.host_gateway_ip,
         bridge=options.bridge,
         bip=options.bip,
         mtu=options.mtu,

@@ -39,6 +39,7 @@ from holdfast.networks.sandboxes import Sandboxes, Surroundings
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 _CONTAINER_MODE = "container:"
+_NO_BRIDGE = "none"
 _SHORT_ID = 12
 
 
@@ -69,7 +70,7 @@ class Controller:
         self._netns_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         journal = Journal(self._root / "sandboxes")
         self._registry = Registry(store)
-        self._registry.ensure_predefined(now_nanos)
+        self._registry.ensure_predefined(now_nanos, has_bridge=config.bridge != _NO_BRIDGE)
         self._links = netlink.Socket()
         self._drivers = factory.open_drivers(self._links)
         self._firewall = (
@@ -99,7 +100,8 @@ class Controller:
         notes = [f"network record {key} is damaged and not used" for key in self._registry.damaged]
         if self._config.ip_forward:
             forwarding.switch_on(self._root)
-        self._settle_default_bridge()
+        if self._config.bridge != _NO_BRIDGE:
+            self._settle_default_bridge()
         for network in self._registry.all():
             notes += self._prepare_known(network)
         notes += self._sandboxes.restore()
@@ -302,7 +304,7 @@ class Controller:
         stored = self._registry.find("bridge")
         others = [subnet for network in self._registry.all() if not network.is_predefined for subnet in network.subnets]
         subnet, gateway = default_bridge.choose_subnet(self._links, self._config, stored.ipv4, others)
-        pools = (Pool(subnet=subnet, gateway=gateway),)
+        pools = (Pool(subnet=subnet, gateway=gateway, ip_range=self._config.fixed_cidr),)
         options = default_bridge_options(self._config)
         if (stored.pools, stored.options) != (pools, options):
             self._registry.put(msgspec.structs.replace(stored, pools=pools, options=options))

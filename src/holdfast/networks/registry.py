@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast import errors
-from holdfast.networks.network import BUCKET, PREDEFINED, Network, format_time, new_id
+from holdfast.networks.network import BUCKET, PREDEFINED, Network, Pool, format_time, new_id
 
 _DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 _DECODER = msgspec.json.Decoder(Network)
@@ -44,14 +44,22 @@ class Registry:
             except msgspec.MsgspecError:
                 self.damaged.append(key)
 
-    def ensure_predefined(self, now_nanos: int) -> None:
-        """Makes bridge, host and none on the first start."""
+    def ensure_predefined(self, now_nanos: int, *, has_bridge: bool = True) -> None:
+        """Makes bridge, host and none on the first start; without `has_bridge` there is none of that name."""
+        if not has_bridge:
+            for network in [each for each in self._networks.values() if each.name == "bridge"]:
+                self.remove(network)
         names = {network.name for network in self._networks.values()}
         for name in PREDEFINED:
-            if name not in names:
+            if name not in names and (has_bridge or name != "bridge"):
                 created = format_time(now_nanos)
                 made = Network(network_id=new_id(), name=name, driver=_DRIVERS[name], created_at=created)
                 self.put(made)
+
+    def default_pool(self) -> Pool | None:
+        """The default bridge's IPv4 subnet; None without such a bridge."""
+        found = [network.ipv4 for network in self.all() if network.name == "bridge"]
+        return found[0] if found else None
 
     def put(self, network: Network) -> None:
         with self._store.transaction(durable=True) as transaction:

@@ -277,7 +277,7 @@ class Sandboxes:
                 self._around.synchronise()
 
     def _write_files(self, request: ConnectRequest, planned: Sandbox) -> None:
-        bridge = self._around.registry.find("bridge").ipv4
+        bridge = self._around.registry.default_pool()
         files.write(
             request,
             planned.endpoints,

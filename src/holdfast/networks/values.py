@@ -128,7 +128,7 @@ class Attachment:
 class NetworkConfig:
     """The daemon's options for networks, under dockerd's own names.
 
-    `bridge`: the default bridge's interface; it is made when absent. `bip`: its address as CIDR. `default_pools`:
+    `bridge`: the default bridge's interface; made when absent; `none`: no such network. `bip`: its address as CIDR. `default_pools`:
     (base, prefix length of each network) pairs. `host_id`: what this host's IPv6 range is made from.
     """
 
@@ -136,6 +136,7 @@ class NetworkConfig:
 
     bridge: str = "holdfast0"
     bip: str = ""
+    fixed_cidr: str = ""
     mtu: int = 1500
     icc: bool = True
     ip_forward: bool = True

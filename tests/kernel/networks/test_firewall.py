@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from holdfast import networks
+from holdfast import errors, networks
 from holdfast.networks.firewall import PortRule
 
 NEIGHBOUR, HOST, GATEWAY = "192.0.2.2", "192.0.2.1", "172.17.0.1"
@@ -459,3 +459,30 @@ def test_thousandth_port_costs_no_more_than_the_first(lan):
     costs = sorted(lan.host.run(lambda number=number: publish_one(number)) for number in range(1001, 1021))
 
     assert costs[10] < 0.001
+
+
+def test_bridge_none_is_a_host_without_the_default_network(lan):
+    lan.kill_daemon()
+    lan.host.shell("ip link del holdfast0")
+    lan.controller = lan.start_daemon(bridge="none")
+
+    assert [network.name for network in lan.controller.networks()] == ["host", "none"]
+    assert "holdfast0" not in lan.host.shell("ip -br link")
+    with pytest.raises(errors.NotFound, match="network bridge not found"):
+        lan.connect("one")
+    lan.create("a")
+    lan.connect("two", mode="a")
+    lan.kill_daemon()
+    lan.controller = lan.start_daemon()
+    lan.connect("three")
+
+
+def test_fixed_range_limits_the_default_bridges_addresses(lan):
+    lan.kill_daemon()
+    lan.host.shell("ip link del holdfast0")
+    lan.controller = lan.start_daemon(bip="10.99.0.1/16", fixed_cidr="10.99.7.0/24")
+
+    attachment, _ = lan.connect("one")
+
+    assert attachment.endpoints[0].ip_address.startswith("10.99.7.")
+    assert attachment.endpoints[0].prefix_length == 16

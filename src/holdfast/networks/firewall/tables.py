@@ -19,7 +19,6 @@ from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, Table
 from holdfast.networks.firewall.stale_flows import StaleFlows
 from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
 
-
 _MESSAGE_ELEMENTS = 400
 """A message has less than 64 KB for them."""
 

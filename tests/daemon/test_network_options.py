@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import pytest
+
+from holdfast.daemon import config
+from holdfast.errors import InvalidArgument
+
+
+def read(arguments, tmp_path, document=None):
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps(document or {}))
+    return config.load([*arguments, "--config-file", str(path)])[0]
+
+
+POOLS = [{"base": "10.9.0.0/16", "size": 24}, {"base": "fd00:9::/48", "size": 64}]
+
+
+def test_address_pools_of_flag_and_file_are_the_same(tmp_path):
+    flags = [part for each in POOLS for part in ("--default-address-pool", f"base={each['base']},size={each['size']}")]
+
+    assert read(flags, tmp_path).default_address_pools == (("10.9.0.0/16", 24), ("fd00:9::/48", 64))
+    in_file = read([], tmp_path, {"default-address-pools": POOLS})
+    assert in_file.default_address_pools == (("10.9.0.0/16", 24), ("fd00:9::/48", 64))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "base=10.0.0.0/16",
+        "size=24",
+        "base=foo,size=24",
+        "base=10.0.0.0/16,size=8",
+        "base=10.0.0.0/16,size=32",
+        "base=10.0.0.1/16,size=24",
+        "base=10.0.0.0/16,size=24,x=1",
+    ],
+)
+def test_bad_pool_refuses_the_start(text, tmp_path):
+    with pytest.raises(InvalidArgument, match="invalid default address pool"):
+        read(["--default-address-pool", text], tmp_path)
+
+
+def test_fixed_range_lies_in_the_bridges_subnet(tmp_path):
+    assert read(["--bip", "10.1.0.1/16", "--fixed-cidr", "10.1.2.0/24"], tmp_path).fixed_cidr == "10.1.2.0/24"
+    with pytest.raises(InvalidArgument, match="invalid fixed-cidr"):
+        read(["--bip", "10.1.0.1/16", "--fixed-cidr", "10.2.0.0/24"], tmp_path)
+    with pytest.raises(InvalidArgument, match="invalid fixed-cidr"):
+        read(["--fixed-cidr", "nonsense"], tmp_path)
+
+
+def test_userland_proxy_is_accepted_without_a_word(tmp_path):
+    assert read(["--userland-proxy=false"], tmp_path).ignored == ()
+
+
+def test_host_gateway_is_an_address(tmp_path):
+    assert read(["--host-gateway-ip", "192.0.2.1"], tmp_path).host_gateway_ip == "192.0.2.1"
+    with pytest.raises(InvalidArgument, match="invalid IP address: here"):
+        read(["--host-gateway-ip", "here"], tmp_path)
