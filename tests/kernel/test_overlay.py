@@ -35,24 +35,25 @@ def _layers(folder: Path, count: int) -> list[str]:
     return [str(folder / str(number)) for number in range(count)]
 
 
+@pytest.mark.parametrize("count", [60, 130])
 @pytest.mark.parametrize("release", ["6.18", "6.1"])
-def test_sixty_layers_are_mounted_on_new_and_old_kernels(
-    release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_many_layers_are_mounted_on_new_and_old_kernels(
+    release: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layers = _layers(tmp_path, 60)
+    layers = _layers(tmp_path, count)
     for name in ("upper", "work"):
         (tmp_path / name).mkdir()
     names = os.uname()
     monkeypatch.setattr(os, "uname", lambda: os.uname_result((names[0], names[1], release, names[3], names[4])))
-    before = os.getcwd()
+    before = os.getcwd(), os.readlink("/proc/self/ns/mnt")
 
     fd = overlay.new([f"lowerdir={':'.join(layers)}", f"upperdir={tmp_path}/upper", f"workdir={tmp_path}/work"])
 
     try:
         found = os.listdir(f"/proc/self/fd/{fd}")
-        assert {f"file{number}" for number in range(60)} <= set(found)
+        assert {f"file{number}" for number in range(count)} <= set(found)
         assert os.read(os.open("same", os.O_RDONLY, dir_fd=fd), 9) == b"0"
-        assert os.getcwd() == before
+        assert (os.getcwd(), os.readlink("/proc/self/ns/mnt")) == before
     finally:
         os.close(fd)
 

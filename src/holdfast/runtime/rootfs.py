@@ -250,7 +250,8 @@ def mask(root: Root, masked: Sequence[str]) -> None:
                 cover_fd = mount.clone_fd(empty_fd)
         elif null_fd < 0:
             cover_fd = null_fd = mount.clone_fd(root.null_fd)
-            mount.set_attributes(null_fd, add=mount.ATTR_RDONLY | mount.ATTR_NOSUID | mount.ATTR_NOEXEC)
+            attributes = mount.ATTR_RDONLY | mount.ATTR_NOSUID | mount.ATTR_NOEXEC
+            mount.set_attributes(null_fd, add=attributes, propagation=mount.MS_PRIVATE)
         else:
             cover_fd = mount.clone_fd(null_fd)
         mount.attach(cover_fd, target_fd)
