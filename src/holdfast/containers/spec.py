@@ -70,6 +70,7 @@ class Surroundings:
     devices: Sequence[HostDevice] = ()
     edits: cdi.Edits | None = None
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    linked: Sequence[str] = ()
     standard: sandbox.SandboxDefaults = sandbox.STANDARD
     shm_source: str = ""
     init_source: str = ""
@@ -127,13 +128,15 @@ def _has_filter(record: Record, options: sandbox.SecurityOptions) -> bool:
     return options.seccomp == "" and (is_own or not record.host_config.privileged)
 
 
-def environment(record: Record, hostname: str, home: str, *, tty: bool | None = None) -> list[str]:
+def environment(
+    record: Record, hostname: str, home: str, *, tty: bool | None = None, linked: Sequence[str] = ()
+) -> list[str]:
     """PATH, HOSTNAME, TERM, what the user and the image want (last wins), HOME."""
     base = [f"PATH={defaults.PATH}", f"HOSTNAME={hostname}"]
     if record.config.tty if tty is None else tty:
         base.append("TERM=xterm")
     names: dict[str, str] = {}
-    for entry in [*base, *(record.config.env or ())]:
+    for entry in [*base, *linked, *(record.config.env or ())]:
         name, equals, _ = entry.partition("=")
         if equals:
             names[name] = entry
@@ -173,7 +176,7 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
         "terminal": config.tty,
         "user": user_document(around.identity),
         "args": [*_INIT_WORDS, record.path, *record.args] if around.init_source else [record.path, *record.args],
-        "env": environment(record, around.hostname, around.identity.home),
+        "env": environment(record, around.hostname, around.identity.home, linked=around.linked),
         "cwd": config.working_dir or "/",
         "capabilities": process_capabilities(capabilities(record, around.bounding)),
         "rlimits": rlimits(record, around.ulimits),

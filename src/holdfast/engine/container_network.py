@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from holdfast.containers import Container, Record, namespace_modes, ports
-from holdfast.containers.config import EndpointSettings, HostConfig
+from holdfast.containers.config import EndpointSettings
 from holdfast.containers.record import NetworkState, PublishedPort
-from holdfast.engine import endpoint_wishes, surroundings
+from holdfast.engine import endpoint_wishes, links, surroundings
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict
 from holdfast.networks import Attachment, ConnectRequest, Endpoint, PortBinding
 from holdfast.networks import EndpointSettings as EndpointWish
-
-_DEFAULT = "bridge"
 
 
 def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest, int | None]:
@@ -42,7 +39,7 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
         dns=tuple(host.dns or ()),
         dns_search=tuple(host.dns_search or ()),
         dns_options=tuple(host.dns_options or ()),
-        extra_hosts=(*(host.extra_hosts or ()), *_legacy_links(packages, record)),
+        extra_hosts=(*(host.extra_hosts or ()), *links.hosts(packages, record)),
         mac=config.mac_address,
         endpoints=None if config.network_disabled else tuple(_endpoint_wishes(record)),
     )
@@ -52,31 +49,6 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
 def _endpoint_wishes(record: Record) -> Iterator[EndpointWish]:
     for name, settings in record.network.endpoints.items():
         yield endpoint_wishes.of_settings(name, settings, record.host_config)
-
-
-def _legacy_links(packages: Packages, record: Record) -> list[str]:
-    """Links in the default bridge, as entries of /etc/hosts."""
-    found: list[str] = []
-    if _DEFAULT not in record.network.endpoints:
-        return found
-    for name, other in linked(packages, record.host_config):
-        address = other.record.network.endpoints.get(_DEFAULT, EndpointSettings()).ip_address
-        names = dict.fromkeys((name, other.record.config.hostname, other.name))
-        if address:
-            found.append(f"{' '.join(each for each in names if each)}:{address}")
-    return found
-
-
-def linked(packages: Packages, host: HostConfig) -> list[tuple[str, Container]]:
-    """Every `--link` as (alias, container); Conflict for one that does not run."""
-    found: list[tuple[str, Container]] = []
-    for text in host.links or ():
-        alias, reference = endpoint_wishes.link(text)
-        other = packages.containers.find(reference)
-        if not other.state.has_process:
-            raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
-        found.append((alias, other))
-    return found
 
 
 def _port_wishes(record: Record) -> Iterator[PortBinding]:

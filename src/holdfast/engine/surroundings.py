@@ -15,7 +15,7 @@ from holdfast.containers.config import HostConfig
 from holdfast.containers.container import Container
 from holdfast.containers.spec import HostDevice, Surroundings
 from holdfast.containers.users import Identity
-from holdfast.engine import sandbox_files
+from holdfast.engine import links, sandbox_files
 from holdfast.engine.mounting import Sources
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, InvalidArgument, NotFound
@@ -52,6 +52,7 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
         machine=_SYSTEM.machine,
         kernel=_SYSTEM.release,
         has_apparmor=packages.config.has_apparmor,
+        linked=links.environment(packages, record),
     )
 
 

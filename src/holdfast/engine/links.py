@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links in the default bridge, which has no names of its own: entries of /etc/hosts and environment variables.
+
+Called by `container_network` and `surroundings` at every start. In other networks a link is an alias that the resolver
+knows (`endpoint_wishes`). Source: moby 28 `daemon/container_operations_unix.go`.
+"""
+
+from __future__ import annotations
+
+from holdfast.containers import Container, Record, link_environment, ports
+from holdfast.engine import endpoint_wishes
+from holdfast.engine.packages import Packages
+from holdfast.errors import Conflict
+
+_DEFAULT = "bridge"
+
+
+def hosts(packages: Packages, record: Record) -> list[str]:
+    """`NAMES:ADDRESS` of every linked container; Conflict for one that does not run."""
+    found: list[str] = []
+    for alias, other, address in _linked(packages, record):
+        names = dict.fromkeys((alias, other.record.config.hostname, other.name))
+        found.append(f"{' '.join(name for name in names if name)}:{address}")
+    return found
+
+
+def environment(packages: Packages, record: Record) -> list[str]:
+    """What the links put into the environment."""
+    found: list[str] = []
+    for alias, other, address in _linked(packages, record):
+        config = other.record.config
+        found += link_environment.render(
+            alias=alias,
+            own_name=record.name,
+            address=address,
+            exposed=ports.iter_exposed(config.exposed_ports),
+            environment=config.env or (),
+        )
+    return found
+
+
+def _linked(packages: Packages, record: Record) -> list[tuple[str, Container, str]]:
+    """Every link as (alias, container, its address in the default bridge)."""
+    found: list[tuple[str, Container, str]] = []
+    if _DEFAULT not in record.network.endpoints:
+        return found
+    for text in record.host_config.links or ():
+        alias, reference = endpoint_wishes.link(text)
+        other = packages.containers.find(reference)
+        if not other.state.has_process:
+            raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
+        endpoint = other.record.network.endpoints.get(_DEFAULT)
+        if endpoint is not None and endpoint.ip_address:
+            found.append((alias, other, endpoint.ip_address))
+    return found
