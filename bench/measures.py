@@ -93,6 +93,17 @@ def api_list(side: Side) -> float:
     return _timed(lambda: side.api.call("GET", "/containers/json", query={"all": True}))
 
 
+def cli_network(side: Side) -> float:
+    """docker network create, docker network rm."""
+    return _timed(lambda: (side.docker("network", "create", "bench-one"), side.docker("network", "rm", "bench-one")))
+
+
+def cli_connect(side: Side, identity: str) -> float:
+    """docker network connect, docker network disconnect, of a running container."""
+    words = ("bench-net", identity)
+    return _timed(lambda: (side.docker("network", "connect", *words), side.docker("network", "disconnect", *words)))
+
+
 def cli_remove_running(side: Side) -> float:
     """docker rm -f of a running container."""
     identity = side.docker("run", "-d", IMAGE, "sleep", "100000").stdout.decode().strip()

@@ -88,6 +88,17 @@ def run_measures(bench: Bench, *, quick: bool) -> None:
             ids = {"dockerd": peer_id, "holdfast": our_id}
             bench.measure("API exec", lambda side: measures.api_exec(side, ids[side.name]), 1 / 4)
             bench.measure("CLI exec", lambda side: measures.cli_exec(side, ids[side.name]), 1 / 2)
+    bench.measure("CLI network create + rm", measures.cli_network, 1 / 8)
+    if bench.wants("network connect + disconnect"):
+        with measures.Running(bench.peer) as theirs, measures.Running(bench.ours) as ours:
+            ids = {bench.peer.name: theirs, bench.ours.name: ours}
+            for side in (bench.peer, bench.ours):
+                side.docker("network", "create", "bench-net")
+            bench.measure(
+                "CLI network connect + disconnect", lambda side: measures.cli_connect(side, ids[side.name]), 1 / 5
+            )
+            for side in (bench.peer, bench.ours):
+                side.docker("network", "rm", "bench-net")
     bench.measure("CLI rm -f, running", measures.cli_remove_running, 1 / 4)
     if bench.wants("list of 100"):
         for side in (bench.peer, bench.ours):
