@@ -29,7 +29,7 @@ from log_target import target
 from holdfast import errors
 from holdfast.logs import courier, factory, reader
 from holdfast.logs.driver import Target, Writer
-from holdfast.logs.drivers import journald
+from holdfast.logs.drivers import journald, local
 from holdfast.logs.formats import JSON_LINES, RECORDS
 from holdfast.shim.loop import Loop
 
@@ -79,7 +79,7 @@ class Way:
         module = SimpleNamespace(
             check=journald.check, open_sink=lambda target, lease: journald.JournaldSink(target, lease, path)
         )
-        return courier.open_writer(cast("ModuleType", module), given)
+        return courier.open_writer(cast("ModuleType", module), given, local.open_cache)
 
     def said(self) -> list[Said]:
         """What has arrived, without newlines."""

@@ -261,9 +261,9 @@ def test_purge_removes_what_nobody_wants(driver: Driver) -> None:
     assert tree(driver.layers("wanted")) == {"a": "one"}
 
 
-def test_a_commit_interrupted_before_its_rename_leaves_no_name(driver: Driver) -> None:
+def test_a_commit_interrupted_before_its_rename_leaves_no_name(driver: Driver, tmp_path: Path) -> None:
     layer(driver, A, None, ("a", b"one"))
-    root = os.path.dirname(os.path.dirname(driver.layers(A)[0]))
+    root = tmp_path / driver.name
     os.rename(f"{root}/{digest.encoded(A)}", f"{root}/key")
 
     driver.purge(lambda _: False)

@@ -16,7 +16,6 @@ import socket
 
 from holdfast import errors
 from holdfast.logs import delivery, lines, policy
-from holdfast.logs.drivers import local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,15 +29,15 @@ _REPLACE_SECONDS = 1.0
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
-def open_writer(driver: ModuleType, target: Target) -> CourierWriter:
-    """Starts the courier; raises InvalidArgument for the options, Unavailable when the collector cannot be reached."""
+def open_writer(driver: ModuleType, target: Target, open_cache: Callable[[Target], Writer]) -> CourierWriter:
+    """Starts the courier, opens the readable copy where one is kept; raises InvalidArgument for the options, Unavailable when the collector cannot be reached."""
     given = target["options"]
     own = policy.drivers_own(given)
     driver.check(own)
     most_bytes, most_entries = policy.buffer_bytes(given), 0
     if not most_bytes and hasattr(driver, "buffer_entries"):
         most_entries = driver.buffer_entries(own)
-    cache = local.open_cache(target) if target["cache_path"] else None
+    cache = open_cache(target) if target["cache_path"] else None
     return CourierWriter(lambda lease: driver.open_sink(target, lease), Room(most_bytes, most_entries), cache)
 
 

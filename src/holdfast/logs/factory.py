@@ -43,7 +43,7 @@ def open_writer(target: Target) -> Writer:
         return writer
     from holdfast.logs import courier
 
-    return courier.open_writer(driver, target)
+    return courier.open_writer(driver, target, _driver("local").open_cache)
 
 
 def _driver(name: str) -> ModuleType:

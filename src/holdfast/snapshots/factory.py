@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidArgument, Unsupported
-from holdfast.snapshots.drivers import overlay2, vfs
+from holdfast.snapshots.drivers import erofs, overlay2, vfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from holdfast.snapshots.tar import Limits
 
 DEFAULT = "overlay2"
-_PROBES: dict[str, Callable[[], str | None]] = {"overlay2": overlay2.probe, "vfs": vfs.probe}
+_PROBES: dict[str, Callable[[], str | None]] = {"overlay2": overlay2.probe, "vfs": vfs.probe, "erofs": erofs.probe}
+_DRIVERS = {"overlay2": overlay2.Overlay2, "vfs": vfs.Vfs, "erofs": erofs.Erofs}
 
 
 def drivers() -> tuple[str, ...]:
@@ -32,4 +33,4 @@ def open_driver(name: str, data_root: str, limits: Limits | None = None) -> Driv
     if reason is not None:
         raise Unsupported(f"storage driver {name} cannot be used: {reason}")
     root = os.path.join(os.path.abspath(data_root), name)
-    return overlay2.Overlay2(root, limits) if name == "overlay2" else vfs.Vfs(root, limits)
+    return _DRIVERS[name](root, limits)

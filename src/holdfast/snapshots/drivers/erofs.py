@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The erofs driver: one read-only file system image per layer, stacked by overlayfs under a container's directory.
+
+    erofs/<id>/layer.erofs   a layer's files, whiteouts in overlayfs's form
+    erofs/<id>/below         the directories of the layers below, upmost first, one a line
+    erofs/<id>/{diff,work}   of active snapshots: what a container writes
+    erofs/<id>/committed     of committed snapshots: name, size, mode of the root
+
+Unpacking writes one file from front to back, with no inode made and one file synced: 2-4 times as fast as overlay2. Images are
+mounted from their files (Linux 6.12), detached: for a container in its own namespace, and here for looking into a
+layer, so no mount is ever seen on the host. Limits: as overlay2's, and the data root must not lie on an overlay.
+Cost: prepare makes five inodes; a start mounts each layer, about 50 us apiece.
+Source: Linux Documentation/filesystems/{erofs,overlayfs}.rst.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound
+from holdfast.kernel import erofs as kernel
+from holdfast.kernel import paths
+from holdfast.oci.mount import Mount
+from holdfast.snapshots import counting, durability, erofs, names, removal
+from holdfast.snapshots.driver import Applied, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from holdfast.snapshots.driver import Readable
+    from holdfast.snapshots.tar import Limits
+
+_GONE = ".gone-"
+_IMAGE = "layer.erofs"
+_MAX_DEPTH = 500
+_HELD_IMAGES = 1024
+_PARKED_NUMBERS = 64
+"""So many descriptor numbers rest before one is used again: a late reader finds an empty directory there, no other file."""
+_FORBIDDEN = frozenset(",:\\")
+_EMPTY_TAR = bytes(1024)
+
+
+def probe() -> str | None:
+    """Why the driver cannot work here, or None: mounts an empty image."""
+    with tempfile.TemporaryFile() as file:
+        erofs.write_layer(file.fileno(), _Bytes(_EMPTY_TAR), root_mode=0o755)
+        return kernel.probe(f"/proc/self/fd/{file.fileno()}")
+
+
+class _Bytes:
+    """A readable of a few bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, size: int, /) -> bytes:
+        del size
+        data, self._data = self._data, b""
+        return data
+
+
+class _Committed(msgspec.Struct, frozen=True):
+    name: str
+    size: int
+    inodes: int
+    root_mode: int
+
+
+class Erofs:
+    """See the module and `driver.Driver`."""
+
+    name = "erofs"
+
+    def __init__(self, root: str, limits: Limits | None = None) -> None:
+        if _FORBIDDEN & set(root):
+            raise InvalidArgument(f"data root {root!r} holds a character that overlayfs's options cannot carry")
+        self.root = root
+        self._limits = limits
+        os.makedirs(root, 0o700, exist_ok=True)
+        self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.makedirs(f"{root}/.empty", 0o700, exist_ok=True)
+        self._empty_fd = os.open(f"{root}/.empty", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        self._applied: dict[str, erofs.Layer] = {}
+        self._held: dict[str, int] = {}
+        self._parked: deque[int] = deque()
+        self._serial = 0
+
+    # Snapshotter
+
+    def prepare(self, key: str, parent: str | None) -> list[Mount]:
+        with self._all_or_nothing(key):
+            identity, mode = self._make(key, parent)
+            own = f"{self.root}/{identity}"
+            os.mkdir(f"{own}/diff", 0o755)
+            os.chmod(f"{own}/diff", mode)
+            os.mkdir(f"{own}/work", 0o700)
+        return self._mounts(identity)
+
+    def view(self, key: str, parent: str | None) -> list[Mount]:
+        with self._all_or_nothing(key):
+            identity, _ = self._make(key, parent)
+            os.mkdir(f"{self.root}/{identity}/empty", 0o755)
+        return self._mounts(identity)
+
+    def mounts(self, key: str) -> list[Mount]:
+        return self._mounts(self._existing(key))
+
+    def commit(self, name: str, key: str) -> None:
+        identity, target = self._active(key), names.directory(name)
+        if self.exists(name):
+            raise AlreadyExists(f"snapshot {name} already exists")
+        if not os.path.exists(f"{self.root}/{identity}/{_IMAGE}"):
+            raise InvalidArgument(f"snapshot {key} has no layer: only what `apply` has unpacked can be committed")
+        layer = self._applied[identity]
+        directory_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
+        try:
+            record = _Committed(name, layer.applied.size_bytes, layer.applied.entries, layer.root_mode)
+            durability.write_file("committed", msgspec.json.encode(record), dir_fd=directory_fd)
+            for leftover in ("work", "diff"):
+                removal.remove(leftover, dir_fd=directory_fd)
+            os.fsync(directory_fd)
+            self._let_go(identity)
+            os.rename(identity, target, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise AlreadyExists(f"snapshot {name} already exists") from error
+            raise durability.explained(error, f"snapshot {name}") from error
+        finally:
+            os.close(directory_fd)
+        os.fsync(self._root_fd)
+        self._forget(identity)
+
+    def remove(self, key: str) -> None:
+        identity = names.directory(key)
+        with self._lock:
+            self._serial += 1
+            aside = f"{_GONE}{identity}-{os.getpid()}-{self._serial}"
+        try:
+            os.rename(identity, aside, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
+        except FileNotFoundError:
+            raise NotFound(f"snapshot {key} not found") from None
+        self._forget(identity)
+        removal.remove(aside, dir_fd=self._root_fd)
+
+    def usage(self, key: str) -> Usage:
+        identity = self._existing(key)
+        committed = self._committed(identity)
+        if committed is not None:
+            return Usage(committed.size, committed.inodes)
+        applied = self._applied.get(identity)
+        if applied is not None:
+            return Usage(applied.applied.size_bytes, applied.applied.entries)
+        return counting.count(f"{self.root}/{identity}/diff")
+
+    def apply(self, key: str, tar: Readable) -> Applied:
+        identity = self._active(key)
+        own = f"{self.root}/{identity}"
+        lowers = [self._directory_of(below) for below in self._below(identity)]
+        self._let_go(identity)
+        temporary = f"{own}/{_IMAGE}.new"
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            layer = erofs.write_layer(
+                fd,
+                tar,
+                root_mode=os.stat(f"{own}/diff").st_mode & 0o7777,
+                limits=self._limits,
+                inherit=lambda path: _attributes(lowers, path),
+            )
+            os.fsync(fd)
+            os.rename(temporary, f"{own}/{_IMAGE}")
+        except OSError as error:
+            os.unlink(temporary)
+            raise durability.explained(error, "unpacking the layer") from error
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(fd)
+        with self._lock:
+            self._applied[identity] = layer
+        return layer.applied
+
+    def layers(self, key: str) -> list[str]:
+        identity = self._existing(key)
+        lowers = [self._directory_of(below) for below in self._below(identity)]
+        if os.path.exists(f"{self.root}/{identity}/{_IMAGE}"):
+            return [self._directory_of(identity), *lowers]
+        own = f"{self.root}/{identity}/diff"
+        return [own, *lowers] if os.path.isdir(own) else lowers
+
+    # Inventory
+
+    def exists(self, key: str) -> bool:
+        return os.path.exists(f"{self.root}/{names.directory(key)}/below")
+
+    def iter_names(self) -> Iterator[str]:
+        for identity in self._identities():
+            committed = self._committed(identity)
+            if committed is not None:
+                yield committed.name
+
+    def iter_keys(self) -> Iterator[str]:
+        for identity in self._identities():
+            if self._committed(identity) is None:
+                yield identity
+
+    def parent(self, key: str) -> str | None:
+        below = self._below(self._existing(key))
+        if not below:
+            return None
+        committed = self._committed(below[0])
+        return committed.name if committed else below[0]
+
+    def purge(self, is_wanted: Callable[[str], bool]) -> None:
+        for name in os.listdir(self.root):
+            if name.startswith(_GONE):
+                removal.remove(name, dir_fd=self._root_fd)
+        for identity in self._identities():
+            if not self.exists(identity) or (self._committed(identity) is None and not is_wanted(identity)):
+                self.remove(identity)
+
+    # the parts of a snapshot's directory
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self, key: str) -> Generator[None]:
+        """Removes what was made of a snapshot when the disk says no; what was there before is not touched."""
+        try:
+            yield
+        except OSError as error:
+            with contextlib.suppress(OSError, NotFound):
+                self.remove(key)
+            raise durability.explained(error, f"snapshot {key}") from error
+
+    def _make(self, key: str, parent: str | None) -> tuple[str, int]:
+        """The directory with what lies below it; returns its name and the mode for a new root."""
+        identity = names.directory(key)
+        below: list[str] = []
+        mode = 0o755
+        if parent is not None:
+            upmost = names.directory(parent)
+            record = self._committed(upmost)
+            if record is None:
+                raise NotFound(f"parent snapshot {parent} not found")
+            below, mode = [upmost, *self._below(upmost)], record.root_mode
+        if len(below) > _MAX_DEPTH:
+            raise InvalidArgument(f"snapshot {key} would have more than {_MAX_DEPTH} layers below it")
+        try:
+            os.mkdir(identity, 0o700, dir_fd=self._root_fd)
+        except FileExistsError:
+            raise AlreadyExists(f"snapshot {key} already exists") from None
+        fd = os.open(f"{self.root}/{identity}/below", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, "\n".join(below).encode())
+        finally:
+            os.close(fd)
+        return identity, mode
+
+    def _mounts(self, identity: str) -> list[Mount]:
+        own = f"{self.root}/{identity}"
+        lowers = [f"{self.root}/{below}/{_IMAGE}" for below in self._below(identity)]
+        if os.path.isdir(f"{own}/work"):
+            if not lowers:
+                return [Mount("bind", f"{own}/diff", "/", ("rbind", "rw"))]
+            options = (f"lowerdir={':'.join(lowers)}", f"upperdir={own}/diff", f"workdir={own}/work")
+            return [Mount("overlay", "overlay", "/", options)]
+        if not lowers:
+            return [Mount("bind", f"{own}/empty", "/", ("rbind", "ro"))]
+        lowers.append(f"{own}/empty")  # overlayfs wants two layers or an upper one
+        return [Mount("overlay", "overlay", "/", (f"lowerdir={':'.join(lowers)}", "ro"))]
+
+    def _directory_of(self, identity: str) -> str:
+        """A path to a layer's files: through a descriptor of a mount that nobody else sees."""
+        with self._lock:
+            fd = self._held.pop(identity, -1)
+            if fd < 0:
+                fd = self._open(identity)
+            self._held[identity] = fd  # the last one is the one used last
+            if len(self._held) > _HELD_IMAGES:
+                self._park(self._held.pop(next(iter(self._held))))
+            return f"/proc/self/fd/{fd}"
+
+    def _open(self, identity: str) -> int:
+        try:
+            fd = kernel.open_image(f"{self.root}/{identity}/{_IMAGE}")
+        except OSError as error:
+            raise Corrupt(f"layer {identity} cannot be mounted: {error.strerror}") from error
+        if len(self._parked) <= _PARKED_NUMBERS:
+            return fd
+        number = self._parked.popleft()
+        os.dup2(fd, number, inheritable=False)
+        os.close(fd)
+        return number
+
+    def _park(self, fd: int) -> None:
+        os.dup2(self._empty_fd, fd, inheritable=False)
+        self._parked.append(fd)
+
+    def _below(self, identity: str) -> list[str]:
+        with open(f"{self.root}/{identity}/below", encoding="ascii") as file:
+            return file.read().split()
+
+    def _existing(self, key: str) -> str:
+        if not self.exists(key):
+            raise NotFound(f"snapshot {key} not found")
+        return names.directory(key)
+
+    def _active(self, key: str) -> str:
+        identity = self._existing(key)
+        if not os.path.isdir(f"{self.root}/{identity}/work"):
+            raise InvalidArgument(f"snapshot {key} is not writable")
+        return identity
+
+    def _committed(self, identity: str) -> _Committed | None:
+        """The record of a committed snapshot; one that an interrupted commit wrote under another name is none."""
+        try:
+            with open(f"{self.root}/{identity}/committed", "rb") as file:
+                record = msgspec.json.decode(file.read(), type=_Committed)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        return record if names.directory(record.name) == identity else None
+
+    def _identities(self) -> list[str]:
+        return [name for name in os.listdir(self.root) if not name.startswith(".")]
+
+    def _let_go(self, identity: str) -> None:
+        with self._lock:
+            fd = self._held.pop(identity, -1)
+            if fd >= 0:
+                self._park(fd)
+
+    def _forget(self, identity: str) -> None:
+        self._let_go(identity)
+        with self._lock:
+            self._applied.pop(identity, None)
+
+
+def _attributes(lowers: list[str], path: bytes) -> os.stat_result | None:
+    """What a directory that the new layer only implies looks like in the layers below."""
+    for lower in lowers:
+        root_fd = paths.open_root(lower)
+        try:
+            fd = paths.openat2(root_fd, path, paths.DIRECTORY, resolve=paths.PLAIN)
+        except OSError:
+            continue
+        finally:
+            os.close(root_fd)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+    return None
