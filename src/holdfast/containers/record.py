@@ -116,6 +116,8 @@ class Record(DockerStruct):
     was_stopped_by_user: bool = False
     was_started: bool = False
     is_removing: bool = False
+    takes_volumes: bool = False
+    """Whether its anonymous volumes go with it, once it is being removed."""
     log_path: str = ""
     seccomp_profile: str = ""
     damage: str = ""

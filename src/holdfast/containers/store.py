@@ -9,7 +9,7 @@ Called by the jobs of `engine`.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -22,6 +22,7 @@ from holdfast.containers.record import Record
 from holdfast.errors import AlreadyExists, InvalidArgument
 
 BUCKET = "containers"
+_LEAVING = "volumes of removed containers"
 
 
 class Containers:
@@ -140,10 +141,22 @@ class Containers:
             for bucket, key, other in also:
                 transaction.put(bucket, key, other)
 
-    def write_removed(self, container_id: str) -> None:
-        """Deletes a record for good; blocks for the disk."""
+    def write_removed(self, container_id: str, volumes: Sequence[str] = ()) -> None:
+        """Deletes a record for good and notes which volumes go after it; blocks for the disk."""
         with self._metadata.transaction() as transaction:
             transaction.delete(BUCKET, container_id)
+            if volumes:
+                transaction.put(_LEAVING, container_id, msgspec.json.encode(volumes))
+                transaction.only_deletes = True  # a removal is still possible on a full disk
+
+    def left_behind(self) -> dict[str, list[str]]:
+        """The volumes of removed containers that have not been seen going, by the container's id."""
+        return {key: msgspec.json.decode(names, type=list[str]) for key, names in self._metadata.items(_LEAVING)}
+
+    def forget_left_behind(self, container_id: str) -> None:
+        """Its volumes are gone; not durable, since they can be looked for again."""
+        with self._metadata.transaction(durable=False) as transaction:
+            transaction.delete(_LEAVING, container_id)
 
     def statistics(self) -> dict[str, int]:
         """How many containers are in which state."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from holdfast.containers import Container
 from holdfast.engine import mounting, rootfs, usage
@@ -36,7 +37,7 @@ async def remove(*, packages: Packages, reference: str, force: bool = False, wit
             raise Conflict(f"removal of container {reference} is already in progress")
         if not force:
             _refuse_living(container, reference)
-        container.record.is_removing = True
+        container.record.is_removing, container.record.takes_volumes = True, with_volumes
         try:
             await _kill(packages, container)
             await container.settle()
@@ -55,7 +56,7 @@ async def remove_ended(packages: Packages, container: Container, *, with_volumes
         await container.settle()
         if container.record.is_removing or container.state.has_process:
             return
-        container.record.is_removing = True
+        container.record.is_removing, container.record.takes_volumes = True, with_volumes
         try:
             await remove_locked(packages, container, with_volumes=with_volumes)
         except BaseException as error:
@@ -71,16 +72,18 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
     for grant in container.drop_pending():
         grant.sock.close()
     container.is_off_record = True
+    points = container.record.mounts if with_volumes else []
+    volumes = [point.name for point in points if point.type == "volume" and point.is_anonymous]
     try:
-        await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id))
+        await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id, volumes))
     except BaseException:
         container.is_off_record = False
         container.change("fail")
         raise
     packages.containers.remove(container)
     packages.events.publish("container", "destroy", container.id, container.attributes())
-    if with_volumes:
-        await _remove_volumes(packages, container)
+    if volumes:
+        await remove_volumes(packages, container.id, volumes)
     container.report_removal()
     packages.background.start(asyncio.to_thread(_remove_trees, packages, container), f"files of {container.id[:12]}")
 
@@ -117,17 +120,16 @@ async def _kill(packages: Packages, container: Container) -> None:
         raise Internal(f"cannot remove container {container.id}: could not kill it in {_KILL_SECONDS:.0f} s") from None
 
 
-async def _remove_volumes(packages: Packages, container: Container) -> None:
-    """The anonymous volumes that nobody else has; gone before anyone hears that the container is."""
-    for point in container.record.mounts:
-        if point.type != "volume" or not point.is_anonymous:
-            continue
-        users = usage.volume_users(packages.containers.list(), point.name)
+async def remove_volumes(packages: Packages, container_id: str, names: Sequence[str]) -> None:
+    """The anonymous volumes, noted when the container's record went, that nobody else has; a new daemon goes on with it."""
+    for name in names:
+        users = usage.volume_users(packages.containers.list(), name)
         try:
-            if not users and await asyncio.to_thread(packages.volumes.remove, point.name, force=True):
-                packages.events.publish("volume", "destroy", point.name, {"driver": "local"})
+            if not users and await asyncio.to_thread(packages.volumes.remove, name, force=True):
+                packages.events.publish("volume", "destroy", name, {"driver": "local"})
         except (HoldfastError, OSError) as error:
-            _LOG.warning("volume %s of %s: %s", point.name, container.id[:12], error)
+            _LOG.warning("volume %s of %s: %s", name, container_id[:12], error)
+    packages.containers.forget_left_behind(container_id)
 
 
 def _remove_trees(packages: Packages, container: Container) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from holdfast.containers import Container, restart_policy
 from holdfast.engine import container_network, mounting, rootfs, sandbox_files
 from holdfast.engine.jobs import heal, health, reap
-from holdfast.engine.jobs.remove import remove_ended
+from holdfast.engine.jobs.remove import remove_ended, remove_volumes
 from holdfast.engine.jobs.start import start_locked
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, NotFound
@@ -51,6 +51,8 @@ async def restore(*, packages: Packages) -> None:
             _LOG.error("container %s was not found again", container.id[:12], exc_info=error)
     await _end_strangers(packages)
     await asyncio.to_thread(mounting.adopt, packages)
+    for container_id, names in packages.containers.left_behind().items():
+        await remove_volumes(packages, container_id, names)
     await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
     packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
     packages.background.start_endless(heal.heal_forever(packages), "healer")
@@ -63,7 +65,7 @@ async def restore(*, packages: Packages) -> None:
             await _settle_network(packages, container)
     for container in packages.containers:
         if container.id in half_removed and not container.state.has_process:
-            with_volumes = container.record.host_config.auto_remove  # whether they were to go is known of these only
+            with_volumes = container.record.host_config.auto_remove or container.record.takes_volumes
             work = remove_ended(packages, container, with_volumes=with_volumes)
             packages.background.start(work, f"removal of {container.id[:12]}")
         else:
