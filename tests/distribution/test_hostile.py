@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from holdfast import content, images, metadata, snapshots
 from holdfast.content import compression
-from holdfast.distribution import Puller, Registries, RegistryConfig, answers, challenge, credentials, retry
+from holdfast.distribution import Puller, Registries, RegistryConfig, addresses, answers, challenge, credentials, retry
 from holdfast.errors import Exhausted, HoldfastError
 from holdfast.oci import image as documents
 from holdfast.oci import media
@@ -63,6 +63,29 @@ def test_no_bytes_are_worse_than_an_error(data: bytes) -> None:
 @given(st.text(alphabet='Bearer realm="x",= \\\t;', max_size=300))
 def test_no_challenge_is_worse_than_none(header: str) -> None:
     assert isinstance(challenge.parse(header), list)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["http://[", "//~]", "http://x:99999/", "http://x:port/", "ftp://x", "http://u:p@x/", "http://", "http://x/\n"],
+)
+def test_an_address_that_is_none_leads_nowhere(registry: Any, given: str) -> None:
+    assert addresses.join("https://registry.example/v2/", given) == ""
+    assert not credentials.may_send("https://registry.example", given)
+
+
+@pytest.mark.parametrize("header", ["Location", "realm"])
+def test_a_hostile_address_in_an_answer_is_an_error_of_the_house(registry: Any, puller: Any, header: str) -> None:
+    """Found by the fuzzer: urlsplit raises ValueError for an open bracket."""
+    registry.add_image("latest", b"a" * 100)
+    if header == "Location":
+        registry.misbehave("/manifests/", lambda h: h.reply(307, b"", {"Location": "http://[::1"}))
+    else:
+        asks = {"WWW-Authenticate": 'Bearer realm="http://[::1",service="s"'}
+        registry.misbehave("/manifests/", lambda h: h.refuse(401, "UNAUTHORIZED", "no", asks))
+
+    with pytest.raises(HoldfastError):
+        puller.pull(references.parse(f"{registry.host}/library/thing"))
 
 
 @given(st.text(max_size=60))

@@ -11,11 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from holdfast.distribution import answers, challenge
+from holdfast.distribution import addresses, answers, challenge
 from holdfast.distribution.challenge import Challenge
 from holdfast.distribution.credentials import Credentials, is_same_origin, may_send
 from holdfast.distribution.endpoints import Endpoint
@@ -111,10 +111,11 @@ class Authenticator:
             if not may_send(self._endpoint.url, self._endpoint.url):
                 raise Unauthenticated(f"refusing to send a token to {self._endpoint.host} over plain http")
             return f"Bearer {self._credentials.registry_token}", float("inf")
-        realm = urljoin(self._endpoint.url + "/", asked.realm)
-        parts = urlsplit(realm)
-        if not asked.realm or parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Unauthenticated(f"{self._endpoint.host} names no usable token server: {answers.printable(realm)!r}")
+        realm = addresses.join(self._endpoint.url + "/", asked.realm) if asked.realm else ""
+        if not realm:
+            raise Unauthenticated(
+                f"{self._endpoint.host} names no usable token server: {answers.printable(asked.realm)!r}"
+            )
         scopes = merged_scopes([*asked.scopes, *scope.split()])
         is_trusted = may_send(self._endpoint.url, realm)
         if self._credentials.identity_token and is_trusted:

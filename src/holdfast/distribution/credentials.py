@@ -89,6 +89,8 @@ def may_send(registry_url: str, target_url: str) -> bool:
     The registry's own origin gets it over https, or over http on loopback. Another host gets it only over https and
     within the same registrable domain.
     """
+    if _origin(target_url) is None:
+        return False
     registry, target = urlsplit(registry_url), urlsplit(target_url)
     registry_name, target_name = (registry.hostname or "").lower(), (target.hostname or "").lower()
     if not target_name or target.username is not None:

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urljoin
 
 import msgspec
 
-from holdfast.distribution import answers, retry
+from holdfast.distribution import addresses, answers, retry
 from holdfast.distribution.answers import Refused, Transient
 from holdfast.distribution.auth import Authenticator
 from holdfast.distribution.cancellation import Cancellation
@@ -229,7 +228,7 @@ class Remote:
             raise_for_status(answer, (200,))
             document = strict.decode(answer.read(TAGS_MAX_BYTES), _Tags, "list of tags", max_bytes=TAGS_MAX_BYTES)
             found = _NEXT.search(answer.headers.get("Link", ""))
-        following = urljoin(url, found[1]) if found else ""
+        following = addresses.join(url, found[1]) if found else ""
         return document.tags or [], following if is_same_origin(url, following) else ""
 
     def exchange(

@@ -15,11 +15,12 @@ import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import exceptions as failures
 
+from holdfast.distribution import addresses
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import CERTS_DIRS, is_loopback
 from holdfast.distribution.http import CHUNK_BYTES, DEFAULT_TRUST, READ_SECONDS, Body, Trust, Unreachable
@@ -130,8 +131,7 @@ class Transport:
             if raw.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                 return Response(raw, current)
             raw.close()
-            target = urljoin(current, location)
-            _check_redirect(current, target)
+            target = _redirected(current, location)
             if not is_same_origin(origin, target):
                 sent.pop("Authorization", None)
             current = target
@@ -208,14 +208,18 @@ def _proxy(scheme: str, name: str) -> str:
     return urllib.request.getproxies().get(scheme, "")
 
 
-def _check_redirect(current: str, target: str) -> None:
+def _redirected(current: str, location: str) -> str:
+    """Where a redirect leads; Unreachable when that is nowhere, or from https to plain http."""
+    target = addresses.join(current, location)
+    if not target:
+        shown = "".join(char if char.isprintable() else "?" for char in location.partition("?")[0][:200])
+        raise Unreachable(f'Get {_quoted(current)}: refusing the redirect to "{shown}"', is_final=True)
     parts = urlsplit(target)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise Unreachable(f"Get {_quoted(current)}: refusing the redirect to {_quoted(target)}", is_final=True)
-    if parts.scheme == "http" and current.startswith("https:") and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and current.startswith("https:") and not is_loopback(parts.hostname or ""):
         raise Unreachable(
             f"Get {_quoted(current)}: refusing the redirect from https to plain http at {parts.netloc}", is_final=True
         )
+    return target
 
 
 def _verb(method: str) -> str:

@@ -12,11 +12,11 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from holdfast import content
-from holdfast.distribution import retry
-from holdfast.distribution.answers import Refused, Transient
+from holdfast.distribution import addresses, retry
+from holdfast.distribution.answers import Refused, Transient, printable
 from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import is_loopback
@@ -184,15 +184,12 @@ def _received(answer: Answer) -> int:
 def _location(url: str, answer: Answer) -> str:
     """Where the upload goes on; another host only over https, as the layer may be private."""
     given = answer.headers.get("Location", "")
-    target = urljoin(url, given)
+    target = addresses.join(url, given) if given else ""
     parts = urlsplit(target)
-    is_fit = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
     is_downgrade = parts.scheme == "http" and not is_same_origin(url, target) and not is_loopback(parts.hostname or "")
-    if not given or not is_fit or is_downgrade:
-        raise Unreachable(
-            f"{urlsplit(url).netloc} names no usable place for the upload: {parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-            is_final=True,
-        )
+    if not target or is_downgrade:
+        where = f"{parts.scheme}://{parts.netloc}" if target else printable(given.partition("?")[0])
+        raise Unreachable(f"{urlsplit(url).netloc} names no usable place for the upload: {where!r}", is_final=True)
     return target
 
 
