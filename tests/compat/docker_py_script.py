@@ -5,36 +5,17 @@ Arguments: an image of the registry on loopback, and the path of an archive to l
 """
 
 import io
-import re
 import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import docker
 from docker import errors, types
+from docker_py_steps import IMAGE, failure, say_all, step
 
-IMAGE = "busybox:1.37.0-musl"
 REGISTRY_IMAGE, ARCHIVE = sys.argv[1:3]
-STEPS: list[Callable[[docker.DockerClient], Any]] = []
-
-
-def step(function: Callable[[docker.DockerClient], Any]) -> Callable[[docker.DockerClient], Any]:
-    STEPS.append(function)
-    return function
-
-
-def failure(call: Callable[[], Any]) -> tuple[str, int | None, str]:
-    """The class, status and text of the error that a call raises."""
-    try:
-        result = call()
-    except errors.APIError as error:
-        return type(error).__name__, error.status_code, re.sub(r"[0-9a-f]{12,64}", "<id>", str(error.explanation))
-    except errors.DockerException as error:
-        return type(error).__name__, None, re.sub(r"[0-9a-f]{12,64}", "<id>", str(error))
-    return "no error", None, repr(result)
 
 
 @step
@@ -247,15 +228,4 @@ def about(client: docker.DockerClient) -> Any:
     return client.ping(), version["ApiVersion"], version["Os"], info["OSType"], info["NCPU"], info["Driver"]
 
 
-def main() -> None:
-    client = docker.from_env()
-    for each in STEPS:
-        try:
-            said = repr(each(client))
-        except Exception as error:  # noqa: BLE001 (what a step raises is compared too)
-            said = f"raised {error!r}"
-        sys.stdout.write(f"{each.__name__}: {said}\n")
-    client.close()
-
-
-main()
+say_all()

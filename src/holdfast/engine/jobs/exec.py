@@ -40,6 +40,7 @@ def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Ex
     if config.user:
         groups = container.record.host_config.group_add or ()
         surroundings.resolve_running(container.record.state.pid, config.user, groups)
+    config.user = config.user or container.record.config.user
     found = Exec(secrets.token_hex(32), container.id, config, command)
     packages.containers.execs.forget_ended(time.time_ns() - _KEPT_NANOS)
     packages.containers.execs.add(found)

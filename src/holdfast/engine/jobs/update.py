@@ -56,7 +56,7 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
             host.restart_policy = wish.restart_policy
         if container.state.has_process and container.shim is not None:
             with contextlib.suppress(Conflict, Unavailable):  # it has just ended: they count from its next start on
-                await container.shim.update(resources.compile_limits(host))
+                await container.shim.update(_limits(host, wish))
         container.record.host_config = host
         await asyncio.shield(asyncio.to_thread(packages.containers.write, container.record))
         packages.containers.save(container)  # an end that was written down meanwhile may have been overtaken
@@ -64,11 +64,20 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
     return warnings
 
 
+def _limits(host: HostConfig, wish: HostConfig) -> dict[str, object]:
+    """What the kernel is told; "no limit" is said aloud only when one may have to go."""
+    limits = resources.compile_limits(host)
+    if wish.pids_limit is not None and not host.pids_limit:
+        limits["pids"] = {"limit": -1}
+    return limits
+
+
 def _merge(host: HostConfig, wish: HostConfig) -> None:
-    if wish.nano_cpus and (host.cpu_period or host.cpu_quota):
-        raise Conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period or Quota has already been set")
-    if (wish.cpu_period or wish.cpu_quota) and host.nano_cpus:
-        raise Conflict("Conflicting options: CPU Period or Quota cannot be updated as NanoCPUs has already been set")
+    for member, word in (("cpu_period", "CPU Period"), ("cpu_quota", "CPU Quota")):
+        if wish.nano_cpus and getattr(host, member):
+            raise Conflict(f"Conflicting options: Nano CPUs cannot be updated as {word} has already been set")
+        if getattr(wish, member) and host.nano_cpus:
+            raise Conflict(f"Conflicting options: {word} cannot be updated as NanoCPUs has already been set")
     if wish.memory and not wish.memory_swap and 0 <= host.memory_swap < wish.memory:
         raise Conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
