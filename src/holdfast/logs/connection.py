@@ -17,9 +17,9 @@ from holdfast import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable, Sequence
 
+    from holdfast.logs import tls
     from holdfast.logs.delivery import Lease
 
 _DIAL_SECONDS = 10.0
@@ -29,7 +29,7 @@ _BATCH = 64
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
-def dial_inet(network: str, host: str, port: str, context: ssl.SSLContext | None = None) -> socket.socket:
+def dial_inet(network: str, host: str, port: str, context: tls.Context | None = None) -> socket.socket:
     """Connects by `tcp` or `udp`, with TLS when there is a context; raises Unavailable."""
     kind = socket.SOCK_DGRAM if network == "udp" else socket.SOCK_STREAM
     try:

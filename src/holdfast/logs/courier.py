@@ -30,7 +30,10 @@ _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
 def open_writer(driver: ModuleType, target: Target, open_cache: Callable[[Target], Writer]) -> CourierWriter:
-    """Starts the courier, opens the readable copy where one is kept; raises InvalidArgument for the options, Unavailable when the collector cannot be reached."""
+    """Starts the courier, opens the readable copy where one is kept.
+
+    Raises InvalidArgument for the options, Unavailable when the collector cannot be reached.
+    """
     given = target["options"]
     own = policy.drivers_own(given)
     driver.check(own)

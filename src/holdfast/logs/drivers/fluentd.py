@@ -171,9 +171,9 @@ class FluentdSink:
             return dial_unix("unix", settings.host)
         if settings.network == "tcp":
             return dial_inet("tcp", settings.host, settings.port)
-        import ssl
+        from holdfast.logs import tls
 
-        return dial_inet("tcp", settings.host, settings.port, ssl.create_default_context())
+        return dial_inet("tcp", settings.host, settings.port, tls.client_context())
 
     def _waits(self) -> Iterator[float]:
         """At once, then with growing pauses."""

@@ -19,9 +19,9 @@ from holdfast.logs.connection import Connection, dial_inet, dial_unix
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Mapping, Sequence
 
+    from holdfast.logs import tls
     from holdfast.logs.delivery import Lease
     from holdfast.logs.driver import Entry, Target
 
@@ -149,21 +149,12 @@ def _zone(moment: time.struct_time) -> str:
     return f"{'+' if minutes >= 0 else '-'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}" if minutes else "Z"
 
 
-def _tls_context(given: Mapping[str, str]) -> ssl.SSLContext:
-    import ssl
+def _tls_context(given: Mapping[str, str]) -> tls.Context:
+    from holdfast.logs import tls
 
-    authority = given.get("syslog-tls-ca-cert", "")
-    certificate, key = given.get("syslog-tls-cert", ""), given.get("syslog-tls-key", "")
-    try:
-        context = ssl.create_default_context(cafile=authority or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if certificate or key:
-            context.load_cert_chain(certificate, key)
-    except OSError as error:
-        raise errors.InvalidArgument(
-            f"could not load X509 key pair or CA certificate {authority or certificate!r}: {error.strerror or error}"
-        ) from None
-    if "syslog-tls-skip-verify" in given:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    return tls.client_context(
+        given.get("syslog-tls-ca-cert", ""),
+        given.get("syslog-tls-cert", ""),
+        given.get("syslog-tls-key", ""),
+        verifies="syslog-tls-skip-verify" not in given,
+    )
