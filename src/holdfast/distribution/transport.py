@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ from holdfast.errors import InvalidArgument
 
 MAX_REDIRECTS = 10
 CONNECT_SECONDS = 10.0
+PLAIN_SECONDS = 30.0
+_PLAIN = 'Get "{}": http: server gave HTTP response to HTTPS client'
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "holdfast/0.1"
 
@@ -100,6 +103,7 @@ class Transport:
         self._certs_dirs = [Path(folder) for folder in certs_dirs]
         self._connections = connections
         self._lock = threading.Lock()
+        self._plain: dict[str, float] = {}
         self._pools: dict[tuple[str, Trust, str], urllib3.PoolManager] = {}
 
     def close(self) -> None:
@@ -147,6 +151,7 @@ class Transport:
         timeout_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
+        self._check_plain(parts.scheme, parts.netloc, url)
         pool = self._pool(parts.scheme, parts.netloc, parts.hostname or "", trust)
         try:
             return pool.request(
@@ -161,7 +166,18 @@ class Transport:
                 timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds),
             )
         except (failures.HTTPError, OSError, ValueError) as failure:
-            raise _translated(failure, method, url) from failure
+            translated = _translated(failure, method, url)
+            if translated.never_connected and translated.is_final and is_loopback(parts.hostname or ""):
+                with self._lock:
+                    self._plain[parts.netloc] = time.monotonic() + PLAIN_SECONDS
+            raise translated from failure
+
+    def _check_plain(self, scheme: str, netloc: str, url: str) -> None:
+        """Spares a registry on loopback the TLS attempt that it answered in plain http a moment ago."""
+        with self._lock:
+            is_plain = scheme == "https" and self._plain.get(netloc, 0.0) > time.monotonic()
+        if is_plain:
+            raise Unreachable(_PLAIN.format(_base(url)), never_connected=True, is_final=True)
 
     def _pool(self, scheme: str, netloc: str, name: str, trust: Trust) -> urllib3.PoolManager:
         folders = [folder / netloc for folder in self._certs_dirs if scheme == "https"]

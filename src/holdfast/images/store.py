@@ -201,7 +201,8 @@ class Store:
             if reference.tag is not None and reference.digest is None:
                 keys.append(naming.key_of(reference))
             changed = [key for key in keys if (record := self._tags.get(key)) is None or record.image != image]
-            self._name(image, keys)
+            if changed:
+                self._name(image, keys)
         return bool(changed)
 
     def tag(self, name: str, target: str) -> Image:
