@@ -60,7 +60,8 @@ case "$*" in
 esac
 
 [ $# -gt 0 ] || set -- tests/kernel/test_cgroups_v2.py tests/kernel/test_runtime_sandbox.py tests/kernel/test_runtime_namespaces.py \
-    tests/kernel/test_runtime_exec.py tests/kernel/test_runtime_attacks.py tests/runtime/test_tiny_init.py
+    tests/kernel/test_runtime_exec.py tests/kernel/test_runtime_attacks.py tests/kernel/test_overlay.py tests/runtime/test_tiny_init.py \
+    tests/vm/v2_flags.py
 printf -v arguments ' %q' "$@"
 in_vm "cd /work/main && stat -fc 'control groups: %T' /sys/fs/cgroup && uname -r && PYTHONPATH=/work/main/src:/work/site \
     PYTHONDONTWRITEBYTECODE= python3 -m pytest -p no:cacheprovider -q --tb=short$arguments"

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits, devices, pause, update, statistics and want of memory on a machine with cgroup v2 alone.
+
+The values are those that dockerd 28.5 with runc writes on such a machine. Run by tests/vm/run.sh, in the machine.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+IMAGE = "busybox:1.37.0-musl"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+HOME = Path("/var/tmp/hf-v2")
+ENVIRONMENT = {**os.environ, "DOCKER_HOST": f"unix://{HOME}/d.sock"}
+
+
+def docker(*words: str, check: bool = True) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=300)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def sh(script: str, *flags: str) -> str:
+    return docker("run", "--rm", *flags, IMAGE, "sh", "-c", script)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def daemon() -> Iterator[None]:
+    assert subprocess.run(["stat", "-fc%T", "/sys/fs/cgroup"], capture_output=True, text=True).stdout == "cgroup2fs\n"
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir()
+    program = [sys.executable, "-m", "holdfast.daemon.main", "-H", f"unix://{HOME}/d.sock", "--bridge", "none"]
+    program += ["--data-root", f"{HOME}/data", "--exec-root", f"{HOME}/exec", "--pidfile", f"{HOME}/pid"]
+    with open(HOME / "log", "wb") as log:
+        process = subprocess.Popen(program, stdout=log, stderr=log)
+    while subprocess.run(["docker", "version"], env=ENVIRONMENT, capture_output=True, check=False).returncode:
+        assert process.poll() is None, (HOME / "log").read_text()
+        time.sleep(0.5)
+    layout = f"oci:{SHARED}/images/busybox-1.37.0-musl:{IMAGE}"
+    subprocess.run(["skopeo", "copy", "-q", layout, f"docker-archive:{HOME}/b.tar:{IMAGE}"], check=True)
+    docker("load", "-i", f"{HOME}/b.tar")
+    yield
+    docker("ps", "-aq", check=False)
+    process.terminate()
+    process.wait(60)
+    assert "Traceback" not in (HOME / "log").read_text()
+
+
+def test_limits_are_in_their_files() -> None:
+    files = ["memory.max", "memory.swap.max", "memory.low", "cpu.max", "cpu.weight", "pids.max", "cpuset.cpus"]
+    flags = ["-m", "64m", "--memory-swap", "96m", "--memory-reservation", "32m", "--cpus", "0.5", "--cpu-shares", "512"]
+    flags += ["--pids-limit", "50", "--cpuset-cpus", "0", "--network", "none"]
+
+    values = sh(f"cd /sys/fs/cgroup; cat {' '.join(files)}", *flags).split("\n")
+
+    expected = [str(64 << 20), str(32 << 20), str(32 << 20), "50000 100000", "20", "50", "0", ""]
+    assert values == expected
+
+
+def test_an_update_moves_them() -> None:
+    name = docker("run", "-d", "--network", "none", "-m", "64m", IMAGE, "sleep", "1000").strip()
+    docker("update", "-m", "128m", "--memory-swap", "256m", "--cpus", "1.5", "--pids-limit", "9", name)
+
+    seen = docker("exec", name, "sh", "-c", "cd /sys/fs/cgroup; cat memory.max memory.swap.max cpu.max pids.max")
+    docker("rm", "-f", name)
+
+    assert seen.split("\n")[:4] == [str(128 << 20), str(128 << 20), "150000 100000", "9"]
+
+
+def test_pause_freezes() -> None:
+    name = docker("run", "-d", "--network", "none", IMAGE, "sleep", "1000").strip()
+    directory = Path("/sys/fs/cgroup/docker") / name
+
+    docker("pause", name)
+    frozen = (directory / "cgroup.freeze").read_text(), docker("ps", "--format", "{{.Status}}")
+    docker("unpause", name)
+    thawed = (directory / "cgroup.freeze").read_text()
+    docker("rm", "-f", name)
+
+    assert frozen[0] == "1\n"
+    assert "Paused" in frozen[1]
+    assert thawed == "0\n"
+    assert not directory.exists()
+
+
+def test_want_of_memory_is_told() -> None:
+    greedy = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
+    docker("run", "--name", "oom", "--network", "none", "-m", "16m", "--memory-swap", "16m", IMAGE, "sh", "-c",
+           f"sh -c '{greedy}'; exit 5", check=False)  # fmt: skip
+    state = docker("inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", "oom").strip()
+    told = docker("events", "--since", "60s", "--until", "0s", "--filter", "event=oom", "--format", "{{.Action}}")
+    docker("rm", "oom")
+
+    assert state == "5 true"
+    assert told.split() == ["oom"]
+
+
+def test_devices_are_judged_by_a_program() -> None:
+    probe = "mknod /l c 10 237; (: < /l) 2>&1; (: < /dev/zero) && echo zero"
+
+    assert sh(probe, "--network", "none").splitlines() == ["sh: can't open /l: Operation not permitted", "zero"]
+    assert sh(probe, "--network", "none", "--device-cgroup-rule", "c 10:237 r").splitlines() == ["zero"]
+    assert sh(probe, "--network", "none", "--privileged").splitlines() == ["zero"]
+
+
+def test_the_cgroup_namespace_is_private_and_read_only() -> None:
+    seen = sh("cat /proc/self/cgroup; grep -o ' /sys/fs/cgroup r[ow],.*' /proc/self/mountinfo", "--network", "none")
+    writable = sh("mkdir /sys/fs/cgroup/x && echo made", "--network", "none", "--security-opt", "writable-cgroups=true")
+
+    assert seen.splitlines()[0] == "0::/"
+    assert " ro,nosuid,nodev,noexec" in seen
+    assert writable == "made\n"
+
+
+def test_statistics_have_what_clients_read() -> None:
+    name = docker("run", "-d", "--network", "none", "-m", "64m", IMAGE, "sleep", "1000").strip()
+
+    line = json.loads(docker("stats", "--no-stream", "--format", "json", name))
+    docker("rm", "-f", name)
+
+    assert line["MemUsage"].endswith("/ 64MiB")
+    assert line["PIDs"] == "1"
+
+
+def test_what_only_version_1_has_is_discarded() -> None:
+    said = docker("create", "--name", "v1only", "--oom-kill-disable", "--memory-swappiness", "5", IMAGE)
+    kept = docker("inspect", "-f", "{{.HostConfig.OomKillDisable}} {{.HostConfig.MemorySwappiness}}", "v1only")
+    docker("rm", "v1only")
+
+    assert "OomKillDisable discarded" in said
+    assert "Memory swappiness discarded" in said
+    assert kept.strip() == "<nil> <nil>"
+
+
+def test_an_apparmor_profile_is_entered() -> None:
+    """Where the kernel has AppArmor; a profile that is not loaded is named."""
+    if not Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
+        pytest.fail("this machine has no AppArmor: boot the one of vm.sh")
+    profile = "profile hf-test flags=(attach_disconnected) { file, capability, deny /etc/passwd r, }\n"
+    subprocess.run(["apparmor_parser", "-r"], input=profile, text=True, check=True)
+    flags = ["--network", "none", "--security-opt"]
+
+    seen = sh("cat /proc/self/attr/current; cat /etc/passwd", *flags, "apparmor=hf-test")
+    missing = docker("run", "--rm", *flags, "apparmor=nosuch", IMAGE, "true", check=False)
+
+    assert seen.startswith("hf-test (enforce)")
+    assert "Permission denied" in seen
+    assert "apparmor failed to apply profile" in missing
+
+
+def test_an_init_with_a_limit_reaps() -> None:
+    said = sh("cat /proc/1/comm; (sleep 0.01 &); sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l", "--init")
+
+    assert said.split() == ["docker-init", "0"]
