@@ -1,8 +1,6 @@
 # `make help` lists everything. The tests need root and a Linux kernel; they install what they miss.
 PYTHON := .venv/bin/python
 JOBS ?= 2
-# what failed beside a neighbour's load is tried once more, alone; the first failure stays in the output
-AGAIN := $(PYTHON) -m pytest --last-failed --last-failed-no-failures none
 
 .PHONY: help setup check lint types imports unit test kernel compat bench clean
 
@@ -28,10 +26,10 @@ unit: setup  ## Unit tests: no root, no network
 	$(PYTHON) -m pytest -n $(JOBS) --ignore tests/kernel --ignore tests/contracts --ignore tests/compat --ignore tests/stories tests
 
 kernel: setup  ## Tests on the real kernel, as root
-	$(PYTHON) -m pytest -n $(JOBS) tests/kernel tests/contracts tests/stories || $(AGAIN) tests/kernel tests/contracts tests/stories
+	$(PYTHON) -m pytest -n $(JOBS) tests/kernel tests/contracts tests/stories
 
 compat: setup  ## The same scripts against dockerd and Holdfast
-	$(PYTHON) -m pytest -n 2 tests/compat || $(AGAIN) tests/compat
+	$(PYTHON) -m pytest -n 2 tests/compat
 
 test: check kernel compat  ## Everything
 
