@@ -2,6 +2,7 @@
 """docker-py's networks and volumes say the same on both daemons."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from compat_case import Daemon, normal
@@ -10,11 +11,12 @@ SCRIPT = Path(__file__).with_name("docker_py_networks_script.py")
 
 
 def test_docker_py_says_the_same_of_networks_and_volumes(dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
-    answers: list[list[str]] = []
-    for daemon in (dockerd, holdfastd):
+    def answer(daemon: Daemon) -> list[str]:
         done = daemon.sh(f"{sys.executable} {SCRIPT}", timeout=120)
         assert done.returncode == 0, f"{daemon.name}: {done.stdout[-1500:]}\n{done.stderr[-3000:]}"
-        answers.append(normal(done.stdout, tmp_path).splitlines())
+        return normal(done.stdout, tmp_path).splitlines()
 
-    for theirs, ours in zip(*answers, strict=True):
-        assert ours == theirs
+    with ThreadPoolExecutor(2) as pool:
+        theirs, ours = pool.map(answer, (dockerd, holdfastd))
+    for their_line, our_line in zip(theirs, ours, strict=True):
+        assert our_line == their_line

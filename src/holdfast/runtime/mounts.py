@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     IdMap: TypeAlias = "tuple[tuple[int, int, int], ...]"
+    IdMaps: TypeAlias = "tuple[IdMap, IdMap]"
 
 _ATTRIBUTES: dict[str, tuple[bool, int]] = {
     "ro": (True, mount.ATTR_RDONLY),
@@ -108,7 +109,7 @@ class PlannedMount:
         self.data: tuple[str, ...] = ()
         self.subpath = ""
         """What of the source is mounted: a path below it, which others may be changing meanwhile."""
-        self.id_maps: tuple[IdMap, IdMap] | None = None
+        self.id_maps: IdMaps | None = None
         """Of users and of groups, (first id on disk, first id in the mount, count) each."""
         self.maps_tree = False
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from holdfast.oci.mount import Mount
+    from holdfast.runtime.mounts import IdMaps
 
 _ROOT_PROPAGATION = {
     "": (mount.MS_SLAVE, True),
@@ -204,13 +205,17 @@ def _plan_mount(document: dict[str, Any], plan: Plan, bundle: str) -> PlannedMou
         document.get("type") or "", document.get("source") or "", document["destination"], options, bundle
     )
     planned.subpath = document.get("subpath") or ""
-    users, groups = _id_map(document.get("uidMappings")), _id_map(document.get("gidMappings"))
-    if users or groups or "idmap" in options or "ridmap" in options:
-        users, groups = users or plan.uid_map, groups or plan.gid_map
-        if not users or not groups:
-            raise StartError(f"the mount at {planned.target} has no id mapping for users and groups", step="plan")
-        planned.id_maps = (users, groups)
+    planned.id_maps = id_maps(document.get("uidMappings"), document.get("gidMappings"))
+    if planned.id_maps is None and ("idmap" in options or "ridmap" in options):
+        planned.id_maps = (plan.uid_map, plan.gid_map)
+    if planned.id_maps is not None and not all(planned.id_maps):
+        raise StartError(f"the mount at {planned.target} has no id mapping for users and groups", step="plan")
     return planned
+
+
+def id_maps(users: Sequence[dict[str, int]] | None, groups: Sequence[dict[str, int]] | None) -> IdMaps | None:
+    """A mount's own maps, None when it has none."""
+    return (_id_map(users), _id_map(groups)) if users or groups else None
 
 
 def plan_process(document: dict[str, Any]) -> ProcessPlan:

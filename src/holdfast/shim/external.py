@@ -13,9 +13,11 @@ import array
 import json
 import os
 import socket
+import stat
 
 from holdfast.kernel import mount, namespaces, overlay
-from holdfast.runtime import seccomp
+from holdfast.runtime import mounts, plan, rootfs, seccomp
+from holdfast.runtime.channel import Refusal
 from holdfast.runtime.errors import StartError
 from holdfast.shim import state
 
@@ -102,21 +104,56 @@ class External:
             raise StartError(
                 f"cannot mount the root: {error.strerror}", step="rootfs", errno=error.errno or 0
             ) from None
+        for number, each in enumerate(spec.get("mounts") or ()):
+            if each.get("subpath") or each.get("uidMappings"):
+                self._mount_part(each, number)
         state.write(self._directory_fd, state.CONFIG, spec)
 
-    def _mount_root(self, mounts: list[Message]) -> str:
-        rootfs = self._path(_ROOTFS)
-        os.makedirs(rootfs, 0o700, exist_ok=True)
-        for each in mounts:
+    def _mount_root(self, parts: list[Message]) -> str:
+        root = self._path(_ROOTFS)
+        os.makedirs(root, 0o700, exist_ok=True)
+        for each in parts:
             if each["type"] == "overlay":
                 attached = overlay.new(each["options"])
             else:
                 attached = mount.clone(each["source"], recursive="rbind" in each["options"])
-            try:
-                mount.attach_at(attached, rootfs)
-            finally:
-                os.close(attached)
-        return rootfs
+            self._attach(attached, root)
+        return root
+
+    def _mount_part(self, wanted: Message, number: int) -> None:
+        """A part of a volume or image, or one with other owners, becomes a bind of a place of ours.
+
+        Foreign runtimes know nothing of parts, and runc before 1.2 nothing of id maps, which it leaves out in silence.
+        """
+        planned = mounts.plan_mount(wanted["type"], wanted["source"], "/", wanted["options"])
+        try:
+            if not planned.bind:
+                whole = self._path(f"whole-{number}")
+                os.mkdir(whole, 0o700)
+                self._attach(rootfs.make_detached(planned), whole)
+                planned = mounts.plan_mount("bind", whole, "/", ("rbind",))
+            planned.subpath = wanted.pop("subpath", "")
+            planned.id_maps = plan.id_maps(wanted.pop("uidMappings", None), wanted.pop("gidMappings", None))
+            part_fd = rootfs.make_detached(planned)
+            part = self._path(f"part-{number}")
+            if stat.S_ISDIR(os.fstat(part_fd).st_mode):
+                os.mkdir(part, 0o700)
+            else:
+                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            self._attach(part_fd, part)
+        except Refusal as refusal:
+            raise StartError(refusal.text, step=refusal.step, errno=refusal.errno) from None
+        except OSError as error:
+            text = f'error mounting "{wanted["source"]}" to rootfs at "{wanted["destination"]}": {error.strerror}'
+            raise StartError(text, step="mounts", errno=error.errno or 0) from None
+        words = [word for word in wanted["options"] if word in ("ro", "rro", "rprivate")]
+        wanted.update(type="bind", source=part, options=["rbind", *words])
+
+    def _attach(self, mount_fd: int, path: str) -> None:
+        try:
+            mount.attach_at(mount_fd, path)
+        finally:
+            os.close(mount_fd)
 
     def _run_detached(self, verb: str, options: list[str], container_id: str, pipes: Stdio | None) -> Started:
         pid_file = self._path(_PID_FILE)
