@@ -250,11 +250,9 @@ class _Builder:
                 if found is not None and found.is_directory:
                     node = found
                     continue
-            if child is not None and not child.is_whiteout:
+            if child is not None:
                 raise InvalidArgument(f"cannot unpack below {b'/'.join(parts)[:160]!r}: Not a directory")
             fresh = self._implied(parts[: depth + 1])
-            if child is not None:
-                fresh.xattrs[whiteouts.OPAQUE_XATTR] = b"y"
             self._put(node, part, fresh)
             node = fresh
         return node
