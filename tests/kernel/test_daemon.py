@@ -149,6 +149,9 @@ def test_sighup_takes_the_log_level_from_the_file(begin, tmp_path):
     while not json.loads(daemon.ask("/info")[1])["Debug"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    told = json.loads(daemon.ask("/events?since=1&until=" + str(int(time.time()) + 1))[1])
+    assert (told["Type"], told["Action"], told["Actor"]["Attributes"]["debug"]) == ("daemon", "reload", "true")
+    assert told["Actor"]["ID"] == json.loads(daemon.ask("/info")[1])["ID"]
 
 
 def test_an_open_event_stream_does_not_hold_up_the_end(begin):

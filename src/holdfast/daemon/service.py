@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from holdfast.api.respond import ServerHeaders
 from holdfast.api.router import MAXIMUM, Router, dotted
 from holdfast.api.server import Server
 from holdfast.daemon import config, log, tls, wiring
+from holdfast.engine.events import Events
 from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.transport import listener
 
@@ -64,7 +66,7 @@ async def _serve(options: config.Config, bound: list[_Bound]) -> None:
         loop.add_signal_handler(number, stopping.set)
     context = tls.make_context(options.tls) if options.tls else None
     built = await wiring.build(options)
-    loop.add_signal_handler(signal.SIGHUP, _reload, options)
+    loop.add_signal_handler(signal.SIGHUP, _reload, options, built.packages.events)
     names = (*options.allowed_hosts, *(address.host for address in options.addresses if address.host))
     server = Server(
         Router(built.routes),
@@ -89,8 +91,11 @@ async def _serve(options: config.Config, bound: list[_Bound]) -> None:
     await wiring.close(built.packages)
 
 
-def _reload(options: config.Config) -> None:
-    """SIGHUP: takes the log level from the configuration file; other options need a restart, which is harmless."""
+def _reload(options: config.Config, events: Events) -> None:
+    """SIGHUP: takes the log level from the configuration file and says so in an event, as dockerd.
+
+    Other options need a restart, which no container notices.
+    """
     try:
         values = config.read_file(options.config_file, must_exist=False)
         level = "debug" if values.get("debug", options.debug) else str(values.get("log-level", options.log_level))
@@ -101,6 +106,8 @@ def _reload(options: config.Config) -> None:
         return
     log.set_level(level)
     _LOG.info("configuration reloaded, log level %s", level)
+    told = {"name": socket.gethostname(), "debug": str(level == "debug").lower(), "labels": json.dumps(options.labels)}
+    events.publish("daemon", "reload", wiring.daemon_id(options.data_root), told)
 
 
 def _remove_sockets(options: config.Config) -> None:
