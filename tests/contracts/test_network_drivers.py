@@ -8,6 +8,7 @@ import pytest
 from holdfast.kernel import netlink, netns, rtnetlink
 from holdfast.kernel.syscalls import MOUNT, UNSHARE, call
 from holdfast.networks import Endpoint, Network, Pool, factory
+from holdfast.networks.undertaker import Undertaker
 
 MS_REC_PRIVATE = 0x44000
 ENDPOINT = Endpoint(
@@ -26,7 +27,7 @@ ENDPOINT = Endpoint(
 
 @pytest.fixture(params=["bridge", "host", "macvlan", "null"])
 def family(request):
-    """(driver, network, run): `run` calls in a thread with its own namespaces."""
+    """(driver, network, run, settle): `run` calls in a thread with its own namespaces, `settle` waits for deletions."""
     thread = ThreadPoolExecutor(max_workers=1)
 
     def run(function):
@@ -47,9 +48,11 @@ def family(request):
         options={"parent": "uplink"} if request.param == "macvlan" else {},
     )
     run(lambda: links.execute(rtnetlink.create_bridge("uplink", mtu=1500)))  # some link of the host
-    driver = factory.open_drivers(links)[request.param]
+    undertaker = run(Undertaker)
+    driver = factory.open_drivers(links, undertaker)[request.param]
     run(lambda: driver.check(network))
-    yield driver, network, run
+    yield driver, network, run, undertaker.settle
+    undertaker.close()
     links.close()
     thread.shutdown()
 
@@ -59,31 +62,33 @@ def names(links):
 
 
 def test_prepare_and_discard_may_be_repeated_and_leave_nothing(family):
-    driver, network, run = family
+    driver, network, run, settle = family
 
     def check():
         with netlink.Socket() as links:
             before = names(links)
             for _ in range(2):
                 driver.prepare(network)
+            done = []
             for _ in range(2):
-                driver.discard(network)
-            assert names(links) == before
+                driver.discard(network, lambda: done.append(names(links)))
+                settle()
+            assert done == [before, before]
 
     run(check)
 
 
 def test_leaving_where_nobody_is_is_fine(family):
-    driver, network, run = family
+    driver, network, run, _ = family
 
     run(lambda: driver.prepare(network))
-    for lives_on in (True, False):
-        run(lambda: driver.leave(network, ENDPOINT, "/nowhere", lives_on=lives_on))
+    run(lambda: driver.leave(network, ENDPOINT, "/nowhere", lives_on=True))
+    run(lambda: driver.leave(network, ENDPOINT, "/nowhere", lives_on=False))
     assert run(lambda: driver.repair(network, [])).devices == []
 
 
 def test_endpoint_joins_leaves_and_is_a_stray_when_unknown(family, tmp_path):
-    driver, network, run = family
+    driver, network, run, _ = family
 
     def check():
         driver.prepare(network)
@@ -103,7 +108,7 @@ def test_endpoint_joins_leaves_and_is_a_stray_when_unknown(family, tmp_path):
 
 
 def test_endpoint_leaves_a_namespace_that_lives_on_and_comes_back(family, tmp_path):
-    driver, network, run = family
+    driver, network, run, settle = family
 
     def check():
         driver.prepare(network)
@@ -115,6 +120,7 @@ def test_endpoint_leaves_a_namespace_that_lives_on_and_comes_back(family, tmp_pa
                 has_interface = ENDPOINT.container_interface in names(space.links)
                 assert has_interface is (driver.name in ("bridge", "macvlan"))
                 driver.leave(network, ENDPOINT, path, lives_on=True)
+                settle()
                 assert (names(links), names(space.links)) == (before, inside)
         netns.remove(path)
 

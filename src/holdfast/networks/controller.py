@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,7 @@ from holdfast.networks.network import Network, Pool, default_bridge_options, for
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
 from holdfast.networks.sandboxes import Sandboxes, Surroundings
+from holdfast.networks.undertaker import Undertaker
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 _CONTAINER_MODE = "container:"
@@ -72,7 +74,8 @@ class Controller:
         self._registry = Registry(store)
         self._registry.ensure_predefined(now_nanos, has_bridge=config.bridge != _NO_BRIDGE)
         self._links = netlink.Socket()
-        self._drivers = factory.open_drivers(self._links)
+        self._undertaker = Undertaker()
+        self._drivers = factory.open_drivers(self._links, self._undertaker)
         self._firewall = (
             Firewall(nftables.open_nftables(), nfelement.open_socket()) if config.firewall else NoFirewall()
         )
@@ -104,6 +107,7 @@ class Controller:
             self._settle_default_bridge()
         for network in self._registry.all():
             notes += self._prepare_known(network)
+        self._bury_retired()
         notes += self._sandboxes.restore()
         self._synchronise_firewall()
         self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
@@ -112,6 +116,7 @@ class Controller:
     def close(self) -> None:
         """Lets go of sockets; the networks stay as they are."""
         self._sandboxes.close()
+        self._undertaker.close()
         self._resolver.close()
         self._ports.close()
         self._firewall.close()
@@ -296,9 +301,11 @@ class Controller:
         if not network.config_only:
             if network.driver == "bridge":
                 self._firewall.remove_bridge(rules.bridge_rules(network))
-            self._drivers[network.driver].discard(network)
             self._addresses.close(network.network_id)
-        self._registry.remove(network)
+            self._registry.retire(network)
+            self._drivers[network.driver].discard(network, partial(self._registry.forget, network))
+        else:
+            self._registry.remove(network)
 
     def _settle_default_bridge(self) -> None:
         stored = self._registry.find("bridge")
@@ -321,6 +328,15 @@ class Controller:
                 raise
             return [f"network {network.name} cannot be used: {error}"]
         return []
+
+    def _bury_retired(self) -> None:
+        """What a killed daemon had removed; an interface whose name somebody has again is not ours any more."""
+        taken = {network.bridge_interface for network in self._registry.all() if network.driver == "bridge"}
+        for network in self._registry.retired:
+            if network.bridge_interface in taken:
+                self._registry.forget(network)
+            else:
+                self._drivers[network.driver].discard(network, partial(self._registry.forget, network))
 
     def _synchronise_firewall(self) -> list[str]:
         bridges = rules.all_bridge_rules(self._registry.all())

@@ -7,11 +7,12 @@ given. All methods may be repeated, also after being killed half-way. Default ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from holdfast.kernel.netns import Netns
 from holdfast.networks.network import Network
+from holdfast.networks.undertaker import nothing
 from holdfast.networks.values import Endpoint
 
 
@@ -41,8 +42,8 @@ class Driver(Protocol):
         """Makes the host ready for endpoints, or finds it so; raises Conflict when the host has something else."""
         ...
 
-    def discard(self, network: Network) -> None:
-        """Removes what `prepare` made; nothing there is fine."""
+    def discard(self, network: Network, then: Callable[[], None] = nothing) -> None:
+        """Removes what `prepare` made; nothing there is fine. `then` hears, from any thread, when nothing is left."""
         ...
 
     def join(self, network: Network, endpoint: Endpoint, target: Netns) -> None:
@@ -52,7 +53,7 @@ class Driver(Protocol):
     def leave(self, network: Network, endpoint: Endpoint, netns_path: str, *, lives_on: bool) -> None:
         """Cuts the endpoint off at once; nothing there is fine.
 
-        `lives_on`: the namespace stays, so the interface goes now; otherwise it may go with the namespace.
+        `lives_on`: the namespace stays, so the interface must go; otherwise it may go with the namespace.
         """
         ...
 

@@ -8,14 +8,15 @@ from holdfast.networks.driver import Driver
 from holdfast.networks.drivers.bare import Bare
 from holdfast.networks.drivers.bridge import Bridge
 from holdfast.networks.drivers.child import Child
+from holdfast.networks.undertaker import Undertaker
 
 NAMES = ("bridge", "host", "ipvlan", "macvlan", "null")
 
 
-def open_drivers(links: netlink.Socket) -> dict[str, Driver]:
-    """Every driver by its name; `links` is a socket in the host's namespace and stays the caller's."""
+def open_drivers(links: netlink.Socket, undertaker: Undertaker) -> dict[str, Driver]:
+    """Every driver by its name; `links` is a socket in the host's namespace, both stay the caller's."""
     drivers: tuple[Driver, ...] = (
-        Bridge(links),
+        Bridge(links, undertaker),
         Bare("host", has_namespace=False),
         Child("ipvlan", links),
         Child("macvlan", links),

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+from contextlib import suppress
 
 from holdfast.kernel import netlink, rtnetlink
 from holdfast.kernel.netns import Netns, write_sysctls
 from holdfast.networks.gateways import Gateways
 from holdfast.networks.values import Endpoint
+
+_LINK_LOCAL_LENGTHS = {False: 16, True: 64}
 
 
 def find(links: netlink.Socket, name: str) -> rtnetlink.Link | None:
@@ -45,7 +48,7 @@ def _addresses(endpoint: Endpoint, index: int) -> list[netlink.Request]:
     if endpoint.ipv6_address:
         found.append(rtnetlink.add_address(index, endpoint.ipv6_address, endpoint.ipv6_prefix_length))
     for address in endpoint.link_local_addresses:
-        length = 64 if ":" in address else 16
+        length = _LINK_LOCAL_LENGTHS[":" in address]
         found.append(rtnetlink.add_address(index, address, length, is_link_local=True))
     return found
 
@@ -64,6 +67,19 @@ def route(gateways: Gateways, target: Netns) -> None:
             batch.append(rtnetlink.add_device_route(rtnetlink.parse_link(inside).ifindex, ipv6=ipv6))
     if batch:
         target.links.execute(*batch)
+
+
+def strip(endpoint: Endpoint, target: Netns) -> None:
+    """Takes the addresses, and with them the routes, off an interface; none there is fine. Raises OSError."""
+    found = find(target.links, endpoint.container_interface)
+    if found is None:
+        return
+    held = [(endpoint.ip_address, endpoint.prefix_length), (endpoint.ipv6_address, endpoint.ipv6_prefix_length)]
+    held += [(address, _LINK_LOCAL_LENGTHS[":" in address]) for address in endpoint.link_local_addresses]
+    for address, length in held:
+        if address:
+            with suppress(netlink.NetlinkError):
+                target.links.execute(rtnetlink.delete_address(found.ifindex, address, length))
 
 
 def remove(target: Netns, name: str) -> None:

@@ -54,7 +54,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """One network. `wished` are its subnets as they were asked for, `pools` those it has; none where none are given.
 
-    A `config_only` network is nothing but a template that others name in `config_from`.
+    A `config_only` network is nothing but a template that others name in `config_from`. An `is_retired` one was removed,
+    and is remembered only until the host has lost it, too.
     """
 
     network_id: str
@@ -71,6 +72,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     internal: bool = False
     attachable: bool = False
     config_only: bool = False
+    is_retired: bool = False
     config_from: str = ""
     options: dict[str, str] = {}
     labels: dict[str, str] = {}

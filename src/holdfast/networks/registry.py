@@ -32,15 +32,20 @@ class Store(Protocol):
 class Registry:
     """Not for two threads at once. A record that cannot be read is left alone and listed in `damaged`."""
 
-    __slots__ = ("_networks", "_store", "damaged")
+    __slots__ = ("_networks", "_store", "damaged", "retired")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._networks: dict[str, Network] = {}
         self.damaged: list[str] = []
+        self.retired: list[Network] = []
         for key, document in store.items(BUCKET):
             try:
-                self._networks[key] = _DECODER.decode(document)
+                found = _DECODER.decode(document)
+                if found.is_retired:
+                    self.retired.append(found)
+                else:
+                    self._networks[key] = found
             except msgspec.MsgspecError:
                 self.damaged.append(key)
 
@@ -65,6 +70,18 @@ class Registry:
         with self._store.transaction(durable=True) as transaction:
             transaction.put(BUCKET, network.network_id, msgspec.json.encode(network))
         self._networks[network.network_id] = network
+
+    def retire(self, network: Network) -> None:
+        """Removes a network for its users; the record stays until `forget`, whoever is killed in between."""
+        retired = msgspec.structs.replace(network, is_retired=True)
+        with self._store.transaction(durable=True) as transaction:
+            transaction.put(BUCKET, network.network_id, msgspec.json.encode(retired))
+        self._networks.pop(network.network_id, None)
+
+    def forget(self, network: Network) -> None:
+        """The end of a retired network's record; from any thread."""
+        with self._store.transaction(durable=False) as transaction:
+            transaction.delete(BUCKET, network.network_id)
 
     def remove(self, network: Network) -> None:
         with self._store.transaction(durable=True) as transaction:

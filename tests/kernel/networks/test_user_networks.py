@@ -63,6 +63,7 @@ def change(lan, name, *networks, **more):
 
 
 def interfaces(place):
+    """Those with an address, and which."""
     found = json.loads(place.shell("ip -j addr"))
     return {
         link["ifname"]: [a["local"] for a in link["addr_info"] if a["scope"] == "global"]
@@ -84,7 +85,13 @@ def reaches(place, address):
         return client.connect_ex((address, 9)) == errno.ECONNREFUSED
 
 
+def settled(lan):
+    """Waits for what is deleted behind the scenes."""
+    lan.host.run(lan.controller._undertaker.settle)
+
+
 def host_links(lan):
+    settled(lan)
     return {link["ifname"] for link in json.loads(lan.host.shell("ip -j link"))}
 
 
@@ -159,6 +166,7 @@ def test_living_container_comes_and_goes(lan, publish):
     assert lan.neighbour.ask(HOST, 8080) == f"box {NEIGHBOUR}"
 
     attachment = change(lan, "box", "second", ports=ports)
+    settled(lan)
     assert interfaces(place) == {"eth1": ["10.6.0.2"]}
     assert default_route(place) == [("10.6.0.1", "eth1")]
     assert attachment.ports[0].host_port == 8080
@@ -169,6 +177,7 @@ def test_living_container_comes_and_goes(lan, publish):
     assert "10.5.0.2" not in hosts.read_text()
 
     assert change(lan, "box", ports=ports).ports == ()
+    settled(lan)
     assert interfaces(place) == {}
     assert lan.neighbour.ask(HOST, 8080) is None
     change(lan, "box", "first", ports=ports)
@@ -311,6 +320,7 @@ def test_change_that_died_with_the_daemon_is_carried_out_or_undone(lan):
     assert interfaces(place) == {"eth0": ["10.5.0.2"], "eth1": ["10.6.0.2"]}
 
     change(lan, "box", "first")
+    settled(lan)
     assert interfaces(place) == {"eth0": ["10.5.0.2"]}
     assert "10.6.0.2" not in [e.ip_address for e in lan.controller.sandbox("box").endpoints]
 
@@ -333,6 +343,35 @@ def test_what_the_host_lost_is_made_again(lan, publish):
     assert lost.ask("10.5.0.2", 80, timeout=1) == "box 10.5.0.3"
     assert lan.neighbour.ask(HOST, 8080, timeout=1) == f"box {NEIGHBOUR}"
     assert lan.host.run(lambda: lan.controller.reconcile({"box", "lost"})) == []
+
+
+def test_removal_that_died_with_the_daemon_is_carried_out(lan):
+    made = create(lan, "first", "10.5.0.0/24")
+    other = create(lan, "second", "10.6.0.0/24")
+    lan.host.run(lambda: lan.controller._registry.retire(made))
+    lan.host.run(lambda: lan.controller._registry.retire(other))
+    lan.kill_daemon()
+    lan.host.shell(f"ip link del {other.bridge_interface}")
+
+    lan.controller = lan.start_daemon()
+    create(lan, "first", "10.5.0.0/24")
+
+    assert made.bridge_interface not in host_links(lan)
+    lan.restart_daemon()
+    assert lan.controller._registry.retired == []
+    assert [network.name for network in lan.controller.networks()][-1] == "first"
+
+
+def test_network_of_the_same_bridge_comes_back_at_once(lan):
+    options = {"com.docker.network.bridge.name": "mine"}
+    for _ in range(3):
+        create(lan, "first", "10.5.0.0/24", options=options)
+        _, place = joined(lan, "box", "first")
+        assert reaches(place, "10.5.0.1")
+        lan.leave(place)
+        lan.disconnect("box")
+        remove(lan, "first")
+    assert "mine" not in host_links(lan)
 
 
 def test_network_that_the_host_lost_is_removed_all_the_same(lan):

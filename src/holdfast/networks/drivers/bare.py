@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast.kernel.netns import Netns
 from holdfast.networks.driver import Repaired
 from holdfast.networks.network import Network
+from holdfast.networks.undertaker import nothing
 from holdfast.networks.values import Endpoint
 
 
@@ -37,8 +38,9 @@ class Bare:
     def prepare(self, network: Network) -> None:
         """Nothing to make."""
 
-    def discard(self, network: Network) -> None:
+    def discard(self, network: Network, then: Callable[[], None] = nothing) -> None:
         """Nothing was made."""
+        then()
 
     def join(self, network: Network, endpoint: Endpoint, target: Netns) -> None:
         """The host's interfaces, or loopback, are there."""

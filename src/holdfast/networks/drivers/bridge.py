@@ -14,7 +14,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, rtnetlink
@@ -32,6 +33,7 @@ from holdfast.networks.network import (
     PREVENT_SPOOFING,
     Network,
 )
+from holdfast.networks.undertaker import Undertaker, nothing
 from holdfast.networks.values import Endpoint
 
 _LOOPBACK_ROUTING = "ipv4/conf/{}/route_localnet"
@@ -46,13 +48,14 @@ VETH_PREFIX = "veth"
 class Bridge:
     """All bridge networks of one host; `links` works in the host's namespace."""
 
-    __slots__ = ("_ifindex", "_links")
+    __slots__ = ("_ifindex", "_links", "_undertaker")
 
     name = "bridge"
     has_namespace = True
 
-    def __init__(self, links: netlink.Socket) -> None:
+    def __init__(self, links: netlink.Socket, undertaker: Undertaker) -> None:
         self._links = links
+        self._undertaker = undertaker
         self._ifindex: dict[str, int] = {}
 
     def check(self, network: Network) -> None:
@@ -74,6 +77,7 @@ class Bridge:
 
     def prepare(self, network: Network) -> None:
         name = network.bridge_interface
+        self._undertaker.settle(name)
         link = self._find(name)
         try:
             if link is None:
@@ -107,24 +111,22 @@ class Bridge:
         self._links.execute(*batch)
         netns.write_sysctl(_LOOPBACK_ROUTING.format(network.bridge_interface), "1")
 
-    def discard(self, network: Network) -> None:
+    def discard(self, network: Network, then: Callable[[], None] = nothing) -> None:
+        """Its addresses, and with them the host's routes, go at once."""
         self._ifindex.pop(network.network_id, None)
-        self._delete(network.bridge_interface)
+        link = self._find(network.bridge_interface)
+        if link is None:
+            then()
+            return
+        for pool in network.pools:
+            if pool.gateway:
+                length = ipaddress.ip_network(pool.subnet).prefixlen
+                self._try(rtnetlink.delete_address(link.ifindex, pool.gateway, length))
+        self._undertaker.bury(network.bridge_interface, then)
 
     def join(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:
         try:
-            self._links.execute(
-                rtnetlink.create_veth(
-                    endpoint.host_interface,
-                    peer_name=endpoint.container_interface,
-                    peer_mac=endpoint.mac,
-                    peer_netns_fd=target.fd,
-                    master=self._ifindex[network.network_id],
-                    mtu=network.mtu,
-                ),
-                *([] if network.has_icc else [rtnetlink.isolate_bridge_port(endpoint.host_interface)]),
-                *([rtnetlink.reflect_on_bridge_port(endpoint.host_interface)] if _has_bridge_filter() else []),
-            )
+            self._make_pair(network, endpoint, target)
             interface.configure(endpoint, target)
             _settle(target.links, endpoint.container_interface)
             _settle(self._links, endpoint.host_interface)
@@ -135,11 +137,34 @@ class Bridge:
                 f"failed to add interface {endpoint.host_interface} to network {network.name}: {error.strerror}"
             ) from error
 
+    def _make_pair(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:
+        batch = [
+            rtnetlink.create_veth(
+                endpoint.host_interface,
+                peer_name=endpoint.container_interface,
+                peer_mac=endpoint.mac,
+                peer_netns_fd=target.fd,
+                master=self._ifindex[network.network_id],
+                mtu=network.mtu,
+            )
+        ]
+        if not network.has_icc:
+            batch.append(rtnetlink.isolate_bridge_port(endpoint.host_interface))
+        if _has_bridge_filter():
+            batch.append(rtnetlink.reflect_on_bridge_port(endpoint.host_interface))
+        try:
+            self._links.execute(*batch)
+        except netlink.NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            self._undertaker.settle()  # a predecessor of the same name in this container is still being buried
+            self._links.execute(*batch)
+
     def leave(self, network: Network, endpoint: Endpoint, netns_path: str, *, lives_on: bool) -> None:
-        """Without the cut a successor with the same address would share it with a namespace that is still dying."""
-        if lives_on:
-            self._delete(endpoint.host_interface)
-            return
+        """Without the cut a successor with the same address would share it with a namespace that is still dying.
+
+        In a namespace that lives on the interface has no address any more, and is gone some 20 ms later.
+        """
         link = self._find(endpoint.host_interface)
         if link is None or not link.master:
             return
@@ -148,6 +173,9 @@ class Bridge:
         except netlink.NetlinkError as error:
             if error.errno not in (errno.ENODEV, errno.EOPNOTSUPP):
                 raise errors.Internal(f"failed to cut off interface {endpoint.host_interface}: {error}") from error
+        if lives_on:
+            _strip(endpoint, netns_path)
+            self._undertaker.bury(endpoint.host_interface)
 
     def repair(self, network: Network, endpoints: Sequence[Endpoint]) -> Repaired:
         bridge = self._find(network.bridge_interface)
@@ -171,12 +199,26 @@ class Bridge:
         except OSError as error:
             raise errors.Internal(f"failed to look up interface {name}: {os.strerror(error.errno or 0)}") from error
 
+    def _try(self, request: netlink.Request) -> None:
+        """What is not there any more need not be taken away."""
+        with suppress(netlink.NetlinkError):
+            self._links.execute(request)
+
     def _delete(self, name: str) -> None:
         try:
             self._links.execute(rtnetlink.delete_link(name))
         except netlink.NetlinkError as error:
             if error.errno != errno.ENODEV:
                 raise errors.Internal(f"failed to delete interface {name}: {error}") from error
+
+
+def _strip(endpoint: Endpoint, netns_path: str) -> None:
+    """Takes the addresses, and with them the routes, off a container's interface."""
+    try:
+        with netns.enter(netns_path) as inside:
+            interface.strip(endpoint, inside)
+    except OSError as error:
+        raise errors.Internal(f"failed to strip interface {endpoint.container_interface}: {error}") from error
 
 
 def _settle(links: netlink.Socket, name: str) -> None:

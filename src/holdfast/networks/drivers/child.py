@@ -11,13 +11,14 @@ Source: libnetwork `drivers/macvlan`, `drivers/ipvlan` (moby 28).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, rtnetlink
 from holdfast.networks import driver_options, interface, parent_links
 from holdfast.networks.driver import Repaired
 from holdfast.networks.network import IPVLAN_MODE, MTU, PARENT, Network
+from holdfast.networks.undertaker import nothing
 from holdfast.networks.values import Endpoint
 
 _MACVLAN_MODE, _IPVLAN_FLAG = "macvlan_mode", "ipvlan_flag"
@@ -54,11 +55,12 @@ class Child:
         self._parents[network.network_id] = parent_links.ensure(self._links, network, _DUMMY_PREFIXES[self._name])
         self._networks[network.network_id] = network
 
-    def discard(self, network: Network) -> None:
+    def discard(self, network: Network, then: Callable[[], None] = nothing) -> None:
         self._networks.pop(network.network_id, None)
         self._parents.pop(network.network_id, None)
         if not self._sharing(network):
             parent_links.discard(self._links, network, _DUMMY_PREFIXES[self._name])
+        then()
 
     def join(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:
         try:
