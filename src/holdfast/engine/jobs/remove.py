@@ -14,7 +14,7 @@ import logging
 from collections.abc import Sequence
 
 from holdfast.containers import Container
-from holdfast.engine import mounting, rootfs, usage
+from holdfast.engine import mounting, rootfs, sandbox_files, usage
 from holdfast.engine.jobs import health
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, Internal, NotFound, Unavailable
@@ -140,5 +140,6 @@ def _remove_trees(packages: Packages, container: Container) -> None:
         pass
     except (HoldfastError, OSError) as error:
         _LOG.warning("snapshot of %s: %s", container.id[:12], error)
+    sandbox_files.release(packages, container.record)  # of a start that a killed daemon began
     mounting.remove_views(packages, container.record)
     rootfs.remove_directory(packages.config.container_directory(container.id))

@@ -16,7 +16,15 @@ from collections.abc import Sequence
 from holdfast.containers import Container, spec
 from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult
-from holdfast.engine import container_network, log_target, mounting, start_failure, surroundings, volume_events
+from holdfast.engine import (
+    container_network,
+    log_target,
+    mounting,
+    sandbox_files,
+    start_failure,
+    surroundings,
+    volume_events,
+)
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
@@ -79,6 +87,7 @@ async def _launch(packages: Packages, container: Container) -> None:
         with contextlib.suppress(HoldfastError):
             await packages.networks.disconnect(container.id)
         await mounting.detach(packages, container)
+        sandbox_files.release(packages, record)
         raise
     container.shim = shim
     container.change("start")
