@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from compat_case import Case, Daemon, answer, verdict
 from test_docker_cli import CASES
+from test_run_flags_limits import UPDATES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.is_loose], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in (*CASES, *UPDATES) if not case.is_loose], ids=lambda case: case.name)
 def test_hold_does_what_docker_does(case: Case, holdfastd: Daemon, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()

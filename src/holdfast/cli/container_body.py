@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from holdfast import errors
-from holdfast.cli import device_flags, mount_flags, port_flags, units
+from holdfast.cli import device_flags, limit_flags, mount_flags, port_flags, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def build(values: Values, arguments: list[str]) -> dict[str, Any]:
         "Cmd": arguments[1:] or None,
         "Image": arguments[0],
         "WorkingDir": values["workdir"],
-        "Labels": pairs(_file_lines(values["label-file"]) + values["label"]),
+        "Labels": pairs(_file_lines(values["label-file"]) + values["label"]) | _health_action(values),
         "HostConfig": host,
         "NetworkingConfig": {"EndpointsConfig": _endpoints(values, networks)},
     }
@@ -78,9 +78,7 @@ def _detached(values: Values) -> bool:
 
 
 def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], networks: list[str]) -> dict[str, Any]:
-    added, dropped = _capabilities(values["cap-add"], values["cap-drop"])
-    security, has_open_paths = device_flags.security_options(values["security-opt"])
-    host: dict[str, Any] = {
+    return {
         "Binds": [mount_flags.bind(spec, os.getcwd()) for spec in values["volume"] if ":" in spec] or None,
         "Mounts": [mount_flags.parse(text, os.getcwd()) for text in values["mount"]],
         "Tmpfs": dict(_split_once(text, ":") for text in values["tmpfs"]),
@@ -91,64 +89,51 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "NetworkMode": _network_name(networks[0]) if networks else "default",
         "PortBindings": bindings,
         "PublishAllPorts": values["publish-all"],
-        "RestartPolicy": restart_policy(values["restart"]),
+        "RestartPolicy": limit_flags.restart_policy(values["restart"]),
         "AutoRemove": values["rm"],
-        "CapAdd": added or None,
-        "CapDrop": dropped or None,
-        "CgroupnsMode": values["cgroupns"],
         "Dns": values["dns"],
         "DnsOptions": values["dns-option"],
         "DnsSearch": values["dns-search"],
         "ExtraHosts": values["add-host"] or None,
         "GroupAdd": values["group-add"] or None,
-        "IpcMode": values["ipc"],
         "Links": values["link"] or None,
         "OomScoreAdj": values["oom-score-adj"],
+        "StorageOpt": pairs(values["storage-opt"]),
+        "Sysctls": _sysctls(values["sysctl"]),
+        "ShmSize": limit_flags.size(values["shm-size"]),
+        "Runtime": values["runtime"],
+        "Annotations": pairs(values["annotation"]),
+        "Ulimits": [_ulimit(text) for text in sorted(values["ulimit"])],
+        **limit_flags.all_of(values),
+        **_sandbox(values),
+    }
+
+
+def _sandbox(values: Values) -> dict[str, Any]:
+    """What the container may see and do of the host."""
+    added, dropped = _capabilities(values["cap-add"], values["cap-drop"])
+    security, has_open_paths = device_flags.security_options(values["security-opt"])
+    sandbox: dict[str, Any] = {
+        "CapAdd": added or None,
+        "CapDrop": dropped or None,
+        "CgroupnsMode": values["cgroupns"],
+        "CgroupParent": values["cgroup-parent"],
+        "IpcMode": values["ipc"],
         "PidMode": values["pid"],
         "Privileged": values["privileged"],
         "ReadonlyRootfs": values["read-only"],
         "SecurityOpt": security or None,
-        "StorageOpt": pairs(values["storage-opt"]),
-        "Sysctls": _sysctls(values["sysctl"]),
         "UTSMode": values["uts"],
         "UsernsMode": values["userns"],
-        "ShmSize": _bytes(values["shm-size"]),
-        "Runtime": values["runtime"],
-        "Annotations": pairs(values["annotation"]),
-        "Memory": _bytes(values["memory"]),
-        "MemoryReservation": _bytes(values["memory-reservation"]),
-        "MemorySwap": -1 if values["memory-swap"] == "-1" else _bytes(values["memory-swap"]),
-        "CpuShares": values["cpu-shares"],
-        "NanoCpus": nano_cpus(values["cpus"]),
-        "CpuPeriod": values["cpu-period"],
-        "CpuQuota": values["cpu-quota"],
-        "CpuRealtimePeriod": values["cpu-rt-period"],
-        "CpuRealtimeRuntime": values["cpu-rt-runtime"],
-        "CpusetCpus": values["cpuset-cpus"],
-        "CpusetMems": values["cpuset-mems"],
-        "CgroupParent": values["cgroup-parent"],
-        "BlkioWeight": values["blkio-weight"],
-        "BlkioWeightDevice": [_weight_device(text) for text in values["blkio-weight-device"]],
-        "BlkioDeviceReadBps": [_rate_device(text, is_bytes=True) for text in values["device-read-bps"]],
-        "BlkioDeviceWriteBps": [_rate_device(text, is_bytes=True) for text in values["device-write-bps"]],
-        "BlkioDeviceReadIOps": [_rate_device(text, is_bytes=False) for text in values["device-read-iops"]],
-        "BlkioDeviceWriteIOps": [_rate_device(text, is_bytes=False) for text in values["device-write-iops"]],
         "Devices": device_flags.devices(values["device"]),
         "DeviceCgroupRules": values["device-cgroup-rule"] or None,
         "DeviceRequests": device_flags.device_requests(values["device"], values["gpus"]),
-        "Ulimits": [_ulimit(text) for text in sorted(values["ulimit"])],
     }
     if has_open_paths:
-        host["MaskedPaths"] = host["ReadonlyPaths"] = []
-    if values.was_set("memory-swappiness"):
-        host["MemorySwappiness"] = values["memory-swappiness"]
-    if values["oom-kill-disable"]:
-        host["OomKillDisable"] = True
-    if values.was_set("pids-limit"):
-        host["PidsLimit"] = values["pids-limit"]
+        sandbox["MaskedPaths"] = sandbox["ReadonlyPaths"] = []
     if values["init"]:
-        host["Init"] = True
-    return host
+        sandbox["Init"] = True
+    return sandbox
 
 
 def _endpoints(values: Values, networks: list[str]) -> dict[str, Any]:
@@ -228,6 +213,12 @@ def _health(values: Values) -> dict[str, Any] | None:
     return health or None
 
 
+def _health_action(values: Values) -> dict[str, str]:
+    """What the daemon does when the health check fails, as the label that it looks at."""
+    action = values["health-on-failure"]
+    return {"holdfast.health-on-failure": action} if action else {}
+
+
 def _split_once(text: str, mark: str) -> tuple[str, str]:
     key, _, value = text.partition(mark)
     return key, value
@@ -257,45 +248,6 @@ def environment(files: Iterable[str], given: Iterable[str]) -> list[str]:
             raise errors.InvalidArgument(f"invalid environment variable: {text}")
         result.append(f"{text}={os.environ[text]}" if text in os.environ else text)
     return result
-
-
-def _bytes(text: str) -> int:
-    return units.parse_bytes(text) if text else 0
-
-
-def nano_cpus(text: str) -> int:
-    """ "1.5" CPUs in billionths."""
-    if not text:
-        return 0
-    try:
-        value = float(text)
-    except ValueError:
-        raise errors.InvalidArgument(
-            f'invalid argument "{text}" for "--cpus" flag: failed to parse "{text}" as a number'
-        ) from None
-    return round(value * 1e9)
-
-
-def restart_policy(text: str) -> dict[str, Any]:
-    """ "on-failure:3" as the API wants it."""
-    name, _, count = text.partition(":")
-    if count and not count.isdigit():
-        raise errors.InvalidArgument("maximum retry count must be an integer")
-    return {"Name": name, "MaximumRetryCount": int(count or 0)}
-
-
-def _weight_device(text: str) -> dict[str, Any]:
-    path, _, weight = text.rpartition(":")
-    if not path or not weight.isdigit():
-        raise errors.InvalidArgument(f"bad format: {text}: write PATH:WEIGHT")
-    return {"Path": path, "Weight": int(weight)}
-
-
-def _rate_device(text: str, *, is_bytes: bool) -> dict[str, Any]:
-    path, _, rate = text.rpartition(":")
-    if not path:
-        raise errors.InvalidArgument(f"bad format: {text}: write PATH:RATE")
-    return {"Path": path, "Rate": units.parse_bytes(rate) if is_bytes else int(rate)}
 
 
 def _ulimit(text: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ CONTAINER_FLAGS: tuple[Flag, ...] = (
     Flag("group-add", "", "list", "Add additional groups to join"),
     Flag("health-cmd", "", "string", "Command to run to check health"),
     Flag("health-interval", "", "string", "Time between running the check (ms|s|m|h)", placeholder="duration"),
+    Flag("health-on-failure", "", "string", "What to do when the container becomes unhealthy (none, restart, stop)"),
     Flag("health-retries", "", "int", "Consecutive failures needed to report unhealthy"),
     Flag("health-start-interval", "", "string", "Time between checks during the start period", placeholder="duration"),
     Flag("health-start-period", "", "string", "Start period before retries count", placeholder="duration"),

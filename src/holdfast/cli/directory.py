@@ -47,6 +47,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "tag": ("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "top": ("top", "Display the running processes of a container"),
     "unpause": ("unpause", "Unpause all processes within one or more containers"),
+    "update": ("update", "Update configuration of one or more containers"),
     "wait": ("wait", "Block until one or more containers stop, then print their exit codes"),
 }
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
@@ -55,11 +56,13 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {
             **{name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs")},
             **{name: name for name in ("pause", "port", "rename", "restart", "rm", "run", "start", "stats", "stop")},
-            **{name: name for name in ("top", "unpause", "wait")},
+            **{name: name for name in ("top", "unpause", "update", "wait")},
             "inspect": "inspect_container",
             "ls": "ps",
             "list": "ps",
+            "prune": "container_prune",
             "ps": "ps",
+            "remove": "rm",
         },
     ),
     "image": (
@@ -92,7 +95,16 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "remove": "volume_rm",
         },
     ),
-    "system": ("Manage Holdfast", {"df": "disk_usage", "info": "info", "events": "events", "dial-stdio": "dial_stdio"}),
+    "system": (
+        "Manage Holdfast",
+        {
+            "df": "disk_usage",
+            "info": "info",
+            "events": "events",
+            "dial-stdio": "dial_stdio",
+            "prune": "system_prune",
+        },
+    ),
 }
 
 

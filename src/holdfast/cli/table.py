@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _GAP = 3
+_NARROWEST = 10
 
 
 def printable(text: str) -> str:
@@ -21,11 +22,11 @@ def printable(text: str) -> str:
 
 
 def render(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Docker's table: columns padded to their widest cell, three blanks between, nothing after the last."""
+    """Docker's table: columns of at least ten, padded to their widest cell with three blanks, nothing after the last."""
     cells = [list(heads), *([printable(cell).replace("\n", " ") for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    widths = [max(_NARROWEST, max(len(row[i]) for row in cells) + _GAP) for i in range(len(heads))]
     lines: list[str] = []
     for row in cells:
-        padded = [cell.ljust(width + _GAP) for cell, width in zip(row[:-1], widths, strict=False)]
+        padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         lines.append("".join(padded) + row[-1])
     return "\n".join(lines)
