@@ -42,8 +42,8 @@ class Place:
 class SandboxNames:
     """One container's place in every network that has names, the best one first, and how it asks for others.
 
-    `netns_path`: where 127.0.0.11 is to answer. `can_forward` is false in internal networks only: nothing is asked of
-    the world then. No `upstreams`: the host's own, as its resolv.conf says at the time of the question.
+    `netns_path`: where 127.0.0.11 is to answer. `can_forward` is false in internal networks only: nothing is asked
+    from the host's namespace then. No `upstreams`: the host's own, as its resolv.conf says at the time of the question.
     """
 
     sandbox_id: str

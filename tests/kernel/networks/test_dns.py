@@ -350,6 +350,13 @@ def test_internal_network_asks_nobody(world):
     assert world.upstreams.asked == []
 
 
+def test_named_server_inside_an_internal_network_is_asked_from_there(world):
+    one = world.sandbox("one", upstreams=("127.0.0.9",), can_forward=False)
+    world.upstreams.serve(one, "127.0.0.9", answering("7.7.7.7"))
+
+    assert addresses(ask(one, "www.example.org")) == ["7.7.7.7"]
+
+
 def test_names_outlive_the_daemon_and_the_next_one_takes_them_over(world):
     one, two = world.sandbox("one"), world.sandbox("two", address="10.1.0.3")
     pid = world.pid

@@ -134,8 +134,11 @@ class Server:
         if sandbox is None or sandbox.netns_path != names["netns_path"]:
             self._withdraw(sandbox_id)
             sandbox = Sandbox(Answers(self._table, sandbox_id), names["netns_path"])
-        sandbox.routes = [(upstream["address"], upstream["in_host"]) for upstream in names["upstreams"]]
-        sandbox.answers.can_forward = names["can_forward"]
+        can_forward: bool = names["can_forward"]
+        routes = [(upstream["address"], upstream["in_host"]) for upstream in names["upstreams"]]
+        # from its own namespace a container of an internal network asks nobody whom it could not ask itself
+        sandbox.routes = [route for route in routes if can_forward or not route[1]]
+        sandbox.answers.can_forward = can_forward or bool(sandbox.routes)
         sandbox.answers.keeps_single_labels = names.get("keeps_single_labels", False)
         if sandbox.listener is None:
             sandbox.listener = self._listen(sandbox)
