@@ -98,6 +98,28 @@ def cli_network(side: Side) -> float:
     return _timed(lambda: (side.docker("network", "create", "bench-one"), side.docker("network", "rm", "bench-one")))
 
 
+def api_network(side: Side) -> float:
+    """The same on one kept connection."""
+
+    def act() -> None:
+        made = side.api.call("POST", "/networks/create", body={"Name": "bench-two"})["Id"]
+        side.api.call("DELETE", f"/networks/{made}")
+
+    return _timed(act)
+
+
+def api_connect(side: Side, identity: str) -> float:
+    """connect and disconnect of a running container on one kept connection."""
+
+    def act() -> None:
+        for action in ("connect", "disconnect"):
+            side.api.call("POST", f"/networks/bench-net/{action}", body={"Container": identity})
+
+    seconds = _timed(act)
+    time.sleep(0.1)  # what is deleted behind the answer must not wait for us, nor we for it
+    return seconds
+
+
 def cli_connect(side: Side, identity: str) -> float:
     """docker network connect, docker network disconnect, of a running container."""
     words = ("bench-net", identity)

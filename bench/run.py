@@ -70,6 +70,23 @@ def _line(row: Row) -> str:
     return f"| {name} | {peer:.1f} {unit} | {ours:.1f} {unit} | {shown} | {wanted} | {verdict} |"
 
 
+def measure_networks(bench: Bench) -> None:
+    """Networks made and removed, joined and left by a running container."""
+    bench.measure("CLI network create + rm", measures.cli_network, 1 / 8)
+    bench.measure("API network create + rm", measures.api_network, 1 / 8)
+    if not bench.wants("network connect + disconnect"):
+        return
+    sides = (bench.peer, bench.ours)
+    with measures.Running(bench.peer) as theirs, measures.Running(bench.ours) as ours:
+        ids = {bench.peer.name: theirs, bench.ours.name: ours}
+        for side in sides:
+            side.docker("network", "create", "bench-net")
+        for name, act in (("CLI", measures.cli_connect), ("API", measures.api_connect)):
+            bench.measure(f"{name} network connect + disconnect", lambda side, a=act: a(side, ids[side.name]), 1 / 5)
+        for side in sides:
+            side.docker("network", "rm", "bench-net")
+
+
 def run_measures(bench: Bench, *, quick: bool) -> None:
     """Every row of the table, in its order."""
     few = 2 if quick else 5
@@ -88,17 +105,7 @@ def run_measures(bench: Bench, *, quick: bool) -> None:
             ids = {"dockerd": peer_id, "holdfast": our_id}
             bench.measure("API exec", lambda side: measures.api_exec(side, ids[side.name]), 1 / 4)
             bench.measure("CLI exec", lambda side: measures.cli_exec(side, ids[side.name]), 1 / 2)
-    bench.measure("CLI network create + rm", measures.cli_network, 1 / 8)
-    if bench.wants("network connect + disconnect"):
-        with measures.Running(bench.peer) as theirs, measures.Running(bench.ours) as ours:
-            ids = {bench.peer.name: theirs, bench.ours.name: ours}
-            for side in (bench.peer, bench.ours):
-                side.docker("network", "create", "bench-net")
-            bench.measure(
-                "CLI network connect + disconnect", lambda side: measures.cli_connect(side, ids[side.name]), 1 / 5
-            )
-            for side in (bench.peer, bench.ours):
-                side.docker("network", "rm", "bench-net")
+    measure_networks(bench)
     bench.measure("CLI rm -f, running", measures.cli_remove_running, 1 / 4)
     if bench.wants("list of 100"):
         for side in (bench.peer, bench.ours):
