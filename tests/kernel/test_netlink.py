@@ -4,11 +4,13 @@
 import errno
 import json
 import os
+import struct
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from holdfast.kernel import netlink, netns, rtnetlink
 from holdfast.kernel.syscalls import MOUNT, UNSHARE, call
@@ -179,3 +181,74 @@ def test_failed_creation_leaves_neither_file_nor_mount(elsewhere, tmp_path):
         assert threading.current_thread().is_alive()
 
     elsewhere(check)
+
+
+def test_macvlan_is_born_in_the_other_namespace_and_ipv6_counts_at_once(elsewhere, tmp_path):
+    def check():
+        path = str(tmp_path / "inner")
+        with netlink.Socket() as links, netns.create(path) as inner:
+            parent = bridge_index(links)
+            for mode in rtnetlink.MACVLAN_MODES:
+                request = rtnetlink.create_macvlan(
+                    "eth0", parent=parent, mode=mode, netns_fd=inner.fd, mtu=1300, mac="02:42:00:00:00:08"
+                )
+                links.execute(request)
+                shown = enter_and_show(path, "-d", "link", "show", "eth0")[0]
+                own = (
+                    "02:42:00:00:00:09" if mode == "passthru" else "02:42:00:00:00:08"
+                )  # that one is its parent's twin
+                assert (shown["mtu"], shown["address"]) == (1300, own)
+                assert shown["linkinfo"]["info_data"]["mode"] == mode
+                inner.links.execute(rtnetlink.delete_link("eth0"))
+            netns.write_sysctl("ipv6/conf/br0/disable_ipv6", "0")
+            links.execute(rtnetlink.add_address(parent, "fd00::1", 64))
+        (bridge,) = ip("-6", "addr", "show", "br0", "scope", "global")
+        assert [(a["local"], a.get("nodad"), a.get("tentative")) for a in bridge["addr_info"]] == [
+            ("fd00::1", True, None)
+        ]
+        netns.remove(path)
+
+    elsewhere(check)
+
+
+def enter_and_show(path, *arguments):
+    done = subprocess.run(["nsenter", f"--net={path}", "ip", "-j", *arguments], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_default_route_may_name_the_link_alone_and_is_replaced(elsewhere):
+    def check():
+        with netlink.Socket() as links:
+            index = bridge_index(links)
+            links.execute(rtnetlink.add_address(index, "10.1.0.1", 16), rtnetlink.add_device_route(index, ipv6=False))
+            assert [(r["dev"], r.get("gateway"), r["scope"]) for r in ip("route", "show", "default")] == [
+                ("br0", None, "link")
+            ]
+            links.execute(rtnetlink.add_route("10.1.0.9"))
+        assert [r.get("gateway") for r in ip("route", "show", "default")] == ["10.1.0.9"]
+
+    elsewhere(check)
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "data"),
+    [
+        (rtnetlink.create_vlan("up.7", parent=3, vlan_id=7), "vlan", {"IFLA_VLAN_ID": 7}),
+        (
+            rtnetlink.create_ipvlan("eth0", parent=3, mode="l3s", flag="private", netns_fd=5, mtu=1400),
+            "ipvlan",
+            {"IFLA_IPVLAN_MODE": 2},
+        ),
+        (rtnetlink.create_dummy("dm-1"), "dummy", {}),
+    ],
+)
+def test_links_that_this_kernel_may_lack_are_what_pyroute2_reads(request_, kind, data):
+    kernel_type, _flags, payload = request_
+    message = ifinfmsg(struct.pack("=IHHII", 16 + len(payload), kernel_type, 0, 0, 0) + payload)
+    message.decode()
+
+    info = message.get_attr("IFLA_LINKINFO")
+    assert info.get_attr("IFLA_INFO_KIND") == kind
+    found = info.get_attr("IFLA_INFO_DATA")
+    assert {name: found.get_attr(name) for name in data} == data
+    assert message.get_attr("IFLA_LINK") == (None if kind == "dummy" else 3)
