@@ -28,9 +28,11 @@ from holdfast.distribution import (
     retry,
     uploads,
 )
+from holdfast.distribution.origins import Origin
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.oci import media
 from holdfast.oci import reference as references
+from holdfast.oci.descriptor import Descriptor
 
 NAME = "team/app"
 
@@ -167,6 +169,32 @@ def test_a_plain_layer_that_was_pushed_is_neither_compressed_nor_sent_again(
 
     assert "Layer already exists" in texts(push(pusher, registry))
     assert not store.has(layer["digest"])
+
+
+def test_a_form_that_was_never_unpacked_stands_for_nothing(
+    registry: Any, pusher: Any, shelf: Any, origins: Any
+) -> None:
+    """A hostile manifest may name any blob beside a known config; only what was unpacked to the diff id counts."""
+    plain, lie = b"x" * 1000, gzip.compress(b"evil", mtime=0)
+    reference = references.parse(f"{registry.host}/{NAME}:v1")
+    registry.add_blob(lie)
+    described = Descriptor(media.OCI_LAYER_GZIP, sha256(lie), len(lie))  # pyright: ignore[reportArgumentType]
+    origins.add([(sha256(plain), Origin.at(described, reference, is_verified=False))])
+    shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER, plain, plain))
+
+    push(pusher, registry)
+
+    [layer] = json.loads(registry.manifests["v1"].data)["layers"]
+    assert gzip.decompress(registry.blobs[layer["digest"]]) == plain
+
+
+def test_a_layer_that_is_not_here_is_named(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
+    layer = zipped(b"one")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    store.delete(sha256(layer[1]))
+
+    with pytest.raises(NotFound, match=f"layer {sha256(layer[1])} is not here"):
+        push(pusher, registry)
 
 
 def test_an_image_that_a_registry_has_keeps_its_plain_layers(registry: Any, pusher: Any, shelf: Any) -> None:

@@ -83,8 +83,12 @@ class Lander:
         self._download_pool.shutdown(wait=False, cancel_futures=True)
         self._unpack_pool.shutdown(wait=False, cancel_futures=True)
 
-    def land(self, remote: Remote, layers: list[Layer], progress: Progress, cancellation: Cancellation) -> None:
-        """Fetches and unpacks what is missing, base first; leaves every flight on the way out."""
+    def land(self, remote: Remote, layers: list[Layer], progress: Progress, cancellation: Cancellation) -> list[Layer]:
+        """Fetches and unpacks what is missing, base first; leaves every flight on the way out.
+
+        Returns the layers whose own blob was unpacked here, and so found to have their diff id.
+        """
+        unpacked: list[Layer] = []
         missing = layers
         while missing and self._images.has_chain(missing[0].chain_id):
             progress(messages.layer("Already exists", missing[0].identifier))
@@ -103,7 +107,8 @@ class Lander:
                     if is_ours:
                         raise
                     _wait(self._fetch(remote, layer, progress, seats)[0], cancellation)
-                self._unpack(layer, progress, cancellation)
+                self._unpack(layer, progress, cancellation, unpacked)
+        return unpacked
 
     def _fetch(self, remote: Remote, layer: Layer, progress: Progress, seats: ExitStack) -> tuple[Future[None], bool]:
         """Boards the layer's flight; a flight that another pull started, perhaps from a worse registry, is not ours."""
@@ -116,12 +121,13 @@ class Lander:
         seats.callback(self._downloads.leave, key, seat)
         return seat, is_ours
 
-    def _unpack(self, layer: Layer, progress: Progress, cancellation: Cancellation) -> None:
+    def _unpack(self, layer: Layer, progress: Progress, cancellation: Cancellation, unpacked: list[Layer]) -> None:
         key = str(layer.chain_id)
 
         def work(tell: Progress, stop: Cancellation) -> None:
             if not self._images.has_chain(layer.chain_id):
                 self._unpack_now(layer, tell, stop)
+                unpacked.append(layer)
             tell(messages.layer("Pull complete", layer.identifier))
 
         seat, _ = self._unpacks.board(key, work, progress)

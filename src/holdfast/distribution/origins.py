@@ -20,24 +20,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdfast.metadata import Store
+    from holdfast.oci.reference import Reference
 
 BUCKET = "origins"
 _MOST = 16
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """One compressed form of a layer in one repository."""
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """One form of a layer in one repository.
+
+    `is_verified`: it was unpacked here to that diff id, or packed here from it. Only such a form may stand for another;
+    an unverified one is what some manifest says, good for asking for a mount of just that blob.
+    """
 
     media_type: str
     digest: Digest
     size: int
     domain: str
     path: str
+    is_verified: bool = False
 
     @property
     def descriptor(self) -> Descriptor:
         """What a manifest would say of it."""
         return Descriptor(self.media_type, self.digest, self.size)
+
+    @classmethod
+    def at(cls, descriptor: Descriptor, repository: Reference, *, is_verified: bool) -> Origin:
+        """The form that a manifest of the repository names."""
+        return cls(
+            media_type=descriptor.media_type,
+            digest=descriptor.digest,
+            size=descriptor.size,
+            domain=repository.domain,
+            path=repository.path,
+            is_verified=is_verified,
+        )
 
 
 class Origins:

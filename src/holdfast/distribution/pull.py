@@ -25,7 +25,7 @@ from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import server_domain
 from holdfast.distribution.http import Unreachable
-from holdfast.distribution.layers import Images, Lander, plan_layers
+from holdfast.distribution.layers import Images, Lander, Layer, plan_layers
 from holdfast.distribution.origins import Origin, Origins
 from holdfast.distribution.progress import Message, Progress, silent
 from holdfast.distribution.registries import Registries
@@ -221,21 +221,13 @@ class Puller:
                 lease.add(descriptor.digest)
             config = self._config_of(resolved, reference, cancellation)
             layers = plan_layers(resolved.manifest, config)
+            unpacked: list[Layer] = []
             if not self._images.has(image_id):
-                self._lander.land(resolved.remote, layers, progress, cancellation)
+                unpacked = self._lander.land(resolved.remote, layers, progress, cancellation)
             is_newer = self._register(resolved, reference)
         if self._origins is not None and not resolved.remote.endpoint.is_mirror:
             self._origins.add(
-                (
-                    layer.diff_id,
-                    Origin(
-                        media_type=layer.descriptor.media_type,
-                        digest=layer.descriptor.digest,
-                        size=layer.descriptor.size,
-                        domain=reference.domain,
-                        path=reference.path,
-                    ),
-                )
+                (layer.diff_id, Origin.at(layer.descriptor, reference, is_verified=layer in unpacked))
                 for layer in layers
             )
         progress(messages.status(f"Digest: {resolved.top.digest}"))

@@ -8,9 +8,10 @@ Source: OCI distribution-spec v1.1 §push; the message stream of dockerd 28.5 (t
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -96,9 +97,15 @@ class Pusher:
         self._limit = registries.config.max_concurrent_uploads
         self._push_pool = ThreadPoolExecutor(PUSH_THREADS, "push")
         self._upload_pool = ThreadPoolExecutor(self._limit, "upload")
+        self._lock = threading.Lock()
+        self._under_way: set[Cancellation] = set()
 
     def close(self) -> None:
-        """Ends the pools; pushes under way end with their cancellation."""
+        """Cancels the pushes under way and ends the pools; does not wait for them."""
+        with self._lock:
+            under_way = list(self._under_way)
+        for cancellation in under_way:
+            cancellation.cancel()
         self._push_pool.shutdown(wait=False, cancel_futures=True)
         self._upload_pool.shutdown(wait=False, cancel_futures=True)
 
@@ -126,12 +133,17 @@ class Pusher:
         if reference.digest is not None:
             raise InvalidArgument("cannot push a digest reference")
         wanted = self._wanted(reference)
-        remote = self._reach(reference, credentials, cancellation)
+        with self._lock:
+            self._under_way.add(cancellation)
         try:
+            remote = self._reach(reference, credentials, cancellation)
             with self._store.lease():
                 return [self._push_one(remote, tag, image, progress, cancellation) for tag, image in wanted]
         except NoCredentials:
             raise NoCredentials("no basic auth credentials") from None
+        finally:
+            with self._lock:
+                self._under_way.discard(cancellation)
 
     def _wanted(self, reference: Reference) -> list[tuple[Reference, Digest]]:
         known = self._images.tags_of(reference.without_suffix())
@@ -200,7 +212,7 @@ class Pusher:
                         self._push_layer, remote, reference, layer, progress, stop
                     )
                 pushed = {diff_id: flight.result() for diff_id, flight in flights.items()}
-            except RuntimeError:  # the pool was shut down: the daemon stops
+            except (RuntimeError, CancelledError):  # the pool was shut down: the daemon stops
                 raise Cancelled from None
             finally:
                 stop.cancel()
@@ -208,17 +220,7 @@ class Pusher:
                     if not flight.cancel():
                         flight.exception()
         self._origins.add(
-            (
-                layer.diff_id,
-                Origin(
-                    media_type=pushed[layer.diff_id].media_type,
-                    digest=pushed[layer.diff_id].digest,
-                    size=pushed[layer.diff_id].size,
-                    domain=reference.domain,
-                    path=reference.path,
-                ),
-            )
-            for layer in layers
+            (layer.diff_id, Origin.at(pushed[layer.diff_id], reference, is_verified=layer.is_plain)) for layer in layers
         )
         return [pushed[layer.diff_id] for layer in layers]
 
@@ -240,6 +242,11 @@ class Pusher:
                 if uploads.mount(remote, descriptor.digest, source, stop):
                     progress(messages.layer(f"Mounted from {source}", layer.identifier))
                     return descriptor
+        if not self._store.has(layer.descriptor.digest):
+            raise NotFound(
+                f"layer {layer.descriptor.digest} is not here in the form that the image names: "
+                "remove the image and pull it again"
+            )
         descriptor = self._packed(layer, stop) if layer.is_plain else layer.descriptor
         meter = Meter(progress, "Pushing", layer.identifier, descriptor.size)
         uploads.upload(remote, descriptor, self._store, lambda sent: meter.report(sent, time.monotonic()), stop)
@@ -249,7 +256,7 @@ class Pusher:
     def _packed(self, layer: _Layer, stop: Cancellation) -> Descriptor:
         """The layer's compressed form, made unless an earlier push left it here."""
         for origin in self._origins.of(layer.diff_id):
-            if self._store.has(origin.digest):
+            if _can_stand_for(origin, layer) and self._store.has(origin.digest):
                 return origin.descriptor
         return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
 
@@ -285,8 +292,11 @@ def _forms(layer: _Layer, known: list[Origin]) -> list[Descriptor]:
     """The blobs that may stand for the layer: its own, or for a plain one those that earlier pushes made."""
     if not layer.is_plain:
         return [layer.descriptor]
-    wanted = packing.PLAIN[layer.descriptor.media_type]
-    return list({origin.digest: origin.descriptor for origin in known if origin.media_type == wanted}.values())
+    return list({origin.digest: origin.descriptor for origin in known if _can_stand_for(origin, layer)}.values())
+
+
+def _can_stand_for(origin: Origin, layer: _Layer) -> bool:
+    return origin.is_verified and origin.media_type == packing.PLAIN[layer.descriptor.media_type]
 
 
 def _neighbours(descriptor: Descriptor, known: list[Origin], path: str) -> Iterator[str]:
