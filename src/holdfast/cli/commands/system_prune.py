@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hold system prune`: remove stopped containers, unused networks, dangling images, and on wish unused volumes."""
+"""`hold system prune`: remove stopped containers, unused networks, dangling images, build cache, volumes on wish."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def run(session: Session, values: Values, _arguments: list[str]) -> int:
         return 0
     freed = 0
     for noun, title, member, query in _steps(values, wanted):
-        pruned = session.api.call("POST", f"/{noun}/prune", query={"filters": query})
+        pruned: dict[str, Any] = session.api.call("POST", f"/{noun}/prune", query=query) or {}
         freed += pruned.get("SpaceReclaimed", 0)
-        if pruned[member]:
+        if pruned.get(member):
             print(f"Deleted {title}:")
             print("\n".join(_line(item) for item in pruned[member]), end="\n\n")
     print(f"Total reclaimed space: {units.human_size(freed)}")
@@ -40,14 +40,16 @@ def run(session: Session, values: Values, _arguments: list[str]) -> int:
 
 
 def _steps(values: Values, wanted: dict[str, Any]) -> list[tuple[str, str, str, dict[str, Any]]]:
-    images = {**wanted, "dangling": {"false" if values["all"] else "true": True}}
+    plain: dict[str, Any] = {"filters": wanted} if wanted else {}
+    images = {"filters": {"dangling": {"false" if values["all"] else "true": True}, **wanted}}
     steps = [
-        ("containers", "Containers", "ContainersDeleted", wanted),
-        ("networks", "Networks", "NetworksDeleted", wanted),
+        ("containers", "Containers", "ContainersDeleted", plain),
+        ("networks", "Networks", "NetworksDeleted", plain),
     ]
     if values["volumes"]:
-        steps.append(("volumes", "Volumes", "VolumesDeleted", wanted))
-    return [*steps, ("images", "Images", "ImagesDeleted", images)]
+        steps.append(("volumes", "Volumes", "VolumesDeleted", plain))
+    steps.append(("images", "Images", "ImagesDeleted", images))
+    return [*steps, ("build", "build cache objects", "CachesDeleted", plain | {"all": values["all"]})]
 
 
 def _line(item: str | dict[str, str]) -> str:
