@@ -24,18 +24,24 @@ if TYPE_CHECKING:
 
 
 class Lock(asyncio.Lock):
-    """A lock that tells how many wait for it."""
+    """A lock that tells how long it has been waited for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting = 0
+        self._began: list[float] = []
 
     async def acquire(self) -> Literal[True]:
-        self.waiting += 1
+        began = asyncio.get_running_loop().time()
+        self._began.append(began)
         try:
             return await super().acquire()
         finally:
-            self.waiting -= 1
+            self._began.remove(began)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the most patient of those who wait has waited; 0 when nobody does."""
+        return asyncio.get_running_loop().time() - self._began[0] if self._began else 0.0
 
 
 class Container:

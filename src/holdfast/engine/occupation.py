@@ -2,8 +2,8 @@
 """A container's lock for as long as its files are carried in or out, but not for a client that stands still.
 
 A container that does not run is mounted for the transfer and must not start on the same files, so the lock is held. When
-somebody else waits for it and the client moves next to nothing for some seconds, the transfer is cut off; a client whom
-nobody waits for may take its time. (dockerd holds the lock until the client has read everything.)
+somebody has waited for it for some seconds, the transfer is cut off as soon as its client moves next to nothing for a
+fifth of that; a client whom nobody waits for may take its time. (dockerd holds the lock until everything is read.)
 Called by the jobs archive and export.
 """
 
@@ -18,9 +18,10 @@ from holdfast.engine.streams import Pipe
 from holdfast.errors import Conflict
 
 PATIENCE_SECONDS = 5.0
-_LOOK_SECONDS = 0.25
+_LOOKS = 20
+"""How often it is looked within the patience."""
 _LEAST_BYTES = 256 << 10
-"""What must move within the patience, or it is standing still."""
+"""What must move within a fifth of the patience, or it is standing still."""
 
 
 @asynccontextmanager
@@ -43,10 +44,9 @@ async def _watch(container: Container, pipe: Pipe, patience_seconds: float) -> N
     loop = asyncio.get_running_loop()
     moved, since = pipe.moved_bytes, loop.time()
     while True:
-        await asyncio.sleep(min(_LOOK_SECONDS, patience_seconds))
-        is_moving = pipe.moved_bytes - moved >= _LEAST_BYTES
-        if is_moving or not pipe.is_thread_waiting or not container.lock.waiting:
+        await asyncio.sleep(patience_seconds / _LOOKS)
+        if pipe.moved_bytes - moved >= _LEAST_BYTES or not pipe.is_thread_waiting:
             moved, since = pipe.moved_bytes, loop.time()
-        elif loop.time() - since >= patience_seconds:
+        elif container.lock.waited_seconds >= patience_seconds and loop.time() - since >= patience_seconds / 5:
             pipe.close(Conflict(f"container {container.id} is wanted by another call, and the client stands still"))
             return
