@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.logs.driver import Target, Writer
-    from holdfast.runtime.cgroups.oom import Watch
+    from holdfast.runtime.cgroups.v1.oom import Watch as V1Watch
+    from holdfast.runtime.cgroups.v2.oom import Watch as V2Watch
     from holdfast.shim.loop import Loop
     from holdfast.shim.protocol import Message
 
@@ -68,7 +69,7 @@ class Container:
         self._log: Writer | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
-        self._oom_watch: Watch | None = None
+        self._oom_watch: V1Watch | V2Watch | None = None
         self._shares_pids = bool(launch["shares_pids"])
         self.init: Process | None = None
         self.exit: Message | None = None
@@ -99,7 +100,7 @@ class Container:
             self._oom_watch = watch
             self._loop.add(watch.fd, select.EPOLLIN, lambda _: self._tell_oom(watch))
 
-    def _tell_oom(self, watch: Watch) -> None:
+    def _tell_oom(self, watch: V1Watch | V2Watch) -> None:
         if watch.happened():
             self._notify({"event": "oom"})
 

@@ -17,7 +17,7 @@ from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuacct, cpuset, freezer, me
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups import oom
+    from holdfast.runtime.cgroups.v1 import oom
     from holdfast.runtime.cgroups.values import Resources, Writes
 
 _KILL_ROUNDS = 100
@@ -142,12 +142,12 @@ class Cgroup:
         directory = self.directories.get("memory")
         return 0 if directory is None else memory.oom_kills(directory)
 
-    def oom_watch(self) -> oom.V1Watch | None:
+    def oom_watch(self) -> oom.Watch | None:
         """Something to listen to for such kills; None without the controller. OSError when the kernel refuses."""
-        from holdfast.runtime.cgroups import oom  # few containers need it
+        from holdfast.runtime.cgroups.v1 import oom  # few containers need it
 
         directory = self.directories.get("memory")
-        return None if directory is None else oom.V1Watch(directory)
+        return None if directory is None else oom.Watch(directory)
 
     def remove(self) -> None:
         """Removes every directory, with all below; idempotent. Raises Unavailable when a process keeps one busy."""

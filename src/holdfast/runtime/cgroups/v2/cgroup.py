@@ -18,7 +18,7 @@ from holdfast.runtime.cgroups.v2 import cpu, devices, freezer, io, memory, pids,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups import oom
+    from holdfast.runtime.cgroups.v2 import oom
     from holdfast.runtime.cgroups.values import Resources
 
 _KILL_PATIENCE_SECONDS = 2.0
@@ -100,11 +100,11 @@ class Cgroup:
         """How many processes inside the kernel killed for want of memory; 0 without the controller."""
         return memory.oom_kills(self.directory)
 
-    def oom_watch(self) -> oom.V2Watch | None:
+    def oom_watch(self) -> oom.Watch | None:
         """Something to listen to for such kills; None without the controller. OSError when the kernel refuses."""
-        from holdfast.runtime.cgroups import oom  # few containers need it
+        from holdfast.runtime.cgroups.v2 import oom  # few containers need it
 
-        return oom.V2Watch(self.directory) if os.path.exists(f"{self.directory}/memory.events") else None
+        return oom.Watch(self.directory) if os.path.exists(f"{self.directory}/memory.events") else None
 
     def remove(self) -> None:
         """Removes the directory with all below; idempotent. Raises Unavailable when a process keeps it busy."""
