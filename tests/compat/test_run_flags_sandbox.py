@@ -203,7 +203,7 @@ NAMESPACES = [
 OOM = [
     Case(
         "want of memory kills a child and the container goes on",
-        f"docker run -d --name oo1 -m 16m --memory-swap 16m {IMAGE} sh -c 'sh -c \"x=aaaaaaaaaaaaaaaa; while :; do x=\\$x\\$x; done\" ; echo child $?; until [ -e /go ]; do sleep 0.05; done; exit 5' >/dev/null 2>&1; until docker logs oo1 2>/dev/null | grep -q child; do sleep 0.1; done; sleep 0.2; docker inspect -f '{{{{.State.Status}}}} {{{{.State.OOMKilled}}}}' oo1; docker exec oo1 touch /go; docker wait oo1; docker inspect -f '{{{{.State.ExitCode}}}} {{{{.State.OOMKilled}}}}' oo1; docker logs oo1 2>/dev/null; docker start oo1 >/dev/null; docker inspect -f '{{{{.State.OOMKilled}}}}' oo1; docker events --since 20s --until 0s --filter container=oo1 --filter event=oom --format '{{{{.Action}}}}' | sort -u; docker rm -f oo1",
+        f"docker run -d --name oo1 -m 16m --memory-swap 16m {IMAGE} sh -c 'sh -c \"x=aaaaaaaaaaaaaaaa; while :; do x=\\$x\\$x; done\" ; echo child $?; until [ -e /go ]; do sleep 0.05; done; exit 5' >/dev/null 2>&1; until docker logs oo1 2>/dev/null | grep -q child; do sleep 0.1; done; for i in $(seq 100); do docker inspect -f '{{{{.State.OOMKilled}}}}' oo1 | grep -q true && break; sleep 0.1; done; docker inspect -f '{{{{.State.Status}}}} {{{{.State.OOMKilled}}}}' oo1; docker exec oo1 touch /go; docker wait oo1; docker inspect -f '{{{{.State.ExitCode}}}} {{{{.State.OOMKilled}}}}' oo1; docker logs oo1 2>/dev/null; docker start oo1 >/dev/null; docker inspect -f '{{{{.State.OOMKilled}}}}' oo1; docker events --since 20s --until 0s --filter container=oo1 --filter event=oom --format '{{{{.Action}}}}' | sort -u; docker rm -f oo1",
     ),
     Case(
         "want of memory kills the container",

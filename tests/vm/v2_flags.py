@@ -60,7 +60,8 @@ def test_limits_are_in_their_files() -> None:
 
     values = sh(f"cd /sys/fs/cgroup; cat {' '.join(files)}", *flags).split("\n")
 
-    expected = [str(64 << 20), str(32 << 20), str(32 << 20), "50000 100000", "20", "50", "0", ""]
+    # 512 shares are the weight 59 by the newest runc (20 by those before 1.4)
+    expected = [str(64 << 20), str(32 << 20), str(32 << 20), "50000 100000", "59", "50", "0", ""]
     assert values == expected
 
 
@@ -147,7 +148,7 @@ def test_an_apparmor_profile_is_entered() -> None:
     subprocess.run(["apparmor_parser", "-r"], input=profile, text=True, check=True)
     flags = ["--network", "none", "--security-opt"]
 
-    seen = sh("cat /proc/self/attr/current; cat /etc/passwd", *flags, "apparmor=hf-test")
+    seen = sh("cat /proc/self/attr/current; cat /etc/passwd || true", *flags, "apparmor=hf-test")
     missing = docker("run", "--rm", *flags, "apparmor=nosuch", IMAGE, "true", check=False)
 
     assert seen.startswith("hf-test (enforce)")
@@ -155,7 +156,9 @@ def test_an_apparmor_profile_is_entered() -> None:
     assert "apparmor failed to apply profile" in missing
 
 
-def test_an_init_with_a_limit_reaps() -> None:
-    said = sh("cat /proc/1/comm; (sleep 0.01 &); sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l", "--init")
+def test_an_init_reaps() -> None:
+    script = "cat /proc/1/comm; (sleep 0.01 &); sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l"
+
+    said = sh(script, "--init", "--network", "none")
 
     assert said.split() == ["docker-init", "0"]
