@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -157,6 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     threading.stack_size(_STACK_BYTES)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         listening = _bind(options)
         registry = Registry(options)

@@ -26,6 +26,7 @@ from holdfast.wire import http1
 _LOG = logging.getLogger("holdfast.registry")
 MOST_CONNECTIONS = 1024
 _UNREAD_BYTES = 1 << 20
+_BREATHER_SECONDS = 0.05
 
 
 class Server:
@@ -48,20 +49,31 @@ class Server:
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
         self._listening: socket.socket | None = None
+        self._is_closed = False
 
     def serve(self, listening: socket.socket) -> None:
         """Accepts until `close`."""
         self._listening = listening
-        while True:
+        while not self._is_closed:
             self._make_room()
             try:
                 sock, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._run, args=(sock,), daemon=True).start()
+            except OSError as error:  # a client that left already, or no descriptor free
+                self._free.release()
+                if not self._is_closed:
+                    _LOG.warning("a connection could not be accepted: %s", error)
+                    time.sleep(_BREATHER_SECONDS)
+                continue
+            try:
+                threading.Thread(target=self._run, args=(sock,), daemon=True).start()
+            except RuntimeError:
+                _LOG.warning("a connection was dropped: no more threads")
+                sock.close()
+                self._free.release()
 
     def close(self) -> None:
         """Stops accepting and ends every connection."""
+        self._is_closed = True
         if self._listening is not None:
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)
@@ -73,7 +85,7 @@ class Server:
 
     def _make_room(self) -> None:
         """Takes a place for the next connection, an idle one's if there is no other."""
-        while not self._free.acquire(timeout=0.05):
+        while not self._free.acquire(timeout=_BREATHER_SECONDS):
             with self._lock:
                 idle = next((each for each in self._connections if each.is_idle), None)
             if idle is not None:
