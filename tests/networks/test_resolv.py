@@ -76,3 +76,8 @@ def test_container_that_asks_us_is_told_so_and_what_we_ask():
     own = resolv.render_internal(resolv.Resolv(("9.9.9.9",), (), ("ndots:2",)), is_of_host=False)
     assert "options ndots:2\n" in own
     assert "# ExtServers: [9.9.9.9]" in own
+
+
+def test_ndots_above_zero_keeps_single_labels():
+    assert resolv.needs_dots(("timeout:1", "ndots:2"))
+    assert not resolv.needs_dots(("ndots:0", "ndots:x", "rotate"))

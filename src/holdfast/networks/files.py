@@ -52,6 +52,11 @@ def nameservers(request: ConnectRequest, config: NetworkConfig) -> tuple[str, ..
     return request.dns or config.dns
 
 
+def keeps_single_labels(request: ConnectRequest, config: NetworkConfig) -> bool:
+    """Whether somebody set ndots: a name without a dot is then meant for the search list, not for the world."""
+    return resolv.needs_dots(request.dns_options or config.dns_options)
+
+
 def _own_lines(request: ConnectRequest, endpoints: Sequence[Endpoint]) -> list[tuple[str, str]]:
     names = hosts.host_names(request.hostname, request.domainname)
     addresses = [address for each in endpoints for address in (each.ip_address, each.ipv6_address)]

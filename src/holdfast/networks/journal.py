@@ -22,6 +22,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """One container's network: its namespace (`netns_path` empty: the host's), endpoints and published ports.
 
     `nameservers`: what it asks instead of the host's servers. `asks_us`: its resolv.conf names 127.0.0.11, for good.
+    `keeps_single_labels`: nobody is asked for a name without a dot.
     """
 
     sandbox_id: str
@@ -32,6 +33,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[BoundPort, ...] = ()
     nameservers: tuple[str, ...] = ()
     asks_us: bool = False
+    keeps_single_labels: bool = False
 
     @property
     def gateways(self) -> Gateways:

@@ -43,7 +43,8 @@ class SandboxNames:
     """One container's place in every network that has names, the best one first, and how it asks for others.
 
     `netns_path`: where 127.0.0.11 is to answer. `can_forward` is false in internal networks only: nothing is asked
-    from the host's namespace then. No `upstreams`: the host's own, as its resolv.conf says at the time of the question.
+    from the host's namespace then. `keeps_single_labels`: nobody is asked for a name without a dot. No `upstreams`:
+    the host's own, as its resolv.conf says at the time of the question.
     """
 
     sandbox_id: str
@@ -53,6 +54,7 @@ class SandboxNames:
     places: tuple[Place, ...]
     upstreams: tuple[Upstream, ...] = ()
     can_forward: bool = True
+    keeps_single_labels: bool = False
 
 
 class Resolver(Protocol):

@@ -74,6 +74,12 @@ def override(
     return Resolv(tuple(dns) or base.nameservers, search, tuple(dns_options) or base.options)
 
 
+def needs_dots(options: Sequence[str]) -> bool:
+    """Whether an option `ndots` of more than 0 is among them."""
+    found = [option.partition(":")[2] for option in options if option.startswith("ndots:")]
+    return any(value.isdecimal() and int(value) > 0 for value in found)
+
+
 def render(resolv: Resolv) -> str:
     lines = ["# Made by Holdfast from the host's resolv.conf"]
     lines += [f"nameserver {server}" for server in resolv.nameservers]

@@ -22,6 +22,7 @@ def names_of(found: Sandbox) -> SandboxNames:
         netns_path=found.netns_path,
         places=tuple([_place(endpoint) for endpoint in ranked if endpoint.has_names]),
         upstreams=tuple([Upstream(address=address, in_host=False) for address in found.nameservers]),
+        keeps_single_labels=found.keeps_single_labels,
         can_forward=not all(endpoint.is_internal for endpoint in ranked),
     )
 

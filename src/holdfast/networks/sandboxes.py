@@ -112,7 +112,7 @@ class Sandboxes:
         except BaseException as error:
             self.disconnect(request.container_id)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise errors.Exhausted(f"network of {request.name}: no space left on device") from error
+                raise _unfinished(request, error) from error
             raise
         return planned
 
@@ -133,7 +133,10 @@ class Sandboxes:
         after = msgspec.structs.replace(found, name=request.name, endpoints=(*kept, *come))
         after = msgspec.structs.replace(after, asks_us=found.asks_us or after.has_names)
         if come or leaving:
-            self._exchange(request, found, after, come, leaving)
+            try:
+                self._exchange(request, found, after, come, leaving)
+            except OSError as error:
+                raise _unfinished(request, error) from error
         return self._by_container[request.container_id]
 
     def disconnect(self, container_id: str) -> None:
@@ -196,6 +199,7 @@ class Sandboxes:
                 endpoints=endpoints,
                 nameservers=files.nameservers(request, self._around.config),
                 asks_us=any(each.has_names for each in endpoints),
+                keeps_single_labels=files.keeps_single_labels(request, self._around.config),
             )
             return msgspec.structs.replace(planned, ports=self._reserve_ports(request, planned))
         except BaseException:
@@ -353,6 +357,12 @@ def _route(after: Sandbox, space: netns.Netns, *, before: Sandbox | None = None)
 def _renamed(endpoint: Endpoint, old: str, new: str) -> Endpoint:
     changed = dict.fromkeys([new if name == old else name for name in endpoint.dns_names])
     return msgspec.structs.replace(endpoint, dns_names=tuple(changed))
+
+
+def _unfinished(request: ConnectRequest, error: OSError) -> errors.HoldfastError:
+    """A file or a namespace that the host does not let us have."""
+    text = f"network of {request.name}: {(error.strerror or str(error)).lower()}"
+    return errors.Exhausted(text) if error.errno == errno.ENOSPC else errors.Internal(text)
 
 
 def _run_all(steps: Sequence[Callable[[], None]]) -> list[Exception]:

@@ -139,7 +139,7 @@ class Server:
         # from its own namespace a container of an internal network asks nobody whom it could not ask itself
         sandbox.routes = [route for route in routes if can_forward or not route[1]]
         sandbox.answers.can_forward = can_forward or bool(sandbox.routes)
-        sandbox.answers.keeps_single_labels = names.get("keeps_single_labels", False)
+        sandbox.answers.keeps_single_labels = names["keeps_single_labels"]
         if sandbox.listener is None:
             sandbox.listener = self._listen(sandbox)
         self._sandboxes[sandbox_id] = sandbox
