@@ -3,12 +3,10 @@
 # lack. Not part of `make test`: it takes minutes where the machine is emulated.
 #
 #   tests/vm/run.sh                     the default set: control groups, the runtime, the sandbox and limit flags on v2
-#   tests/vm/run.sh PYTEST-ARGUMENT...  these instead, e.g. tests/compat/test_run_flags_sandbox.py -k privileged
+#   tests/vm/run.sh PYTEST-ARGUMENT...  these instead (not tests/compat: dockerd does not start on an emulated machine)
 #   KEEP=1 tests/vm/run.sh …            leaves the machine running: `../shared/tools/vm.sh ssh v2 …`, `… down v2`
-#   HYBRID=1, V1=1 tests/vm/run.sh …    the same machine with systemd's hybrid or version 1 layout of control groups
 #
-# Needs: ../shared/tools/vm.sh (Debian packages, qemu), .venv (scripts/setup dev), for tests/compat the peer's programs as
-# ../shared/tools/peer-dockerd.sh leaves them in /var/tmp/peer-dockerd. The machine has no network.
+# Needs: ../shared/tools/vm.sh (Debian packages, qemu) and .venv (scripts/setup dev). The machine has no network.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 shared=$(dirname "$here")/shared
@@ -17,11 +15,6 @@ export VMDIR=${VMDIR:-/var/tmp/holdfast-vm} CPUS=${CPUS:-2} MEM=${MEM:-2048}
 export PKGS=systemd-sysv,udev,kmod,openssh-server,python3,iproute2,nftables,iptables,iputils-ping,ca-certificates,procps,initramfs-tools,linux-image-cloud-amd64,libseccomp2,libnftables1,libsystemd0,runc,strace,jq,curl,socat,skopeo,apparmor,bsdutils,busybox-static
 name=v2 port=${PORT:-2271}
 site=$VMDIR/site
-case ${V1:-}${HYBRID:-} in
-"") ;;
-*) export APPEND="systemd.unified_cgroup_hierarchy=0 $([ -n "${V1:-}" ] && echo systemd.legacy_systemd_cgroup_controller=1)" ;;
-esac
-
 [ -f "$VMDIR/base.ext4" ] || "$vm" build
 
 # wheels for the machine's own Python (Debian 12: 3.11), fetched here because there is no network inside
@@ -46,22 +39,14 @@ in_vm() { # vm.sh gives a connection two seconds, which a busy emulated machine 
         -o ConnectTimeout=60 -o BatchMode=yes root@127.0.0.1 "$@"
 }
 echo "copying the checkout"
-tar -C "$here" --exclude=__pycache__ -cf - src tests pyproject.toml scripts | in_vm 'mkdir -p /work/main && tar -C /work/main -xf -'
-tar -C "$shared" -cf - images/busybox-1.37.0-musl images/alpine-3.20 tools | in_vm 'mkdir -p /work/shared && tar -C /work/shared -xf -'
-tar -C "$VMDIR" -cf - site | in_vm 'tar -C /work -xf -'
+tar -C "$here" --exclude=__pycache__ -cf - src tests pyproject.toml scripts | in_vm 'mkdir -p /root/holdfast/main && tar -C /root/holdfast/main -xf -'
+tar -C "$shared" -cf - images/busybox-1.37.0-musl images/alpine-3.20 | in_vm 'mkdir -p /root/holdfast/shared && tar -C /root/holdfast/shared -xf -'
+tar -C "$VMDIR" -cf - site | in_vm 'tar -C /root/holdfast -xf -'
 tar -C "$(dirname "$(command -v docker)")" -chf - docker | in_vm 'tar -C /usr/local/bin -xf -'
-case "$*" in
-*compat*)
-    peer=$(for each in bin-sid sid/usr/bin/containerd sid/usr/bin/containerd-shim-runc-v2 sid/usr/sbin/dockerd sid/usr/sbin/docker-proxy; do echo "$each"; done)
-    # shellcheck disable=SC2086  # a list of names
-    tar -C /var/tmp/peer-dockerd -cf - $peer | in_vm 'mkdir -p /var/tmp/peer-dockerd && tar -C /var/tmp/peer-dockerd -xf -'
-    tar -C "$(dirname "$(command -v tini-static)")" -chf - tini-static | in_vm 'tar -C /usr/local/bin -xf -'
-    ;;
-esac
 
 [ $# -gt 0 ] || set -- tests/kernel/test_cgroups_v2.py tests/kernel/test_runtime_sandbox.py tests/kernel/test_runtime_namespaces.py \
     tests/kernel/test_runtime_exec.py tests/kernel/test_runtime_attacks.py tests/kernel/test_overlay.py tests/runtime/test_tiny_init.py \
     tests/vm/v2_flags.py
 printf -v arguments ' %q' "$@"
-in_vm "cd /work/main && stat -fc 'control groups: %T' /sys/fs/cgroup && uname -r && PYTHONPATH=/work/main/src:/work/site \
+in_vm "cd /root/holdfast/main && stat -fc 'control groups: %T' /sys/fs/cgroup && uname -r && PYTHONPATH=/root/holdfast/main/src:/root/holdfast/site \
     PYTHONDONTWRITEBYTECODE= python3 -m pytest -p no:cacheprovider -q --tb=short$arguments"
