@@ -30,40 +30,48 @@ def case(number: int, name: str, script: str) -> Case:
     return Case(name, text.replace(".N.", f".{number}."))
 
 
+SERVER = 'docker exec -d %s sh -c "echo host.example 192.0.2.77 > /c; exec dnsd -c /c -i 0.0.0.0 -p 53"; sleep 0.5; '
+A = "nslookup -type=a"
+
 CASES = (
-    case(1, "name, alias, hostname, full name, upper case", "ask dNdb dNweb www hosty dNweb.dN www.dN DNWEB.DN"),
-    case(2, "own names", "ask dNweb dNweb www hosty"),
-    case(3, "short id", 'i=$(docker inspect -f "{{.Id}}" dNweb); ask dNdb ${i:0:12} | cut -d: -f2; ask dNdb $i | cut -d: -f2'),
-    case(4, "alias of several", "ask dNdb both"),
-    case(5, "names of another network", "ask dNdb eNother only eNother.eN"),
-    case(6, "a container in both networks", "docker network connect --alias seen eN dNweb; ask eNother dNweb seen; ask dNdb seen www; ask dNweb only both"),
-    case(7, "after disconnect", "docker network connect eN dNweb; docker network disconnect dN dNweb; ask dNdb dNweb www; ask eNother dNweb"),
-    case(8, "after a rename", "docker rename dNweb dNnew; ask dNdb dNweb dNnew www; docker rm -f dNnew >/dev/null"),
-    case(9, "after stop and start", "docker stop -t 0 dNweb >/dev/null; ask dNdb dNweb both; docker start dNweb >/dev/null; ask dNdb dNweb"),
-    case(10, "link", f"up dNc --network dN --link dNweb:site --link dNdb {IMAGE} sleep 100; ask dNc site dNdb; ask dNdb site"),
-    case(11, "address", "ask dNdb 10.130.N.2 10.131.N.2 10.130.N.99"),
-    case(12, "search and options", f"docker run --rm --network dN --dns-search a.example --dns-opt timeout:1 {IMAGE} grep -v '^#' /etc/resolv.conf"),
-    case(13, "own servers", f"docker run --rm --network dN --dns 10.9.9.9 {IMAGE} grep -v '^#' /etc/resolv.conf"),
     case(
-        14,
-        "forwarding to a server in the network",
-        'docker exec -d dNweb sh -c "echo host.example 192.0.2.77 > /c; exec dnsd -c /c -p 53"; sleep 1; '
-        f"up dNc --network dN --dns 10.130.N.2 {IMAGE} sleep 100; ask dNc host.example dNdb",
+        1,
+        "name, alias, hostname, short id, full name, upper case, address",
+        "ask dNdb dNweb www hosty dNweb.dN www.dN DNWEB.DN both dNother only eNother.eN 10.130.N.2 10.131.N.2 10.130.N.99; "
+        "ask dNweb dNweb hosty; "
+        'i=$(docker inspect -f "{{.Id}}" dNweb); ask dNdb ${i:0:12} | cut -d: -f2; ask dNdb $i | cut -d: -f2',
     ),
     case(
-        15,
-        "internal network forwards nothing",
-        'docker network create --internal --subnet 10.132.N.0/24 eNi >/dev/null; docker network connect eNi dNweb; '
-        'docker exec -d dNweb sh -c "echo host.example 192.0.2.77 > /c; exec dnsd -c /c -p 53"; sleep 1; '
-        f"up dNc --network eNi --dns 10.132.N.2 {IMAGE} sleep 100; ask dNc host.example dNweb; docker rm -f dNc dNweb >/dev/null; docker network rm eNi >/dev/null",
+        2,
+        "coming, going, another name, another start",
+        "docker network connect --alias seen eN dNweb; ask eNother dNweb seen; ask dNdb seen www; ask dNweb only both; "
+        "docker network disconnect dN dNweb; ask dNdb dNweb www; ask eNother dNweb; docker network connect dN dNweb; "
+        "docker rename dNdb dNnew; ask dNweb dNdb dNnew; docker rename dNnew dNdb; "
+        "docker stop -t 0 dNdb >/dev/null; ask dNweb dNdb both; docker start dNdb >/dev/null; ask dNweb dNdb",
     ),
     case(
-        16,
-        "a server of the container's own at port 53",
-        'docker exec -d dNweb sh -c "echo host.example 192.0.2.77 > /c; exec dnsd -c /c -i 0.0.0.0 -p 53"; sleep 1; ask dNweb dNdb; '
-        "docker exec dNdb nslookup host.example dNweb | grep 192.0.2.77",
+        3,
+        "link, search, options, own servers, host-gateway",
+        f"up dNc --network dN --link dNweb:site --link dNdb {IMAGE} sleep 100; ask dNc site dNdb; ask dNdb site; "
+        f"docker run --rm --network dN --dns-search a.example --dns-opt timeout:1 --dns 10.9.9.9 "
+        f"--add-host host.docker.internal:host-gateway {IMAGE} sh -c 'grep -v ^# /etc/resolv.conf; grep -c docker.internal /etc/hosts'; "
+        "ask dNdb host.docker.internal",
     ),
-    case(17, "host-gateway", f"docker run --rm --network dN --add-host host.docker.internal:host-gateway {IMAGE} grep -c host.docker.internal /etc/hosts; ask dNdb host.docker.internal"),
+    case(
+        4,
+        "forwarding to a server in the network, which is at its own port 53",
+        SERVER % "dNweb" + f"up dNc --network dN --dns 10.130.N.2 {IMAGE} sleep 100; docker exec dNc {A} host.example; "
+        f"docker exec dNc {A} dNdb; docker exec dNweb {A} dNdb; docker exec dNdb {A} host.example 10.130.N.2",
+    ),
+    case(
+        5,
+        "an internal network asks only its own server",
+        "docker network create --internal --subnet 10.132.N.0/24 eNi >/dev/null; docker network connect eNi dNweb; "
+        + SERVER % "dNweb"
+        + f"up dNc --network eNi --dns 10.132.N.2 {IMAGE} sleep 100; docker exec dNc {A} host.example; ask dNc dNweb; "
+        f"docker rm -f dNc >/dev/null; up dNc --network eNi {IMAGE} sleep 100; docker exec dNc {A} host.example; "
+        "docker rm -f dNc dNweb >/dev/null; docker network rm eNi >/dev/null",
+    ),
 )  # fmt: skip
 
 
