@@ -10,180 +10,16 @@ Every method is one or a few Engine API calls; errors are the classes of `holdfa
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast import errors
 from holdfast.client import address
 from holdfast.client.api import Api
+from holdfast.client.container import Container, Options, Result, collect, received
 from holdfast.client.networks import Network, NetworkOptions
-from holdfast.wire import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a command did: its exit code and its output, undecoded."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def text(self) -> str:
-        """Standard output as text."""
-        return self.stdout.decode(errors="replace")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a container is made; every field's default is Docker's. `ports` maps "80/tcp" to a host port (0: any free one)."""
-
-    name: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    ports: Mapping[str, int] = field(default_factory=dict[str, int])
-    volumes: Sequence[str] = ()
-    network: str = "default"
-    user: str = ""
-    working_directory: str = ""
-    entrypoint: Sequence[str] | None = None
-    memory_bytes: int = 0
-    cpus: float = 0.0
-    pids_limit: int = 0
-    is_privileged: bool = False
-    is_read_only: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def body(self, image: str, command: Sequence[str]) -> dict[str, Any]:
-        """The body of ContainerCreate."""
-        bindings = {port: [{"HostPort": str(host) if host else ""}] for port, host in self.ports.items()}
-        host_config: dict[str, Any] = {
-            "Binds": list(self.volumes),
-            "NetworkMode": self.network,
-            "PortBindings": bindings,
-            "Memory": self.memory_bytes,
-            "NanoCpus": round(self.cpus * 1e9),
-            "Privileged": self.is_privileged,
-            "ReadonlyRootfs": self.is_read_only,
-        }
-        if self.pids_limit:
-            host_config["PidsLimit"] = self.pids_limit
-        body: dict[str, Any] = {
-            "Image": image,
-            "Cmd": list(command) or None,
-            "Env": [f"{key}={value}" for key, value in self.environment.items()],
-            "User": self.user,
-            "WorkingDir": self.working_directory,
-            "Labels": dict(self.labels),
-            "ExposedPorts": {port: {} for port in self.ports},
-            "HostConfig": host_config,
-        }
-        if self.entrypoint is not None:
-            body["Entrypoint"] = list(self.entrypoint)
-        return body
-
-
-class Container:
-    """One container, known by its id; methods ask the daemon each time."""
-
-    def __init__(self, api: Api, identity: str) -> None:
-        self._api = api
-        self.id = identity
-
-    def __repr__(self) -> str:
-        return f"Container({self.id[:12]!r})"
-
-    def inspect(self) -> dict[str, Any]:
-        """The whole record, as ContainerInspect gives it."""
-        document: dict[str, Any] = self._api.call("GET", f"/containers/{self.id}/json")
-        return document
-
-    @property
-    def name(self) -> str:
-        """The name, without its slash."""
-        name: str = self.inspect()["Name"]
-        return name.lstrip("/")
-
-    @property
-    def is_running(self) -> bool:
-        """True while its first process lives."""
-        state: dict[str, bool] = self.inspect()["State"]
-        return state["Running"]
-
-    def start(self) -> None:
-        """Starts it; a running one is left alone."""
-        try:
-            self._api.call("POST", f"/containers/{self.id}/start")
-        except errors.NotModified:
-            return
-
-    def stop(self, timeout_seconds: int | None = None) -> None:
-        """Sends the stop signal, then SIGKILL after the timeout; a stopped one is left alone."""
-        try:
-            self._api.call("POST", f"/containers/{self.id}/stop", query={"t": timeout_seconds})
-        except errors.NotModified:
-            return
-
-    def kill(self, signal: str = "SIGKILL") -> None:
-        """Sends one signal to its first process."""
-        self._api.call("POST", f"/containers/{self.id}/kill", query={"signal": signal})
-
-    def wait(self) -> int:
-        """Blocks until it has ended and returns its exit code."""
-        code: int = self._api.call("POST", f"/containers/{self.id}/wait")["StatusCode"]
-        return code
-
-    def remove(self, *, force: bool = False, with_volumes: bool = False) -> None:
-        """Removes it; `force` kills a running one first."""
-        self._api.call("DELETE", f"/containers/{self.id}", query={"force": force, "v": with_volumes})
-
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yields (stream, data): stream 1 is standard output, 2 standard error; with a tty all is 1."""
-        query = {"stdout": True, "stderr": True, "follow": follow, "tail": tail}
-        pieces = self._api.stream("GET", f"/containers/{self.id}/logs", query=query)
-        if self.inspect()["Config"]["Tty"]:
-            for piece in pieces:
-                yield frames.STDOUT, piece
-            return
-        demultiplexer = frames.Demultiplexer()
-        for piece in pieces:
-            yield from demultiplexer.feed(piece)
-
-    def get_archive(self, path: str) -> Iterator[bytes]:
-        """Yields the tar of a file or directory of the container; NotFound when there is none."""
-        return self._api.download(f"/containers/{self.id}/archive", query={"path": path})[1]
-
-    def put_archive(
-        self, directory: str, archive: bytes | Iterable[bytes], *, with_owners_of_user: bool = False
-    ) -> None:
-        """Unpacks a tar (compressed or not) into a directory of the container.
-
-        `with_owners_of_user`: everything belongs to the container's user then, whatever the archive says.
-        """
-        query = {"path": directory, "noOverwriteDirNonDir": True, "copyUIDGID": with_owners_of_user}
-        pieces = [archive] if isinstance(archive, bytes) else archive
-        headers = {"Content-Type": "application/x-tar"}
-        self._api.send("PUT", f"/containers/{self.id}/archive", query=query, headers=headers, body=pieces)
-
-    def exec(self, command: Sequence[str], *, user: str = "", environment: Mapping[str, str] | None = None) -> Result:
-        """Runs a command inside and returns its output and exit code."""
-        body = {
-            "Cmd": list(command),
-            "AttachStdout": True,
-            "AttachStderr": True,
-            "User": user,
-            "Env": [f"{key}={value}" for key, value in (environment or {}).items()],
-        }
-        identity: str = self._api.call("POST", f"/containers/{self.id}/exec", body=body)["Id"]
-        upgraded = self._api.upgrade(f"/exec/{identity}/start", body={"Detach": False, "Tty": False})
-        try:
-            output = _collect(_received(upgraded.ahead, upgraded.stream.recv))
-        finally:
-            upgraded.stream.close()
-        code: int = self._api.call("GET", f"/exec/{identity}/json")["ExitCode"]
-        return Result(exit_code=code, stdout=output[0], stderr=output[1])
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Engine:
@@ -241,7 +77,7 @@ class Engine:
             waiting = self._api.wait_stream(f"/containers/{container.id}/wait", query={"condition": "next-exit"})
             try:
                 container.start()
-                output = _collect(_received(upgraded.ahead, upgraded.stream.recv))
+                output = collect(received(upgraded.ahead, upgraded.stream.recv))
             finally:
                 upgraded.stream.close()
             return Result(exit_code=waiting()["StatusCode"], stdout=output[0], stderr=output[1])
@@ -270,6 +106,10 @@ class Engine:
         """Every network."""
         return [Network(self._api, found["Id"]) for found in self._api.call("GET", "/networks")]
 
+    def prune_containers(self) -> list[str]:
+        """Removes every container that does not run, and returns their ids."""
+        return self._api.call("POST", "/containers/prune")["ContainersDeleted"] or []
+
     def images(self) -> list[dict[str, Any]]:
         """The ImageList documents."""
         found: list[dict[str, Any]] = self._api.call("GET", "/images/json")
@@ -289,25 +129,12 @@ class Engine:
         headers = {"Content-Type": "application/x-tar"}
         return _finish(self._api.messages("POST", "/images/load", headers=headers, body=archive))
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yields events as they happen."""
-        return self._api.messages("GET", "/events")
-
-
-def _received(ahead: bytes, receive: Any) -> Iterator[bytes]:
-    if ahead:
-        yield ahead
-    while piece := receive(65536):
-        yield piece
-
-
-def _collect(pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
-    outputs = (bytearray(), bytearray())
-    demultiplexer = frames.Demultiplexer()
-    for piece in pieces:
-        for stream, data in demultiplexer.feed(piece):
-            outputs[stream == frames.STDERR].extend(data)
-    return bytes(outputs[0]), bytes(outputs[1])
+    def events(
+        self, *, since: float | None = None, until: float | None = None, **filters: str
+    ) -> Iterator[dict[str, Any]]:
+        """Yields events as they happen, from and to moments of time.time(); `container="web", event="die"` choose some."""
+        wanted = {name: {value: True} for name, value in filters.items()}
+        return self._api.messages("GET", "/events", query={"since": since, "until": until, "filters": wanted or None})
 
 
 def _finish(messages: Iterable[dict[str, Any]]) -> list[str]:
