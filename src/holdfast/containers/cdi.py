@@ -22,7 +22,7 @@ _FAILED = "CDI device injection failed: "
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?", re.ASCII)
 _KIND = re.compile(r"[A-Za-z](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?/[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?", re.ASCII)
 _VERSION = re.compile(r"0\.[3-9]\.\d+|1\.\d+\.\d+", re.ASCII)
-_HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart")
+_HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer")
 _MOST_BYTES = 8 << 20
 
 

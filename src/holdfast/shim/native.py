@@ -6,7 +6,6 @@ from __future__ import annotations
 from holdfast import runtime
 from holdfast.oci.mount import Mount
 from holdfast.runtime import seccomp
-from holdfast.runtime.channel import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
     from holdfast.runtime.channel import Channel as Gate
+    from holdfast.runtime.hooks import Hooks
     from holdfast.shim.protocol import Message
 
 
@@ -46,10 +46,11 @@ class Native:
             "bundle": order["directory"],
             "hierarchy": hierarchy,
         }
-        if spec.get("hooks"):
-            return _start_with_hooks(order, spec, arguments)
-        runtime.become(**arguments, end=gate)
-        created = runtime.create(**arguments)
+        if spec.get("hooks"):  # they want this process beside the init, which therefore cannot borrow its memory
+            created = runtime.create(**arguments, hooks=_hooks(order, spec))
+        else:
+            runtime.become(**arguments, end=gate)
+            created = runtime.create(**arguments)
         created.start()
         return created
 
@@ -78,8 +79,8 @@ class Native:
         """Has nothing to do: the mounts were the container's own and went with it."""
 
 
-def _start_with_hooks(order: Message, spec: Message, arguments: dict[str, Any]) -> runtime.Created:
-    """The programs that a CDI device brings run beside the init, which therefore cannot borrow this process's memory."""
+def _hooks(order: Message, spec: Message) -> Hooks:
+    """The programs that a CDI device brings; they run before the command does."""
     from holdfast.runtime.hooks import Hooks  # few containers have any
 
     state = {
@@ -88,14 +89,7 @@ def _start_with_hooks(order: Message, spec: Message, arguments: dict[str, Any]) 
         "bundle": order["directory"],
         "annotations": spec.get("annotations", {}),
     }
-    hooks = Hooks(spec["hooks"], state)
-    created = runtime.create(**arguments, hooks=hooks)
-    created.start()
-    try:
-        hooks.run("poststart", "running", created.pid)
-    except Refusal:
-        return created  # the container runs: what its vendor wanted to be told of changes nothing (OCI: log, go on)
-    return created
+    return Hooks(spec["hooks"], state)
 
 
 def _compile(mode: str, spec: Message) -> bytes | None:
