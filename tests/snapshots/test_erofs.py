@@ -4,6 +4,7 @@
 import os
 import stat
 import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast import snapshots
 from holdfast.errors import HoldfastError
 from holdfast.kernel import erofs as kernel
+from holdfast.kernel import overlay
 from holdfast.snapshots import apply, erofs, whiteouts
 from holdfast.snapshots.tar import Entry, Kind
 from holdfast.snapshots.tar.writer import encode
@@ -110,9 +113,9 @@ CASES: dict[str, list[bytes]] = {
         for size in (0, 1, 31, 4031, 4032, 4033, 4095, 4096, 4097, 8128, 8192, 8193, 70_000)
     ],
     "a large file": [member("big", content=os.urandom(3_000_001)), member("after", content=b"x")],
-    "a directory of many names": [member(f"d/{'n' * (number % 200)}{number:05d}") for number in range(3000)],
-    "many directories": [member(f"{number % 7}/{number % 60}/{number}/f", content=b"x") for number in range(900)],
-    "deep": [member("/".join(["d"] * 900) + "/f", content=b"deep")],
+    "a directory of many names": [member(f"d/{'n' * (number % 200)}{number:05d}") for number in range(1500)],
+    "many directories": [member(f"{number % 7}/{number % 60}/{number}/f", content=b"x") for number in range(400)],
+    "deep": [member("/".join(["d"] * 200) + "/f", content=b"deep")],
     "owners and modes": [
         member("su", content=b"#!", mode=0o4755, uid=7, gid=4_000_000_000),
         member("t/", DIRECTORY, mode=0o1777, uid=5),
@@ -204,3 +207,74 @@ def test_an_image_that_was_not_finished_is_none(tmp_path: Path) -> None:
     assert both.errors[1] is not None
     with pytest.raises(OSError):
         os.close(kernel.open_image(str(both.image)))
+
+
+_SHORT = """
+import io, os, resource, sys
+from holdfast import snapshots
+from holdfast.errors import Exhausted
+driver = snapshots.open_driver("erofs", sys.argv[1])
+tar = sys.stdin.buffer.read()
+for size in (4096, 100_000, 1_000_000, 2_900_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    driver.prepare("unpack", None)
+    try:
+        driver.apply("unpack", io.BytesIO(tar))
+    except Exhausted as error:
+        assert "no space left" in error.message, error.message
+    else:
+        raise SystemExit(f"fits into {size}")
+    assert driver.layers("unpack") == [driver.root + "/unpack/diff"]
+    assert sorted(os.listdir(driver.root + "/unpack")) == ["below", "diff", "work"]
+    driver.remove("unpack")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+driver.prepare("unpack", None)
+driver.apply("unpack", io.BytesIO(tar))
+driver.commit(digest.of(b"a"), "unpack")
+print(len(os.listdir(driver.layers(digest.of(b"a"))[0])))
+"""
+
+
+def test_an_image_that_does_not_fit_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    tar = archive(*(member(f"f{number}", content=os.urandom(9000)) for number in range(330)))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _SHORT, str(tmp_path)], input=tar.getvalue(), capture_output=True, check=False
+    )
+
+    assert (done.stdout, done.returncode) == (b"330\n", 0), done.stderr.decode()
+
+
+def test_a_tmpfs_is_refused_with_the_reason(tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys; from holdfast import errors, snapshots\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', sys.argv[1]], check=True)\n"
+        "try: snapshots.open_driver('erofs', sys.argv[1])\n"
+        "except errors.Unsupported as error: print(error.message)"
+    )
+
+    done = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "storage driver erofs cannot be used" in done.stdout, done.stderr
+    assert "tmpfs" in done.stdout
+
+
+def test_five_hundred_layers_are_one_container(tmp_path: Path) -> None:
+    images = [tmp_path / f"{number}.erofs" for number in range(500)]
+    for number, image in enumerate(images):
+        with open(image, "w+b") as file:
+            erofs.write_layer(file.fileno(), archive(member(f"f{number}", content=b"x")), root_mode=0o755)
+    (tmp_path / "diff").mkdir()
+    (tmp_path / "work").mkdir()
+    lowers = ":".join(str(image) for image in images)
+
+    fd = overlay.new((f"lowerdir={lowers}", f"upperdir={tmp_path}/diff", f"workdir={tmp_path}/work"))
+    try:
+        assert len(os.listdir(f"/proc/self/fd/{fd}")) == 500
+    finally:
+        os.close(fd)

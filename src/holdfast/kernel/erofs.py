@@ -34,14 +34,23 @@ def open_image(path: str) -> int:
         os.close(held)
 
 
-def probe(path: str) -> str | None:
-    """Why an image in that file cannot be mounted here, or None."""
+def probe() -> str | None:
+    """Why the kernel cannot mount any image, or None. Asking for the file system loads its module where it is one."""
     try:
-        os.close(open_image(path))
+        mount.Context("erofs").close()
     except OSError as error:
         if error.errno == errno.ENODEV:
             return "the kernel has no erofs file system (try: modprobe erofs)"
+        return f"the kernel refuses erofs: {(error.strerror or '').lower()}"
+    return None
+
+
+def complaint(path: str) -> str | None:
+    """Why the image in that file cannot be mounted, or None."""
+    try:
+        os.close(open_image(path))
+    except OSError as error:
         if error.errno == errno.ENOTBLK:
-            return "the kernel cannot mount an erofs image from a file (it takes Linux 6.12)"
-        return f"the kernel refuses an erofs image: {(error.strerror or '').lower()}"
+            return "images cannot be mounted from files here (it takes Linux 6.12 and a file system that is not tmpfs)"
+        return f"the kernel refuses an image: {(error.strerror or '').lower()}"
     return None

@@ -142,7 +142,7 @@ def render_image(image: Image, version: Version, driver: str, layers: Sequence[s
     details["Size"] = image.size
     details |= {"VirtualSize": image.size} if version <= _VIRTUAL_SIZE_UNTIL else {}
     return details | {
-        "GraphDriver": {"Data": _graph(layers), "Name": driver},
+        "GraphDriver": {"Data": _graph(layers) if driver == "overlay2" else None, "Name": driver},
         "RootFS": {"Type": "layers"} | ({"Layers": list(image.layers)} if image.layers else {}),
         "Metadata": {"LastTagTime": render_nanos(image.tagged_nanos)},
         "Config": _render_config(_raw_config(image), version),

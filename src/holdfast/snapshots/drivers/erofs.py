@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound
+from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound, Unsupported
 from holdfast.kernel import erofs as kernel
 from holdfast.kernel import paths
 from holdfast.oci.mount import Mount
@@ -49,10 +49,15 @@ _EMPTY_TAR = bytes(1024)
 
 
 def probe() -> str | None:
-    """Why the driver cannot work here, or None: mounts an empty image."""
-    with tempfile.TemporaryFile() as file:
+    """Why the driver cannot work with this kernel, or None; whether it can in a directory is asked when it is opened."""
+    return kernel.probe()
+
+
+def _probe_in(root: str) -> str | None:
+    """Mounts an empty image: not every file system can hold one that is mounted from its file."""
+    with tempfile.TemporaryFile(dir=root) as file:
         erofs.write_layer(file.fileno(), _Bytes(_EMPTY_TAR), root_mode=0o755)
-        return kernel.probe(f"/proc/self/fd/{file.fileno()}")
+        return kernel.complaint(f"/proc/self/fd/{file.fileno()}")
 
 
 class _Bytes:
@@ -85,6 +90,9 @@ class Erofs:
         self.root = root
         self._limits = limits
         os.makedirs(root, 0o700, exist_ok=True)
+        reason = _probe_in(root)
+        if reason is not None:
+            raise Unsupported(f"storage driver erofs cannot be used in {root}: {reason}")
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         os.makedirs(f"{root}/.empty", 0o700, exist_ok=True)
         self._empty_fd = os.open(f"{root}/.empty", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -164,7 +172,7 @@ class Erofs:
     def apply(self, key: str, tar: Readable) -> Applied:
         identity = self._active(key)
         own = f"{self.root}/{identity}"
-        lowers = [self._directory_of(below) for below in self._below(identity)]
+        below = self._below(identity)
         self._let_go(identity)
         temporary = f"{own}/{_IMAGE}.new"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -174,7 +182,7 @@ class Erofs:
                 tar,
                 root_mode=os.stat(f"{own}/diff").st_mode & 0o7777,
                 limits=self._limits,
-                inherit=lambda path: _attributes(lowers, path),
+                inherit=lambda path: self._attributes(below, path),
             )
             os.fsync(fd)
             os.rename(temporary, f"{own}/{_IMAGE}")
@@ -329,6 +337,22 @@ class Erofs:
             return None
         return record if names.directory(record.name) == identity else None
 
+    def _attributes(self, below: list[str], path: bytes) -> os.stat_result | None:
+        """What a directory that the new layer only implies looks like in the layers below."""
+        for identity in below:
+            root_fd = paths.open_root(self._directory_of(identity))
+            try:
+                fd = paths.openat2(root_fd, path, paths.DIRECTORY, resolve=paths.PLAIN)
+            except OSError:
+                continue
+            finally:
+                os.close(root_fd)
+            try:
+                return os.fstat(fd)
+            finally:
+                os.close(fd)
+        return None
+
     def _identities(self) -> list[str]:
         return [name for name in os.listdir(self.root) if not name.startswith(".")]
 
@@ -342,20 +366,3 @@ class Erofs:
         self._let_go(identity)
         with self._lock:
             self._applied.pop(identity, None)
-
-
-def _attributes(lowers: list[str], path: bytes) -> os.stat_result | None:
-    """What a directory that the new layer only implies looks like in the layers below."""
-    for lower in lowers:
-        root_fd = paths.open_root(lower)
-        try:
-            fd = paths.openat2(root_fd, path, paths.DIRECTORY, resolve=paths.PLAIN)
-        except OSError:
-            continue
-        finally:
-            os.close(root_fd)
-        try:
-            return os.fstat(fd)
-        finally:
-            os.close(fd)
-    return None
