@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast import snapshots
 from holdfast.errors import HoldfastError
 from holdfast.kernel import erofs as kernel
 from holdfast.kernel import overlay
@@ -213,6 +212,7 @@ _SHORT = """
 import io, os, resource, sys
 from holdfast import snapshots
 from holdfast.errors import Exhausted
+from holdfast.oci import digest
 driver = snapshots.open_driver("erofs", sys.argv[1])
 tar = sys.stdin.buffer.read()
 for size in (4096, 100_000, 1_000_000, 2_900_000):
