@@ -5,6 +5,7 @@ Identity, process, namespaces, security, devices and files; limits and the rest 
 test_run_flags_limits.py.
 """
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -349,7 +350,13 @@ def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
     (tmp_path / "seccomp.json").write_text(SECCOMP)
     flags = ["--init", "--default-ulimit", "nofile=333:444", "--default-ipc-mode", "shareable", "--no-new-privileges"]
     flags += ["--default-cgroupns-mode", "private", "--seccomp-profile", str(tmp_path / "seccomp.json")]
-    script = "cat /proc/1/comm; ulimit -Sn; ulimit -Hn; grep ^NoNewPrivs /proc/self/status; mkdir /x; readlink /proc/self/ns/cgroup"
+    script = "exec 2>&1; cat /proc/1/comm; ulimit -Sn; ulimit -Hn; grep ^NoNewPrivs /proc/self/status; mkdir /x; readlink /proc/self/ns/cgroup"
+    hook = {"hookName": "createContainer", "path": "/bin/sh", "args": ["sh", "-c", "cat > vendor.state"]}
+    failing = {**hook, "args": ["sh", "-c", "echo no luck >&2; exit 3"]}
+    devices = [{"name": each["args"][2][:3], "containerEdits": {"hooks": [each]}} for each in (hook, failing)]
+    document = {"cdiVersion": "0.6.0", "kind": "hf.example.com/hooked", "devices": devices}
+    (tmp_path / "hooked.json").write_text(json.dumps(document))
+    flags += ["--cdi-spec-dir", str(tmp_path)]
     image = "alpine:3.20"
     name = f"hf-defaults-{os.getpid()}"
 
@@ -364,6 +371,8 @@ def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
             f"docker run -d --name donor {image} sh -c 'echo x > /dev/shm/f; sleep 100' && sleep 0.5 && "
             f"docker run --rm --ipc container:donor {image} cat /dev/shm/f"
         ).stdout
+        hooked = daemon.sh(f"docker run --rm --device hf.example.com/hooked=cat {image} cat /vendor.state").stdout
+        refused = daemon.sh(f"docker run --rm --device hf.example.com/hooked=ech {image} true")
         told = daemon.sh("docker info -f '{{.InitBinary}} {{.SecurityOptions}}'").stdout
 
     host = os.readlink("/proc/self/ns/cgroup")
@@ -373,5 +382,8 @@ def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
     assert lines[5] != host
     assert own.splitlines() == ["sh", "5", "6", "NoNewPrivs:\t0", host]
     assert shared.splitlines()[-1] == "x"
+    assert json.loads(hooked)["status"] == "creating"
+    assert refused.returncode == 125
+    assert "error running createContainer hook #0: exit status 3, stdout: , stderr: no luck" in refused.stderr
     assert "docker-init" in told
     assert "name=no-new-privileges" in told
