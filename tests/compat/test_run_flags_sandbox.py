@@ -364,7 +364,7 @@ def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
         assert daemon.sh(f"docker load -i {archive}").returncode == 0
         said = daemon.sh(f"docker run --rm {image} sh -c '{script}' 2>&1").stdout
         own = daemon.sh(
-            f"docker run --rm --init=false --ulimit nofile=5:6 --security-opt no-new-privileges=false "
+            f"docker run --rm --init=false --ulimit nofile=25:26 --security-opt no-new-privileges=false "
             f"--security-opt seccomp=unconfined --cgroupns host {image} sh -c '{script}' 2>&1"
         ).stdout
         shared = daemon.sh(
@@ -380,7 +380,7 @@ def test_the_daemons_defaults_hold_for_containers_that_say_nothing(
     assert lines[:4] == ["docker-init", "333", "444", "NoNewPrivs:\t1"]
     assert "Function not implemented" in lines[4]
     assert lines[5] != host
-    assert own.splitlines() == ["sh", "5", "6", "NoNewPrivs:\t0", host]
+    assert own.splitlines() == ["sh", "25", "26", "NoNewPrivs:\t0", host]
     assert shared.splitlines()[-1] == "x"
     assert json.loads(hooked)["status"] == "creating"
     assert refused.returncode == 125
