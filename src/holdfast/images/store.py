@@ -71,6 +71,7 @@ class Store:
         self._tags: dict[str, TagRecord] = {}
         self._names: dict[Digest, dict[str, Reference]] = {}
         self._documents: dict[Digest, _Documents] = {}
+        self._shown: dict[Digest, Image] = {}
         self.damaged: list[str] = []
         self._restore()
 
@@ -188,6 +189,7 @@ class Store:
             with self.metadata.transaction() as transaction:
                 transaction.put(IMAGES, image, msgspec.json.encode(record))
             self._images[image] = record
+            self._shown.pop(image, None)
         return image
 
     def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
@@ -300,10 +302,16 @@ class Store:
             empty = _Documents(
                 documents.Manifest(schema_version=2, config=_no_config(record)), documents.ImageConfig(), b""
             )
-            return self._image(record, empty, error.message)
+            return self._make_image(record, empty, error.message)
 
-    def _image(self, record: ImageRecord, found: _Documents | None = None, damage: str = "") -> Image:
-        found = found or self._read(record.manifest)
+    def _image(self, record: ImageRecord) -> Image:
+        """The image as a value, made anew only after its names have changed."""
+        shown = self._shown.get(record.id)
+        if shown is None:
+            shown = self._shown[record.id] = self._make_image(record, self._read(record.manifest))
+        return shown
+
+    def _make_image(self, record: ImageRecord, found: _Documents, damage: str = "") -> Image:
         chains = digests.chains(found.config.rootfs.diff_ids)
         names = self._names.get(record.id, {}).values()
         return Image(
@@ -383,6 +391,8 @@ class Store:
         previous = self._tags.get(key)
         if previous is not None:
             self._names.get(previous.image, {}).pop(key, None)
+            self._shown.pop(previous.image, None)
+        self._shown.pop(record.image, None)
         self._tags[key] = record
         self._names.setdefault(record.image, {})[key] = naming.reference_of(key)
 
@@ -396,9 +406,11 @@ class Store:
             record = self._tags.pop(key, None)
             if record is not None:
                 self._names.get(record.image, {}).pop(key, None)
+                self._shown.pop(record.image, None)
         for image in images:
             record = self._images.pop(image, None)
             self._names.pop(image, None)
+            self._shown.pop(image, None)
             if record is not None:
                 self._documents.pop(record.manifest, None)
 
