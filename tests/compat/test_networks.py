@@ -7,7 +7,7 @@ Every case has subnets of its own: dockerd keeps the subnet of a network whose c
 from pathlib import Path
 
 import pytest
-from compat_case import Case, Daemon, Difference, compare
+from compat_case import Case, Daemon, Difference, answer, compare, verdict
 
 IMAGE = "busybox:1.37.0-musl"
 # everything but what differs by nature: ids, times, generated ULA prefixes
@@ -297,3 +297,27 @@ CASES = [*CREATION, *REFUSALS, *JOINING]
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_networks_are_the_same(case: Case, dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
     compare(case, dockerd, holdfastd, tmp_path)
+
+
+HOLD = (
+    "create: everything of a subnet",
+    "config-only and config-from",
+    "names and filters of ls",
+    "prune by label and age",
+)
+HOLD += ("refused: gateway outside", "refused: names", "joined: two at create", "joined: live connect and disconnect")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in HOLD], ids=lambda case: case.name)
+def test_hold_does_what_docker_does_with_networks(case: Case, holdfastd: Daemon, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {Path(__file__).resolve().parents[2]}/hold "$@"\n')
+    program.chmod(0o755)
+
+    their_out, their_errors, their_code = answer(case, holdfastd, tmp_path / "docker")
+    with_hold = Case(case.name, f"PATH={program.parent}:$PATH\n{case.script}")
+    our_out, our_errors, our_code = answer(with_hold, holdfastd, tmp_path / "hold")
+
+    assert (our_out, our_code) == (their_out, their_code), our_errors
+    assert verdict(our_errors) == verdict(their_errors)

@@ -170,8 +170,14 @@ def _subnet_fault(text: str, version: int, network: Network) -> str:
     return f"no configured subnet or ip-range contain the IP address {text}"
 
 
-def check_mixture(mode: str, networks: Sequence[Network]) -> None:
-    """What a container may be in at once; InvalidArgument. Only one that was made for it shares the host's network."""
+def check_mixture(mode: str, name: str, networks: Sequence[Network]) -> None:
+    """What a container may be in at once; InvalidArgument, Forbidden (one network under two names).
+
+    Only a container that was made for it shares the host's network.
+    """
+    for index, network in enumerate(networks):
+        if network in networks[:index]:
+            raise errors.Forbidden(f"endpoint with name {name} already exists in network {network.name}")
     if mode != "host" and any(network.driver == "host" for network in networks):
         raise errors.InvalidArgument(_TO_HOST)
     if len(networks) > 1 and any(network.driver == "host" for network in networks):

@@ -181,7 +181,7 @@ class Sandboxes:
         if settings is None:
             settings = (EndpointSettings(network=request.mode or "bridge"),)
         wanted = [(self._around.registry.find(each.network), each) for each in settings]
-        endpoint_plan.check_mixture(request.mode, [network for network, _settings in wanted])
+        endpoint_plan.check_mixture(request.mode, request.name, [network for network, _settings in wanted])
         return wanted
 
     def _plan(self, request: ConnectRequest) -> Sandbox:
@@ -316,12 +316,12 @@ class Sandboxes:
                 for endpoint in come:
                     joined.append(endpoint)
                     self._join(endpoint, space)
+                after = self._move_ports(request, found, after)
             except BaseException:
                 _run_all([partial(self._leave, found, endpoint, lives_on=True) for endpoint in joined])
                 self._release(come)
                 self._keep(found)
                 raise
-            after = self._move_ports(request, found, after)
             self._keep(msgspec.structs.replace(after, endpoints=(*after.endpoints, *leaving)))
             for endpoint in leaving:
                 self._leave(found, endpoint, lives_on=True)
@@ -332,13 +332,21 @@ class Sandboxes:
         self._publish_names(after)
 
     def _move_ports(self, request: ConnectRequest, found: Sandbox, after: Sandbox) -> Sandbox:
-        """Leads the published ports to the new gateways; they stay the same ports where the new networks allow."""
+        """Leads the published ports to the new gateways; they stay the same ports where the new networks allow.
+
+        Exhausted when one that the new networks need is taken; then they lead where they did.
+        """
         if found.gateways == after.gateways:
             return after
         self._around.firewall.withdraw(rules.port_rules(found))
         if not publication.is_same_for_host(self._ways(found), self._ways(after)):
             self._around.ports.release(found.ports)
-            after = msgspec.structs.replace(after, ports=self._reserve_ports(request, after))
+            try:
+                after = msgspec.structs.replace(after, ports=self._reserve_ports(request, after))
+            except BaseException:
+                self._around.ports.adopt(found.ports)
+                self._open_ports(found)
+                raise
         self._open_ports(after)
         return after
 

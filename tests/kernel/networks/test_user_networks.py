@@ -205,6 +205,37 @@ def test_refused_change_leaves_the_container_as_it_was(lan, publish):
     )
 
 
+def test_port_that_the_new_network_cannot_have_leaves_everything_as_it_was(lan, publish):
+    create(lan, "first", "10.5.0.0/24")
+    made = create(lan, "second", "10.6.0.0/24 fd00:6::/64")
+    _, place = joined(lan, "box", "first", ports=[publish(80, 8080)])
+    place.serve(80)
+    with lan.host.run(lambda: socket.socket(socket.AF_INET6, socket.SOCK_STREAM)) as foreign:
+        foreign.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        foreign.bind(("::", 8080))
+        foreign.listen()
+
+        with pytest.raises(errors.Exhausted, match="address already in use"):
+            change(lan, "box", "second", ports=[publish(80, 8080)])
+
+    settled(lan)
+    assert interfaces(place) == {"eth0": ["10.5.0.2"]}
+    assert lan.neighbour.ask(HOST, 8080, timeout=1) == f"box {NEIGHBOUR}"
+    assert lan.controller.members(made.network_id) == []
+    with pytest.raises(OSError, match="Address already in use"):
+        lan.host.serve(8080)
+    ports = change(lan, "box", "second", ports=[publish(80, 8080)]).ports
+    assert [(port.host_ip, port.host_port) for port in ports] == [("0.0.0.0", 8080), ("::", 8080)]
+
+
+def test_one_network_under_two_names_is_one_too_many(lan):
+    made = create(lan, "first", "10.5.0.0/24")
+
+    with pytest.raises(errors.Forbidden, match="endpoint with name box already exists in network first"):
+        joined(lan, "box", "first", made.network_id)
+    assert lan.controller.sandbox("box") is None
+
+
 def test_dual_stack_has_addresses_routes_and_names_of_both_families(lan):
     create(lan, "first", "10.5.0.0/24 fd00:5::/64")
     attachment, place = joined(lan, "box", "first")

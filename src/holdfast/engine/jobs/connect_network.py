@@ -69,7 +69,9 @@ def _check(packages: Packages, reference: str, container: Container, settings: E
     for name in container.record.network.endpoints:
         with contextlib.suppress(NotFound):
             others.append(controller.network(name))
-    check_mixture(mode, [network, *[other for other in others if other.network_id != network.network_id]])
+    check_mixture(
+        mode, container.name, [network, *[other for other in others if other.network_id != network.network_id]]
+    )
     return network
 
 
