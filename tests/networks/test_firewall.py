@@ -73,7 +73,10 @@ def test_only_a_host_that_we_made_a_router_drops_foreign_forwarding():
     ours = plan.render_table(PACKETS, "t", is_router=False)
     theirs = plan.render_table(PACKETS, "t", is_router=True)
 
-    assert set(ours) - set(theirs) == {"add rule inet t forward drop"}
+    ipv6 = plan.render_table(PACKETS, "t", is_router6=False)
+
+    assert set(ours) - set(theirs) == {"add rule inet t forward meta nfproto ipv4 drop"}
+    assert set(ipv6) - set(theirs) == {"add rule inet t forward meta nfproto ipv6 drop"}
 
 
 def test_static_part_empties_chains_and_keeps_maps():

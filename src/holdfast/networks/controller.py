@@ -101,8 +101,9 @@ class Controller:
     def start(self) -> list[str]:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
         notes = [f"network record {key} is damaged and not used" for key in self._registry.damaged]
-        if self._config.ip_forward:
-            forwarding.switch_on(self._root)
+        self._claim_forwarding(ipv6=False)
+        if any(network.ipv6 for network in self._registry.all() if network.driver == "bridge"):
+            self._claim_forwarding(ipv6=True)
         if self._config.bridge != _NO_BRIDGE:
             self._settle_default_bridge()
         for network in self._registry.all():
@@ -110,6 +111,7 @@ class Controller:
         self._bury_retired()
         notes += self._sandboxes.restore()
         self._synchronise_firewall()
+        self._switch_forwarding_on()
         self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
         return notes
 
@@ -168,7 +170,7 @@ class Controller:
             driver.prepare(made)
             self._addresses.open(made)
             if made.driver == "bridge":
-                self._firewall.add_bridge(rules.bridge_rules(made))
+                self._open_bridge(made)
         except BaseException:
             self._take_down(made)
             raise
@@ -338,6 +340,25 @@ class Controller:
             else:
                 self._drivers[network.driver].discard(network, partial(self._registry.forget, network))
 
+    def _open_bridge(self, network: Network) -> None:
+        self._firewall.add_bridge(rules.bridge_rules(network))
+        if network.ipv6 is not None:
+            self._claim_forwarding(ipv6=True)
+            self._synchronise_firewall()
+            self._switch_forwarding_on()
+
+    def _claim_forwarding(self, *, ipv6: bool) -> None:
+        if self._config.ip_forward:
+            forwarding.claim(self._root, ipv6=ipv6)
+
+    def _switch_forwarding_on(self) -> None:
+        """IPv6 only once a network needs it: a forwarding host is another kind of host there."""
+        if not self._config.ip_forward:
+            return
+        forwarding.switch_on()
+        if any(network.ipv6 for network in self._registry.all() if network.driver == "bridge"):
+            forwarding.switch_on(ipv6=True)
+
     def _synchronise_firewall(self) -> list[str]:
         bridges = rules.all_bridge_rules(self._registry.all())
         ports = [rule for found in self._sandboxes for rule in rules.port_rules(found)]
@@ -348,7 +369,13 @@ class Controller:
             if (network := self._registry.get(endpoint.network_id)) is not None
             and (guarded := rules.identity(network, endpoint)) is not None
         ]
-        return self._firewall.synchronise(bridges, ports, identities, is_router=forwarding.is_router(self._root))
+        return self._firewall.synchronise(
+            bridges,
+            ports,
+            identities,
+            is_router=forwarding.is_router(self._root),
+            is_router6=forwarding.is_router(self._root, ipv6=True),
+        )
 
     def _share(self, request: ConnectRequest, joined_pid: int | None) -> Attachment:
         joined = self._sandboxes.get(request.mode.removeprefix(_CONTAINER_MODE))

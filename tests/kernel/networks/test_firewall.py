@@ -30,7 +30,6 @@ def lan6(lan):
     for place, address in ((lan.host, HOST6), (lan.neighbour, NEIGHBOUR6)):
         place.shell(f"ip -6 addr add {address}/64 dev lan0 nodad")
     lan.neighbour.shell(f"ip -6 route add fd00::/8 via {HOST6}")
-    lan.host.write("ipv6/conf/all/forwarding", "1")
     lan.host.write("bridge/bridge-nf-call-ip6tables", "0") if has_bridge_filter() else None
     return lan
 
@@ -214,6 +213,27 @@ def test_routed_ipv6_network_keeps_its_addresses(lan6, publish):
     assert lan6.neighbour.ask(inner, 80, timeout=2) is not None
     assert lan6.neighbour.ask(inner, 81) is None
     assert web.ask(NEIGHBOUR6, 5000, timeout=2) == f"neighbour {inner}"
+
+
+def test_host_forwards_ipv6_from_the_first_network_that_needs_it_on_and_nothing_else(lan6):
+    assert lan6.host.shell("cat /proc/sys/net/ipv6/conf/all/forwarding").strip() == "0"
+    lan6.host.write("ipv6/conf/lan0/accept_ra", "1")
+    lan6.switch.shell(
+        "ip -6 addr add 2001:db8:1::2/64 dev lan nodad && ip -6 route add 2001:db8::/64 via 2001:db8:1::1"
+    )
+    lan6.host.shell("ip -6 addr add 2001:db8:1::1/64 dev lan0 nodad")
+    lan6.neighbour.shell(f"ip -6 route add 2001:db8:1::/64 via {HOST6}")
+    lan6.switch.serve(5000, address="::")
+    create6(lan6)
+
+    assert lan6.host.shell("cat /proc/sys/net/ipv6/conf/all/forwarding").strip() == "1"
+    assert lan6.host.shell("cat /proc/sys/net/ipv6/conf/lan0/accept_ra").strip() == "2"
+    assert lan6.host.ask("2001:db8:1::2", 5000, timeout=2) is not None
+    assert lan6.neighbour.ask("2001:db8:1::2", 5000) is None
+    lan6.restart_daemon()
+    assert lan6.neighbour.ask("2001:db8:1::2", 5000) is None
+    lan6.host.shell("nft delete chain inet holdfast forward")
+    assert lan6.neighbour.ask("2001:db8:1::2", 5000, timeout=2) is not None
 
 
 # the administrator, other programs

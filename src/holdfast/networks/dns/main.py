@@ -36,6 +36,7 @@ def main() -> None:
     """Serves until the daemon says `leave`, or nobody can ever find it again."""
     os.chdir("/")
     os.setsid()
+    _forget_input_and_output()
     process.set_name(NAME)
     process.set_dumpable(False)
     _, most = process.get_limit(_RLIMIT_NOFILE)
@@ -44,6 +45,14 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     server.poll.run()
+
+
+def _forget_input_and_output() -> None:
+    """The daemon's log (stderr) stays, for what must never happen."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 class Sandbox:

@@ -92,10 +92,10 @@ def plan_changes(table: str, current: Elements, wanted: Elements) -> list[str]:
     return commands
 
 
-def render_table(shape: TableShape, table: str, *, is_router: bool = True) -> list[str]:
+def render_table(shape: TableShape, table: str, *, is_router: bool = True, is_router6: bool = True) -> list[str]:
     """The commands that make a table, or put its static part right; sets, maps and the user's chain keep their content.
 
-    `is_router` false: it was us who switched forwarding on, so what concerns no bridge is not forwarded.
+    `is_router` false: it was us who switched forwarding (of IPv4) on, so what concerns no bridge is not forwarded.
     """
     where = f"{shape.family} {table}"
     commands = [f"add table {where}"]
@@ -105,7 +105,10 @@ def render_table(shape: TableShape, table: str, *, is_router: bool = True) -> li
             commands.append(f"add chain {where} {name}")
             continue
         commands += [f"add chain {where} {name} {{ {chain.hook} }}", f"flush chain {where} {name}"]
-        rules = (*chain.rules, "drop") if name == "forward" and not is_router else chain.rules
+        rules = chain.rules
+        if name == "forward":
+            rules += () if is_router else ("meta nfproto ipv4 drop",)
+            rules += () if is_router6 else ("meta nfproto ipv6 drop",)
         commands += [f"add rule {where} {name} {rule}" for rule in rules]
     return commands
 

@@ -30,14 +30,14 @@ class OutOfStep(errors.Internal):
 class Firewall:
     """Raises Internal with nothing changed."""
 
-    __slots__ = ("_elements", "_flows", "_interfaces", "_marks", "_nftables", "_table")
+    __slots__ = ("_elements", "_flows", "_interfaces", "_nftables", "_right", "_table")
 
     def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
         self._nftables = nftables
         self._elements = elements
         self._flows = StaleFlows()
         self._table = table
-        self._marks: dict[str, frozenset[tuple[str, int]]] = {}
+        self._right: dict[str, tuple[list[str], frozenset[tuple[str, int]]]] = {}
         self._interfaces: set[str] = set()
 
     def synchronise(
@@ -47,13 +47,15 @@ class Firewall:
         identities: Sequence[Identity] = (),
         *,
         is_router: bool,
+        is_router6: bool = True,
     ) -> list[str]:
         """Makes the tables what they must be; returns what was not so, none when all was right."""
         wanted = plan.plan_elements(bridges, ports, identities)
         self._interfaces = {bridge.interface for bridge in bridges}
-        found = self._put_right(PACKETS, wanted, is_router=is_router)
+        static = plan.render_table(PACKETS, self._table, is_router=is_router, is_router6=is_router6)
+        found = self._put_right(PACKETS, static, wanted)
         if identities or self._list(FRAMES):
-            found += self._put_right(FRAMES, wanted)
+            found += self._put_right(FRAMES, plan.render_table(FRAMES, self._table), wanted)
         return found + self._open_foreign()
 
     def publish(self, ports: Sequence[PortRule]) -> None:
@@ -106,21 +108,20 @@ class Firewall:
         self._nftables.close()
         self._elements.close()
 
-    def _put_right(self, shape: TableShape, wanted: Elements, *, is_router: bool = True) -> list[str]:
+    def _put_right(self, shape: TableShape, static: list[str], wanted: Elements) -> list[str]:
         objects = self._list(shape)
         present = plan.parse_elements(shape, objects)
-        static = plan.render_table(shape, self._table, is_router=is_router)
         wanted = {name: wanted[name] for name in shape.sets}
         changes = plan.plan_changes(self._table, present, wanted)
         marks = plan.parse_marks(objects, shape)
-        if not changes and marks and marks == self._marks.get(shape.family):
+        if not changes and marks and (static, marks) == self._right.get(shape.family):
             return []
         try:
             self._nftables.run("\n".join(static + changes))
         except NftablesError:
             self._replace(shape, static, plan.plan_changes(self._table, {}, wanted))
-        was_known = shape.family in self._marks
-        self._marks[shape.family] = plan.parse_marks(self._list(shape), shape)
+        was_known = shape.family in self._right
+        self._right[shape.family] = (static, plan.parse_marks(self._list(shape), shape))
         if not changes and was_known:
             return [f"rules of table {shape.family} {self._table}"]
         return changes
@@ -192,6 +193,7 @@ class NoFirewall:
         identities: Sequence[Identity] = (),
         *,
         is_router: bool,
+        is_router6: bool = True,
     ) -> list[str]:
         return []
 
