@@ -68,6 +68,8 @@ class _Flight:
                 time.sleep(_POLL_SECONDS)
                 continue
             data = os.pread(self.file.fileno(), min(_PIECE_BYTES, end - position), position)
+            if not data:
+                raise Gone("the blob became shorter while it was passed on")
             position += len(data)
             yield data
 
@@ -122,6 +124,8 @@ class CachedBlobs(Blobs):
             with self._content.lease():
                 fetching.fetch(remote, descriptor, flight, silent, Cancellation())
                 self._known.link(name, descriptor.digest)
+                if flight.file is None:  # it had landed for somebody else a moment ago
+                    flight.file = self._content.open(descriptor.digest)
         except HoldfastError as error:
             _LOG.warning("blob %s from upstream: %s", descriptor.digest, error.message)
             flight.failure = error
