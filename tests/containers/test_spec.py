@@ -14,6 +14,7 @@ from holdfast.containers.sandbox import SandboxDefaults
 from holdfast.containers.users import Identity
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import capabilities
+from holdfast.oci.mount import Mount
 from holdfast.runtime import defaults
 
 ALL = frozenset(capabilities.NAMES)
@@ -189,6 +190,64 @@ def test_own_mounts_cover_the_standard_ones_and_go_by_depth() -> None:
     assert [m["destination"] for m in document["mounts"]].count("/dev/shm") == 1
     assert document["root"]["readonly"]
     assert next(m for m in document["mounts"] if m["destination"] == "/etc/hosts")["options"][-1] == "ro"
+
+
+@pytest.mark.parametrize(
+    ("propagations", "root"),
+    [(["rprivate"], None), (["rslave"], "rslave"), (["slave", "rshared"], "shared"), (["shared"], "shared")],
+)
+def test_the_root_propagates_what_a_bind_is_to_propagate(propagations: list[str], root: str | None) -> None:
+    points = [
+        MountPoint(type="bind", source="/s", destination=f"/d{number}", propagation=propagation)
+        for number, propagation in enumerate(propagations)
+    ]
+
+    assert compile_(record(mounts=points))["linux"].get("rootfsPropagation") == root
+
+
+def test_an_image_is_mounted_read_only_from_its_view() -> None:
+    point = MountPoint(type="image", name="i", source="sha256:1", destination="/i", rw=False, subpath="etc")
+    view = Mount("overlay", "overlay", "/", ("lowerdir=/a:/b", "ro"))
+
+    document = compile_(record(mounts=[point]), image_mounts={"/i": view})
+
+    found = next(each for each in document["mounts"] if each["destination"] == "/i")
+    assert found == {
+        "destination": "/i",
+        "type": "overlay",
+        "source": "overlay",
+        "options": ["lowerdir=/a:/b", "ro", "rprivate"],
+        "subpath": "etc",
+    }
+
+
+def test_id_maps_go_to_their_mount_and_need_an_own_map() -> None:
+    point = MountPoint(type="bind", source="/s", destination="/d", id_map="uids=1000-0-1;gids=5-6-7")
+
+    found = next(each for each in compile_(record(mounts=[point]))["mounts"] if each["destination"] == "/d")
+
+    assert found["uidMappings"] == [{"containerID": 1000, "hostID": 0, "size": 1}]
+    assert found["gidMappings"] == [{"containerID": 5, "hostID": 6, "size": 7}]
+    assert found["options"][-1] == "idmap"
+    point.id_map = "container"
+    with pytest.raises(InvalidArgument, match="has none of its own"):
+        compile_(record(mounts=[point]))
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ([], ["rbind", "rprivate", "ro", "rro"]),
+        (["readonly-nonrecursive"], ["rbind", "rprivate", "ro"]),
+        (["nonrecursive"], ["bind", "rprivate", "ro"]),
+    ],
+)
+def test_how_far_read_only_goes(words: list[str], options: list[str]) -> None:
+    point = MountPoint(type="bind", source="/s", destination="/d", rw=False, options=words)
+
+    found = next(each for each in compile_(record(mounts=[point]))["mounts"] if each["destination"] == "/d")
+
+    assert found["options"] == options
 
 
 def test_security_options() -> None:

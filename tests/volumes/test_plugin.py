@@ -1,73 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volume plugin as others write them: a small server at a socket, and what the store makes of its answers."""
+"""What the store makes of a volume plugin's answers, good and bad ones."""
 
-import json
-import socketserver
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
+from volume_plugin import Fake, served
 
 from holdfast import metadata
 from holdfast.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from holdfast.volumes import Store
 
 
-class Fake:
-    """Keeps volumes as directories, remembers what it was asked, and says no when told to."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.implements = ["VolumeDriver"]
-        self.answers: dict[str, Any] = {}
-
-    def answer(self, call: str, document: dict[str, Any]) -> Any:
-        self.asked.append((call, document))
-        if call in self.answers:
-            return self.answers[call]
-        if call == "Plugin.Activate":
-            return {"Implements": self.implements}
-        path = self.root / document.get("Name", "")
-        if call == "VolumeDriver.Create":
-            path.mkdir()
-        if call == "VolumeDriver.Get":
-            return {"Volume": {"Name": path.name, "Mountpoint": ""}}
-        return {"Mountpoint": str(path)} if call == "VolumeDriver.Mount" else {}
-
-
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[Fake]:
-    made = Fake(tmp_path / "remote")
-    made.root.mkdir()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = made.answer(self.path[1:], json.loads(body))
-            raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-        def address_string(self) -> str:
-            return "socket"
-
-    (tmp_path / "plugins").mkdir()
-    server = socketserver.ThreadingUnixStreamServer(str(tmp_path / "plugins/far.sock"), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(tmp_path / "plugins") as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,11 +10,14 @@ Source: moby 28 `daemon/volumes_unix.go`; texts of dockerd 28.5.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar, cast
 
 from holdfast import images
 from holdfast.containers import Container, Record
@@ -26,6 +29,8 @@ from holdfast.kernel import mount_table, paths
 from holdfast.oci.mount import Mount
 
 _LOG = logging.getLogger("holdfast.engine")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +49,9 @@ async def attach(packages: Packages, container: Container) -> Sources:
     points = container.record.mounts
     if not points:
         return NOTHING
-    if all(_is_at_hand(packages, point) for point in points):
+    if are_at_hand(packages, points):
         return _attach(packages, container.record)
-    return await asyncio.to_thread(_attach, packages, container.record)
+    return await apart(_attach, packages, container.record)
 
 
 async def detach(packages: Packages, container: Container) -> None:
@@ -55,10 +60,10 @@ async def detach(packages: Packages, container: Container) -> None:
         if point.type != "volume":
             continue
         try:
-            if _is_at_hand(packages, point):
+            if are_at_hand(packages, [point]):
                 packages.volumes.release(point.name, container.id)
             else:
-                await asyncio.to_thread(packages.volumes.release, point.name, container.id)
+                await apart(packages.volumes.release, point.name, container.id)
         except (HoldfastError, OSError) as error:
             _LOG.warning("volume %s of %s: %s", point.name, container.id[:12], error)
 
@@ -98,11 +103,39 @@ def remove_views(packages: Packages, record: Record) -> None:
                 continue
 
 
-def _is_at_hand(packages: Packages, point: MountPoint) -> bool:
-    """Nothing has to be mounted for it, and nothing be asked that may not answer."""
-    if point.type != "volume":
-        return True
-    return packages.volumes.has(point.name) and packages.volumes.get(point.name).is_plain
+def are_at_hand(packages: Packages, points: Iterable[MountPoint]) -> bool:
+    """Tells whether nothing has to be mounted for them, and nobody be asked who may not answer."""
+    return all(
+        packages.volumes.get(point.name).is_plain
+        for point in points
+        if point.type == "volume" and packages.volumes.has(point.name)
+    )
+
+
+async def apart(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Runs it in a thread of its own: a file server that is silent must not take one of the few that all jobs share."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[R] = loop.create_future()
+
+    def settle(result: R | None, error: BaseException | None) -> None:
+        if outcome.cancelled():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(cast("R", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = function(*arguments, **named)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="volume", daemon=True).start()
+    return await outcome
 
 
 def _attach(packages: Packages, record: Record) -> Sources:
@@ -129,7 +162,12 @@ def _check_bind(point: MountPoint) -> None:
             raise InvalidArgument(
                 f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
             )
-        os.makedirs(point.source, 0o755, exist_ok=True)
+        try:
+            os.makedirs(point.source, 0o755, exist_ok=True)
+        except OSError as error:
+            raise InvalidArgument(
+                f"error while creating mount source path '{point.source}': {(error.strerror or '').lower()}"
+            ) from None
     kind = point.propagation.removeprefix("r")
     if kind not in ("shared", "slave"):
         return

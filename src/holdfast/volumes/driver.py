@@ -20,7 +20,7 @@ from holdfast.volumes.volume import Volume
 
 
 class Driver(Protocol):
-    """A volume driver; `factory.open_drivers` gives them by name."""
+    """A volume driver; `factory.Drivers` finds them by name."""
 
     name: str
 

@@ -146,9 +146,9 @@ class Store:
         """
         with self._guard(name):
             volume = self.get(name)
-            users = self._mounted.setdefault(name, set())
-            path = self._drivers.find(volume.driver).mount(volume, user, is_first=not users)
-            users.add(user)
+            is_first = not self._mounted.get(name)
+            path = self._drivers.find(volume.driver).mount(volume, user, is_first=is_first)
+            self._mounted.setdefault(name, set()).add(user)
             return path
 
     def release(self, name: str, user: str) -> bool:
@@ -158,6 +158,8 @@ class Store:
             if user not in users:
                 return False
             users.discard(user)
+            if not users:
+                del self._mounted[name]
             volume = self.get(name)
             self._drivers.find(volume.driver).unmount(volume, user, is_last=not users)
             return True
@@ -180,8 +182,7 @@ class Store:
 
     def settle(self) -> list[str]:
         """Unmounts what the last daemon left mounted for nobody; after `adopt`. Returns the mount points."""
-        in_use = {name for name, users in self._mounted.items() if users}
-        return self._drivers.local.settle(in_use)
+        return self._drivers.local.settle(self._mounted.keys())
 
     def populate(self, name: str, source_root_fd: int, container_path: str) -> bool:
         """Copies what the image has at the path into the volume if it is empty; False when there was nothing to do.

@@ -82,7 +82,11 @@ async def create(
         network=NetworkState(endpoints=wishes),
     )
     try:
-        made = await asyncio.shield(asyncio.to_thread(_make, packages, record, shown))
+        is_quick = mounting.are_at_hand(packages, points) and not any(
+            wish.volume_options and wish.volume_options.driver_config for wish in host.mounts or ()
+        )
+        run = asyncio.to_thread if is_quick else mounting.apart
+        made = await asyncio.shield(run(_make, packages, record, shown))
     except BaseException:
         packages.containers.release_name(chosen, container_id)
         raise
