@@ -11,7 +11,7 @@ from holdfast.api.router import Route
 from holdfast.api.schema import images as schema
 from holdfast.api.schema import messages
 from holdfast.distribution import credentials
-from holdfast.engine import usage
+from holdfast.engine import remote_archive, usage
 from holdfast.engine.filtering import Filters
 from holdfast.engine.jobs.import_image import import_image
 from holdfast.engine.jobs.list_images import list_images, shared_sizes
@@ -23,7 +23,7 @@ from holdfast.engine.jobs.remove_image import remove_image
 from holdfast.engine.jobs.save import save
 from holdfast.engine.jobs.tag import tag
 from holdfast.engine.packages import Packages
-from holdfast.errors import InvalidArgument, Unsupported
+from holdfast.errors import InvalidArgument
 from holdfast.oci import digest as digests
 from holdfast.oci import platform as platforms
 from holdfast.oci import reference as references
@@ -111,10 +111,10 @@ def _transfers(packages: Packages) -> list[Route]:
 
     async def import_archive(request: Request) -> Response:
         source = request.query.text("fromSrc")
-        if source != "-":
-            raise Unsupported(
-                f"import from {source or 'nowhere'} is not supported: send the archive itself (fromSrc=-)"
-            )
+        if not source:
+            raise InvalidArgument("one of fromImage and fromSrc must be given")
+        url = "" if source == "-" else remote_archive.check(source)
+        archive = remote_archive.fetch(url) if url else request.body()
         repository = request.query.text("repo")
         target = parse_reference(repository, request.query.text("tag")) if repository else None
         if target is not None and target.digest is not None:
@@ -124,7 +124,8 @@ def _transfers(packages: Packages) -> list[Route]:
             lambda progress: import_image(
                 store=store,
                 events=events,
-                archive=request.body(),
+                archive=archive,
+                origin=url,
                 target=target.with_default_tag() if target else None,
                 platform=platform,
                 message=request.query.text("message"),

@@ -27,15 +27,16 @@ async def import_image(
     store: images.Store,
     events: Events,
     archive: AsyncIterator[bytes],
+    origin: str,
     target: Reference | None,
     platform: Platform | None,
     message: str,
     changes: Sequence[str],
     progress: Progress,
 ) -> None:
-    """Makes the image, names it when there is a target, and tells its id."""
+    """Makes the image, names it when there is a target, and tells its id; `origin` is the archive's URL, if any."""
     image = await feed(
-        archive,
+        _announced(archive, origin, progress) if origin else archive,
         lambda source: importing.import_(
             store,
             source,
@@ -50,3 +51,13 @@ async def import_image(
     if target is not None:
         publish(events, store, "tag", image, target.familiar)
     publish(events, store, "import", image, image)
+
+
+async def _announced(archive: AsyncIterator[bytes], origin: str, progress: Progress) -> AsyncIterator[bytes]:
+    """Says where it comes from when it has begun to come: a server that refuses is a plain error."""
+    is_first = True
+    async for data in archive:
+        if is_first:
+            progress(messages.status(f"Downloading from {origin}"))
+            is_first = False
+        yield data
