@@ -153,7 +153,6 @@ CASES = [
             "--network host --ip 1.2.3.4",
             "--network host --network-alias foo",
             "--network bridge --network host",
-            "--network none --network bridge",
             "--network container:nosuch",
             "--mac-address foo",
             "--link nosuch",
