@@ -74,3 +74,17 @@ def test_an_idle_upload_expires(running: Any, client: Any) -> None:
 
     assert running.registry.sessions.expire(idle_seconds=-1) == 1
     assert client.ask("GET", place).code == "BLOB_UPLOAD_UNKNOWN"
+
+
+def test_nothing_is_collected_while_records_are_damaged(start: Any) -> None:
+    before = start()
+    digest, _ = before.client.put_image("x", "v1", b"layer")
+    with before.registry._records.transaction() as transaction:
+        transaction.put("manifests", f"x@{digest}", b"not json")
+    kept = set(before.registry.store.iter())
+    before.close()
+
+    after = start().registry
+
+    assert collect(after.store, after.catalogue, NOW) == []
+    assert set(after.store.iter()) == kept

@@ -58,6 +58,8 @@ class Catalogue:
         self._clock = clock
         self._lock = threading.RLock()
         self._repositories: dict[str, _Repository] = {}
+        self.is_damaged = False
+        """True when records were lost, so that nobody knows which blobs are needed."""
         self._restore()
 
     def _restore(self) -> None:
@@ -70,12 +72,13 @@ class Catalogue:
             try:
                 self._remember(self._open(name), Digest(digest), msgspec.json.decode(data, type=Record))
             except msgspec.MsgspecError:
-                continue
+                self.is_damaged = True
         for key, data in self._metadata.items(TAGS):
             name, _, tag = key.rpartition(":")
             repository = self._open(name)
             if (digest := Digest(data.decode())) in repository.manifests:
                 repository.tags[tag] = digest
+        self.is_damaged |= bool(self._metadata.damaged or self._metadata.moved_aside)
 
     # looking
 

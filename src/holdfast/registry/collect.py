@@ -25,7 +25,10 @@ INTERVAL_SECONDS = 600.0
 
 
 def collect(store: content.Store, catalogue: Catalogue, grace_seconds: float = GRACE_SECONDS) -> list[Digest]:
-    """Deletes the blobs that nobody needs; returns which."""
+    """Deletes the blobs that nobody needs; returns which. Nothing while lost records hide what is needed."""
+    if catalogue.is_damaged:
+        _LOG.warning("records of this registry are damaged: nothing is collected")
+        return []
     with store.lease(inherits=True):
         return store.collect(catalogue.drop_stale(grace_seconds))
 
