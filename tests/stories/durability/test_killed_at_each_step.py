@@ -73,7 +73,11 @@ def killing(daemon: Any, call: str, number: int) -> Iterator[None]:
         yield
     finally:
         tracer.terminate()
-        tracer.wait(10)
+        try:
+            tracer.wait(1)
+        except subprocess.TimeoutExpired:  # strace 6.1 may wait for ever for threads of a process that it has killed
+            tracer.kill()
+            tracer.wait(10)
 
 
 def _is_traced(pid: int) -> bool:
