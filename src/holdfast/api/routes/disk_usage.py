@@ -56,8 +56,8 @@ def routes(packages: Packages) -> list[Route]:
 
 
 def _render_image(summary: dict[str, Any]) -> dict[str, Any]:
-    """Here dockerd says null for no digests, in every version."""
-    return summary | {"RepoDigests": summary["RepoDigests"] or None}
+    """Here dockerd says null for no names and no digests, in every version."""
+    return summary | {"RepoTags": summary["RepoTags"] or None, "RepoDigests": summary["RepoDigests"] or None}
 
 
 def _render_volume(use: VolumeUse) -> dict[str, Any]:
