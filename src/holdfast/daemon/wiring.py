@@ -48,7 +48,7 @@ from holdfast.shim.client import Spawner
 from holdfast.snapshots import factory as snapshot_factory
 
 _LOG = logging.getLogger("holdfast.daemon")
-NETWORK_DRIVERS = ("bridge", "host", "null")
+NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null")
 
 
 class Built(msgspec.Struct, frozen=True):
