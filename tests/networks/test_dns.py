@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.networks.dns import upstreams
+from holdfast import errors
+from holdfast.networks.dns import control, upstreams
 from holdfast.networks.dns.answers import Answers, parse_reverse
 from holdfast.networks.dns.table import Table
 from holdfast.wire import dns
@@ -265,3 +266,20 @@ def test_host_file_that_changes_or_goes_is_followed(tmp_path):
     path.unlink()
     host._looked_at -= 2
     assert host.routes() == []
+
+
+def test_message_that_is_too_long_is_refused_in_words():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        control.send(ours, {"do": "publish", "names": ["x" * 63] * 2000})
+        assert control.receive(theirs)["names"][1999] == "x" * 63
+        with pytest.raises(errors.InvalidArgument, match="too many names"):
+            control.send(ours, {"do": "publish", "names": ["x" * 63] * 4000})
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"null", b"\xff"])
+def test_message_that_is_none_ends_the_conversation(data):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.send(data)
+        assert control.receive(theirs) is None

@@ -46,22 +46,27 @@ class Flow(NamedTuple):
         return (self.original.source, self.original.target) != (self.reply.target, self.reply.source)
 
 
+def udp_flows(links: netlink.Socket, *, ipv6: bool) -> list[Flow]:
+    """Every flow of a family. Raises NetlinkError; the kernel walks the whole table for this and for all below."""
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    query = nested(_TUPLE_ORIGINAL, *_tuple(family)) + _filter(original=_BY_PROTOCOL)
+    return _dump(links, family, query)
+
+
 def udp_answered_by(links: netlink.Socket, address: str, port: int) -> list[Flow]:
     """The flows whose answers come from there, whatever address they were sent to. Raises NetlinkError."""
     family, packed = _pack(address)
     ends = _tuple(family, port=(_SOURCE_PORT, port), source=packed)
     query = nested(_TUPLE_REPLY, *ends) + _filter(reply=_BY_SOURCE | _BY_PROTOCOL | _BY_SOURCE_PORT)
-    return [
-        flow for flow in _dump(links, family, query) if (flow.reply.source, flow.reply.source_port) == (packed, port)
-    ]
+    return _dump(links, family, query)
 
 
 def udp_sent_to_port(links: netlink.Socket, port: int, *, ipv6: bool) -> list[Flow]:
-    """The flows that were sent to that port of any address."""
+    """The flows that were sent to that port of any address. Raises NetlinkError."""
     family = socket.AF_INET6 if ipv6 else socket.AF_INET
     ends = _tuple(family, port=(_TARGET_PORT, port))
     query = nested(_TUPLE_ORIGINAL, *ends) + _filter(original=_BY_PROTOCOL | _BY_TARGET_PORT)
-    return [flow for flow in _dump(links, family, query) if flow.original.target_port == port]
+    return _dump(links, family, query)
 
 
 def _pack(address: str) -> tuple[int, bytes]:
@@ -69,13 +74,15 @@ def _pack(address: str) -> tuple[int, bytes]:
     return family, socket.inet_pton(family, address)
 
 
-def _tuple(family: int, *, port: tuple[int, int], source: bytes = b"") -> list[bytes]:
+def _tuple(family: int, *, port: tuple[int, int] | None = None, source: bytes = b"") -> list[bytes]:
     found: list[bytes] = []
     if source:
         found.append(nested(_TUPLE_ADDRESS, attribute(3 if family == socket.AF_INET6 else 1, source)))
-    where, number = port
-    ends = (attribute(_PROTOCOL_NUMBER, _UDP), attribute(where, number.to_bytes(2, "big")))
-    return [*found, nested(_TUPLE_PROTOCOL, *ends)]
+    ends = attribute(_PROTOCOL_NUMBER, _UDP)
+    if port is not None:
+        where, number = port
+        ends += attribute(where, number.to_bytes(2, "big"))
+    return [*found, nested(_TUPLE_PROTOCOL, ends)]
 
 
 def _filter(*, original: int = 0, reply: int = 0) -> bytes:

@@ -112,7 +112,10 @@ class Controller:
         notes += self._sandboxes.restore()
         self._synchronise_firewall()
         self._switch_forwarding_on()
-        self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
+        try:
+            self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
+        except errors.HoldfastError as error:
+            notes.append(f"containers do not find each other by name: {error}")
         return notes
 
     def close(self) -> None:

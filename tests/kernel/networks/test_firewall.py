@@ -382,18 +382,20 @@ def stream(place, address, port):
     return ask, sock
 
 
-def test_stream_of_datagrams_follows_the_port_to_its_new_container(lan, publish):
+@pytest.mark.parametrize("others", [0, 3], ids=["one-port", "several-ports"])
+def test_stream_of_datagrams_follows_the_port_to_its_new_container(lan, publish, others):
+    ports = [publish(80 + number, 8080 + number, protocol="udp") for number in range(1 + others)]
     ask, sock = stream(lan.neighbour, HOST, 8080)
     with sock:
         assert ask() is None
-        _, old = lan.connect("old", ports=[publish(80, 8080, protocol="udp")])
+        _, old = lan.connect("old", ports=ports)
         old.serve(80, udp=True)
         assert ask() == f"old {NEIGHBOUR}"
 
         lan.disconnect("old")
         _, keeper = lan.connect("keeper")
         assert keeper is not None
-        _, new = lan.connect("new", ports=[publish(80, 8080, protocol="udp")])
+        _, new = lan.connect("new", ports=ports)
         new.serve(80, udp=True)
 
         assert ask() == f"new {NEIGHBOUR}"

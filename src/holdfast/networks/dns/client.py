@@ -31,7 +31,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class Client:
-    """One resolver for one exec root; `directory` is a directory of ours with mode 0700."""
+    """One resolver for one exec root; `directory` is one of ours."""
 
     __slots__ = ("_child", "_directory", "_lost", "_number", "_published", "_sock", "pid")
 
@@ -146,6 +146,7 @@ class Client:
         return None
 
     def _start(self) -> socket.socket:
+        self._bury()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._address())
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as listener:

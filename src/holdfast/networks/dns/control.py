@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import socket
 
+from holdfast import errors
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -27,8 +29,11 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def send(sock: socket.socket, message: Message) -> None:
-    """Raises OSError when nobody hears it."""
-    sock.send(_encode(message).encode(), socket.MSG_NOSIGNAL)
+    """Raises OSError when nobody hears it, InvalidArgument when it is too long."""
+    data = _encode(message).encode()
+    if len(data) > LIMIT:
+        raise errors.InvalidArgument("a container has too many names and links for the DNS resolver")
+    sock.send(data, socket.MSG_NOSIGNAL)
 
 
 def receive(sock: socket.socket) -> Message | None:
