@@ -142,14 +142,22 @@ class Store:
             raise
 
     def put(self, data: bytes) -> Digest:
-        """Stores a small document and returns its digest; nothing is written when it is there already."""
+        """Stores a small document and returns its digest; nothing is written when it is there already, and sound."""
         digest = digests.of(data)
         self.protect(digest)
-        if not self.has(digest):
+        if not self._holds(digest, data):
             with self.ingest(f"put-{digest}-{threading.get_ident()}", digest, len(data), resumable=False) as blob:
                 blob.write(data)
                 blob.commit()
         return digest
+
+    def _holds(self, digest: Digest, data: bytes) -> bool:
+        """Whether the blob is there as it should be: a damaged one is to be replaced."""
+        try:
+            with self.open(digest) as file:
+                return file.read(len(data) + 1) == data
+        except NotFound:
+            return False
 
     def delete(self, digest: Digest) -> None:
         """Removes a blob; it is no error that it is gone."""
