@@ -10,8 +10,6 @@ from holdfast.networks.drivers.bridge import Bridge
 from holdfast.networks.drivers.child import Child
 from holdfast.networks.undertaker import Undertaker
 
-NAMES = ("bridge", "host", "ipvlan", "macvlan", "null")
-
 
 def open_drivers(links: netlink.Socket, undertaker: Undertaker) -> dict[str, Driver]:
     """Every driver by its name; `links` is a socket in the host's namespace, both stay the caller's."""
