@@ -33,7 +33,7 @@ PYTHON
 fi
 
 trap '[ -n "${KEEP:-}" ] || "$vm" down $name' EXIT
-BOOT_LIMIT=300 "$vm" up $name "$port"
+BOOT_LIMIT=${BOOT_LIMIT:-900} "$vm" up $name "$port"
 in_vm() { # vm.sh gives a connection two seconds, which a busy emulated machine does not make
     ssh -i "$VMDIR/id_ed25519" -p "$port" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
         -o ConnectTimeout=60 -o BatchMode=yes root@127.0.0.1 "$@"
