@@ -47,7 +47,7 @@ VOLUME_FLAG = [
     ),
     Case(
         "a volume driver",
-        f"{RUN} --volume-driver local -v fd1:/x {IMAGE} ls -d /x; {RUN} --pull never --volume-driver nosuch -v fd2:/x {IMAGE} true; {RUN} --pull never --volume-driver nosuch -v /x {IMAGE} true 2>&1 | sed 's/[0-9a-f]\\{{64\\}}/ID/'; docker volume rm fd1; docker volume inspect fd2",
+        f"{RUN} --volume-driver local -v fd1:/x {IMAGE} ls -d /x; docker create --name fd2 --volume-driver local -v /x {IMAGE} true >/dev/null; docker inspect fd2 -f '{{{{.HostConfig.VolumeDriver}}}} {{{{(index .Mounts 0).Driver}}}}'; docker rm -v fd2; docker volume rm fd1",
         flags=("--volume-driver",),
     ),
     Case(
