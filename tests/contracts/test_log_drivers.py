@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every log driver promises, whatever it speaks: order, streams, long lines, options, and never to wait."""
 
+import gc
 import subprocess
 import tempfile
 import time
@@ -112,6 +113,13 @@ WAYS: dict[str, Callable[[Path], Way]] = {
 }
 REMOTE = [name for name in WAYS if name not in ("json-file", "local")]
 STREAMS = ["syslog-tcp", "syslog-unix", "gelf-tcp", "fluentd-tcp", "fluentd-unix"]
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers() -> Iterator[None]:
+    """Loops and writers know each other: their descriptors are closed here, not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
