@@ -119,7 +119,7 @@ class RequestReader:
         return head
 
     def _check_partial(self) -> None:
-        if self._buffer[:1] == _TLS_HANDSHAKE:
+        if self._buffer.startswith(_TLS_HANDSHAKE):
             raise ProtocolError(400, "malformed HTTP request: this port does not speak TLS")
         self._searched = len(self._buffer)
         if self._searched > self._head_limit:
