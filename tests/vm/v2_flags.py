@@ -96,6 +96,7 @@ def test_want_of_memory_is_told() -> None:
     docker("run", "--name", "oom", "--network", "none", "-m", "16m", "--memory-swap", "16m", IMAGE, "sh", "-c",
            f"sh -c '{greedy}'; exit 5", check=False)  # fmt: skip
     state = docker("inspect", "-f", "{{.State.ExitCode}} {{.State.OOMKilled}}", "oom").strip()
+    time.sleep(1.1)  # the client's `until` is in whole seconds
     told = docker("events", "--since", "1h", "--until", "0s", "--filter", "event=oom", "--format", "{{.Action}}")
     docker("rm", "oom")
 
