@@ -25,10 +25,6 @@ from holdfast.shim.client import Exited, Launch, LogTarget, Shim, ShimLost, Spaw
 
 IMAGE = Path(__file__).resolve().parents[3] / "shared/images/busybox-1.37.0-musl"
 
-pytestmark = [
-    pytest.mark.skipif(not IMAGE.exists(), reason="needs the busybox image"),
-]
-
 _numbers = itertools.count()
 
 

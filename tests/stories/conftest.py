@@ -123,8 +123,9 @@ def _image() -> bytes:
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for all stories of this process."""
-    if os.geteuid() != 0 or BUSYBOX is None or shutil.which("docker") is None:
-        pytest.skip("needs root, a static busybox and the docker CLI")
+    assert os.geteuid() == 0, "the stories need root"
+    assert BUSYBOX is not None, "the stories need a static busybox"
+    assert shutil.which("docker") is not None, "the stories need the docker CLI"
     netns = f"story-{uuid.uuid4().hex[:8]}"
     root = tmp_path_factory.mktemp("story")
     subprocess.run(["ip", "netns", "add", netns], check=True)
