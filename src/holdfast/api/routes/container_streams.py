@@ -40,6 +40,40 @@ def routes(packages: Packages) -> list[Route]:
         )
         return Stream(_one_exit(future))
 
+    async def logs(request: Request) -> Response:
+        query = request.query
+        if not query.boolean("stdout") and not query.boolean("stderr"):
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        container = containers.find(request.params["id"])
+        now = time.time_ns()
+        selection = Selection(
+            stdout=query.boolean("stdout"),
+            stderr=query.boolean("stderr"),
+            since=_moment(query.text("since"), now),
+            until=_moment(query.text("until"), now),
+            timestamps=query.boolean("timestamps"),
+            details=query.boolean("details"),
+        )
+        chunks = logs_job(
+            packages=packages,
+            container=container,
+            selection=selection,
+            tail=_tail(query.text("tail")),
+            follow=query.boolean("follow"),
+        )
+        return Stream(chunks, request.stream_content_type(container.record.config.tty))
+
+    return [
+        Route("POST", "/containers/{id}/wait", wait),
+        Route("GET", "/containers/{id}/logs", logs),
+        *_attachments(packages),
+    ]
+
+
+def _attachments(packages: Packages) -> list[Route]:
+    """A client's streams, beside others', over a connection taken over or a websocket."""
+    containers = packages.containers
+
     async def attach(request: Request) -> Response:
         query = request.query
         container = containers.find(request.params["id"])
@@ -95,34 +129,9 @@ def routes(packages: Packages) -> list[Route]:
 
         return Hijack(serve, headers=accepted, protocol="websocket")
 
-    async def logs(request: Request) -> Response:
-        query = request.query
-        if not query.boolean("stdout") and not query.boolean("stderr"):
-            raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        container = containers.find(request.params["id"])
-        now = time.time_ns()
-        selection = Selection(
-            stdout=query.boolean("stdout"),
-            stderr=query.boolean("stderr"),
-            since=_moment(query.text("since"), now),
-            until=_moment(query.text("until"), now),
-            timestamps=query.boolean("timestamps"),
-            details=query.boolean("details"),
-        )
-        chunks = logs_job(
-            packages=packages,
-            container=container,
-            selection=selection,
-            tail=_tail(query.text("tail")),
-            follow=query.boolean("follow"),
-        )
-        return Stream(chunks, request.stream_content_type(container.record.config.tty))
-
     return [
-        Route("POST", "/containers/{id}/wait", wait),
         Route("POST", "/containers/{id}/attach", attach),
         Route("GET", "/containers/{id}/attach/ws", attach_websocket),
-        Route("GET", "/containers/{id}/logs", logs),
     ]
 
 

@@ -39,7 +39,7 @@ _AUTH_HEADER = "x-registry-auth"
 
 def routes(packages: Packages) -> list[Route]:
     """The routes of this noun."""
-    return [*_transfers(packages), *_stock(packages)]
+    return [*_transfers(packages), *_archives(packages), *_stock(packages)]
 
 
 def _stock(packages: Packages) -> list[Route]:
@@ -103,7 +103,7 @@ def _stock(packages: Packages) -> list[Route]:
 
 
 def _transfers(packages: Packages) -> list[Route]:
-    """What brings images here, or carries them away."""
+    """What brings images here, or carries them to a registry."""
     store, events = packages.images, packages.events
 
     async def create(request: Request) -> Response:
@@ -168,6 +168,16 @@ def _transfers(packages: Packages) -> list[Route]:
             may_fail_with_status=False,
         )
 
+    return [
+        Route("POST", "/images/create", create),
+        Route("POST", "/images/{name...}/push", push_image),
+    ]
+
+
+def _archives(packages: Packages) -> list[Route]:
+    """Many images in one tar, both ways."""
+    store, events = packages.images, packages.events
+
     async def load_archive(request: Request) -> Response:
         is_quiet = request.query.boolean("quiet")
         return await messages.stream(
@@ -187,9 +197,7 @@ def _transfers(packages: Packages) -> list[Route]:
         return Stream(await save(store=store, events=events, names=names), _TAR)
 
     return [
-        Route("POST", "/images/create", create),
         Route("POST", "/images/load", load_archive),
-        Route("POST", "/images/{name...}/push", push_image),
         Route("GET", "/images/get", save_many),
         Route("GET", "/images/{name...}/get", save_one),
     ]
