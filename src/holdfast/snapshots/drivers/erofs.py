@@ -6,9 +6,10 @@
     erofs/<id>/{diff,work}   of active snapshots: what a container writes
     erofs/<id>/committed     of committed snapshots: name, size, mode of the root
 
-Unpacking writes one file from front to back, with no inode made and one file synced: fewer system calls than overlay2, though a
-load takes about as long, since reading the archive dominates it. Images are mounted from their files (Linux 6.12),
-detached: for a container in its own namespace, and here for looking into a layer, so no mount is ever seen on the host. Limits: as overlay2's, and the data root must not lie on an overlay.
+Unpacking writes one file from front to back, with no inode made and one file synced: fewer system calls than overlay2,
+though a load takes about as long, since reading the archive dominates it. Images are mounted from their files (Linux
+6.12), detached: for a container in its own namespace, and here for looking into a layer, so no mount is ever seen on
+the host. Limits: as overlay2's, and the data root must not lie on an overlay.
 Cost: prepare makes five inodes; a start mounts each layer, about 50 us apiece.
 Source: Linux Documentation/filesystems/{erofs,overlayfs}.rst.
 """
