@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,50 @@ def cli_remove_running(side: Side) -> float:
     """docker rm -f of a running container."""
     identity = side.docker("run", "-d", IMAGE, "sleep", "100000").stdout.decode().strip()
     return _timed(lambda: side.docker("rm", "-f", identity))
+
+
+def cli_stop(side: Side) -> float:
+    """docker stop -t 0 of a running container."""
+    identity = side.docker("run", "-d", IMAGE, "sleep", "100000").stdout.decode().strip()
+    seconds = _timed(lambda: side.docker("stop", "-t", "0", identity))
+    side.docker("rm", identity)
+    return seconds
+
+
+def api_pause(side: Side, identity: str) -> float:
+    """pause and unpause on one kept connection."""
+
+    def act() -> None:
+        for action in ("pause", "unpause"):
+            side.api.call("POST", f"/containers/{identity}/{action}")
+
+    return _timed(act)
+
+
+def cli_stats(side: Side) -> float:
+    """docker stats --no-stream of everything that runs; Docker's client itself waits a second for its second sample."""
+    return _timed(lambda: side.docker("stats", "--no-stream"))
+
+
+def cli_copy(side: Side, identity: str, folder: Path) -> float:
+    """docker cp of a folder into a container and out again."""
+    out = folder.parent / f"{side.name}-out"
+
+    def act() -> None:
+        side.docker("cp", str(folder), f"{identity}:/tmp/")
+        side.docker("cp", f"{identity}:/tmp/{folder.name}", str(out))
+
+    seconds = _timed(act)
+    shutil.rmtree(out)
+    side.docker("exec", identity, "rm", "-r", f"/tmp/{folder.name}")
+    return seconds
+
+
+def cli_commit(side: Side, identity: str) -> float:
+    """docker commit of a container with what it has written."""
+    seconds = _timed(lambda: side.docker("commit", identity, "bench-commit"))
+    side.docker("rmi", "bench-commit")
+    return seconds
 
 
 def load(side: Side, archive: Path, image: str) -> float:

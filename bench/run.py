@@ -8,6 +8,7 @@ Prints a Markdown table of medians and ratios. Rounds alternate between the side
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import statistics
@@ -87,6 +88,36 @@ def measure_networks(bench: Bench) -> None:
             side.docker("network", "rm", "bench-net")
 
 
+def measure_operations(bench: Bench) -> None:
+    """What is done with containers that run."""
+    bench.measure("CLI stop -t 0", measures.cli_stop, 1 / 4)
+    with measures.Running(bench.peer) as theirs, measures.Running(bench.ours) as ours:
+        ids = {bench.peer.name: theirs, bench.ours.name: ours}
+        bench.measure("API pause + unpause", lambda side: measures.api_pause(side, ids[side.name]), 1 / 4)
+        if bench.wants("cp of 2000 files, in and out"):
+            folder = STATE / "files"
+            folder.mkdir(exist_ok=True)
+            for number in range(2000):
+                (folder / f"{number:04}").write_bytes(b"x" * number)
+            bench.measure(
+                "CLI cp of 2000 files, in and out",
+                lambda side: measures.cli_copy(side, ids[side.name], folder),
+                1.0,
+                rounds=3,
+            )
+        if bench.wants("commit of a 50 MB change"):
+            for side in (bench.peer, bench.ours):
+                side.docker("exec", ids[side.name], "sh", "-c", "head -c 50m /dev/urandom > /tmp/big")
+            bench.measure(
+                "CLI commit of a 50 MB change", lambda side: measures.cli_commit(side, ids[side.name]), 1.0, rounds=3
+            )
+        if bench.wants("stats"):
+            with contextlib.ExitStack() as many:
+                for _ in range(49):
+                    many.enter_context(measures.Running(bench.ours))
+                bench.measure("CLI stats: of one, ours of 50", measures.cli_stats, 1.0, rounds=3)
+
+
 def run_measures(bench: Bench, *, quick: bool) -> None:
     """Every row of the table, in its order."""
     few = 2 if quick else 5
@@ -106,6 +137,7 @@ def run_measures(bench: Bench, *, quick: bool) -> None:
             bench.measure("API exec", lambda side: measures.api_exec(side, ids[side.name]), 1 / 4)
             bench.measure("CLI exec", lambda side: measures.cli_exec(side, ids[side.name]), 1 / 2)
     measure_networks(bench)
+    measure_operations(bench)
     bench.measure("CLI rm -f, running", measures.cli_remove_running, 1 / 4)
     if bench.wants("list of 100"):
         for side in (bench.peer, bench.ours):
