@@ -72,7 +72,8 @@ def test_skopeo_copies_in_and_out_with_the_same_digest(registry: Registry) -> No
 
 def test_podman_pushes_and_pulls(registry: Registry) -> None:
     out = registry.sh(f"""
-        podman="podman --root $PWD/podman --runroot $PWD/podman-run --storage-driver vfs --cgroup-manager cgroupfs"
+        short=$(mktemp -d /tmp/hf.XXXXXX); trap "rm -rf $short" EXIT  # podman wants a runroot of 50 characters at most
+        podman="podman --root $PWD/podman --runroot $short --storage-driver vfs --cgroup-manager cgroupfs"
         $podman pull -q oci:{IMAGES}/busybox-1.37.0-musl:busybox:1.37.0-musl > id
         $podman push -q --tls-verify=false $(cat id) {AT}/podman/box:1
         $podman rmi -f $(cat id) >/dev/null
