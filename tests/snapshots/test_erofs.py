@@ -152,6 +152,7 @@ CASES: dict[str, list[bytes]] = {
         member("a/real/", DIRECTORY), member("b/l", LINK, link="/a/../a/real"), member("b/l/f", content=b"x"),
     ],
     "through a loop": [member("a", LINK, link="b"), member("b", LINK, link="a"), member("a/f")],
+    "a loop takes the place of a directory": [member("a/b", DIRECTORY), member("a", LINK, link="a")],
     "through a dangling link": [member("a", LINK, link="nowhere"), member("a/f")],
     "below a file": [member("x", content=b"1"), member("x/y")],
     "names that are no text": [member(b"\xff\xfe", content=b"x"), member(b"l\xe9", LINK, link="t")],

@@ -36,6 +36,8 @@ _HELD_DIRECTORIES = 200
 _SET_ID_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 _DROPPED_XATTRS = ("trusted.overlay.", "user.overlay.")
 _MAJOR_LIMIT, _MINOR_LIMIT = 1 << 12, 1 << 20
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What opening a directory says when a later entry took its place, or a place above it."""
 _CALLERS_FAULT = frozenset(
     {
         errno.ENAMETOOLONG,
@@ -347,7 +349,9 @@ class Extractor:
         for path, nanos in self._times.items():
             try:
                 fd = self._walk(path, _DIRECTORY | os.O_NOFOLLOW)
-            except (FileNotFoundError, NotADirectoryError):  # a later entry took its place
+            except OSError as error:
+                if error.errno not in _REPLACED:
+                    raise
                 continue
             try:
                 os.utime(fd, ns=(nanos, nanos))
