@@ -19,6 +19,7 @@ import trustme
 
 from holdfast.errors import Conflict, InvalidArgument
 from holdfast.registry import connection, main
+from holdfast.registry import server as server_module
 
 
 def basic(user: str, password: str) -> str:
@@ -81,7 +82,8 @@ def test_a_slow_body_is_cut_off(start: Any) -> None:
 def test_idle_connections_make_room_for_new_ones(start: Any) -> None:
     running = start()
     server = running.registry.server
-    server._free = __import__("threading").BoundedSemaphore(4)
+    for _ in range(server_module.MOST_CONNECTIONS - 5):
+        assert server._free.acquire(blocking=False)
     idle = [socket.create_connection(("127.0.0.1", running.client.port)) for _ in range(8)]
 
     began = time.monotonic()
