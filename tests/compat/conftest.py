@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import leftovers
 import pytest
 
 pytest.register_assert_rewrite("compat_case")
+leftovers.clear_dead_runs()
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
@@ -106,11 +108,13 @@ def started_holdfastd(name: str, home: Path, *flags: str) -> Iterator[Daemon]:
         log = (home / "log").read_text()
         assert "Traceback" not in log, log[log.index("Traceback") - 300 :][:3000]
     finally:
-        daemon.sh("docker ps -aq | xargs -r docker rm -f")
-        process.terminate()
-        process.wait(20)
-        subprocess.run(["ip", "netns", "del", name], check=False)
-        shutil.rmtree(home, ignore_errors=True)
+        try:
+            daemon.sh("docker ps -aq | xargs -r docker rm -f")
+            process.terminate()
+            process.wait(20)
+        finally:
+            leftovers.clear(home, name)
+            process.wait(20)
 
 
 @pytest.fixture(scope="session")
