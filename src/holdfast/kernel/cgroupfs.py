@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PROCS = "cgroup.procs"
+_ABSENT = -1
 _FIRST_PAUSE_SECONDS = 0.001
 _LONGEST_PAUSE_SECONDS = 0.064
 
@@ -60,6 +61,41 @@ def read_optional(path: str) -> str | None:
         if problem.errno in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV):
             return None
         raise
+
+
+class KeptFiles:
+    """Control files that are read again and again: opened once, one pread(2) for each reading after that.
+
+    The kernel gives a control file whole in one read (kernfs, seq_file). It can remove a cgroup whose files are open;
+    reading on raises OSError (ENODEV). Closed by `close`.
+    """
+
+    __slots__ = ("_fds",)
+
+    def __init__(self) -> None:
+        self._fds: dict[str, int] = {}
+
+    def read(self, path: str) -> str | None:
+        """As `read_optional`; what the kernel does not offer is not asked for again."""
+        fd = self._fds.get(path)
+        try:
+            if fd is None:
+                fd = self._fds[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return None if fd == _ABSENT else os.pread(fd, 65536, 0).decode().rstrip("\n")
+        except OSError as problem:
+            if problem.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
+                raise
+            if fd is not None:
+                os.close(fd)
+            self._fds[path] = _ABSENT
+            return None
+
+    def close(self) -> None:
+        """Gives the descriptors back; idempotent."""
+        fds, self._fds = self._fds, {}
+        for fd in fds.values():
+            if fd != _ABSENT:
+                os.close(fd)
 
 
 def descendants(directory: str) -> list[str]:

@@ -10,11 +10,12 @@ from holdfast.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Resources = Mapping[str, Any]
     Writes = list[tuple[str, str]]
+    Read = Callable[[str], str | None]
 
 
 def section(resources: Resources, name: str) -> Resources:
@@ -69,12 +70,12 @@ def device(entry: Resources) -> str:
 
 def flat_keyed(content: str | None) -> dict[str, int]:
     """A `KEY NUMBER` file (memory.stat, cpu.stat); lines of another shape are left out."""
-    found: dict[str, int] = {}
-    for line in (content or "").splitlines():
-        key, _, number = line.partition(" ")
-        if number.isdigit():
-            found[key] = int(number)
-    return found
+    words = (content or "").split()
+    try:
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    except ValueError:
+        pairs = [line.partition(" ") for line in (content or "").splitlines()]
+        return {key: int(number) for key, _, number in pairs if number.isdigit()}
 
 
 def number(content: str | None) -> int:

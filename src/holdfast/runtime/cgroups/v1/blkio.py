@@ -11,7 +11,7 @@ from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 _THROTTLES = (
@@ -53,9 +53,9 @@ def weight_file(directory: str) -> str:
     return "blkio.bfq.weight"
 
 
-def stats(directory: str) -> dict[str, list[dict[str, object]]]:
+def stats(directory: str, read: Read) -> dict[str, list[dict[str, object]]]:
     """`blkio` of runc's event shape."""
-    return {key: _entries(cgroupfs.read_optional(f"{directory}/{file}")) for key, file in _COUNTERS}
+    return {key: _entries(read(f"{directory}/{file}")) for key, file in _COUNTERS}
 
 
 def _entries(content: str | None) -> list[dict[str, object]]:

@@ -12,13 +12,13 @@ import time
 
 from holdfast.errors import Unavailable, Unsupported
 from holdfast.kernel import cgroupfs
-from holdfast.runtime.cgroups import apply
-from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuacct, cpuset, freezer, memory, pids, plan
+from holdfast.runtime.cgroups import apply, pids
+from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuacct, cpuset, freezer, memory, plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.runtime.cgroups.v1 import oom
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 _KILL_ROUNDS = 100
 _KILL_PAUSE_SECONDS = 0.002
@@ -119,22 +119,22 @@ class Cgroup:
         if directory is not None:
             cpuset.fill(directory)
 
-    def stats(self) -> dict[str, object]:
-        """What the container used, in the shape of `runc events --stats` (`data`)."""
+    def stats(self, read: Read = cgroupfs.read_optional, *, is_brief: bool = False) -> dict[str, object]:
+        """What the container used, in the shape of `runc events --stats` (`data`); the brief form has no swap."""
         where = self.directories
         found: dict[str, object] = {}
         processor: dict[str, object] = {}
         if "cpuacct" in where:
-            processor.update(cpuacct.stats(where["cpuacct"]))
+            processor.update(cpuacct.stats(where["cpuacct"], read))
         if "cpu" in where:
-            processor.update(cpu.stats(where["cpu"]))
+            processor.update(cpu.stats(where["cpu"], read))
         found["cpu"] = processor
         if "memory" in where:
-            found["memory"] = memory.stats(where["memory"])
+            found["memory"] = memory.stats(where["memory"], read, is_brief=is_brief)
         if "pids" in where:
-            found["pids"] = pids.stats(where["pids"])
+            found["pids"] = pids.stats(where["pids"], read)
         if "blkio" in where:
-            found["blkio"] = blkio.stats(where["blkio"])
+            found["blkio"] = blkio.stats(where["blkio"], read)
         return found
 
     def oom_kills(self) -> int:

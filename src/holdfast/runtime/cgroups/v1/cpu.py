@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from holdfast.kernel import cgroupfs
 from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 OPTIONAL = frozenset[str]()
@@ -35,9 +34,9 @@ def plan(resources: Resources) -> Writes:
     return writes
 
 
-def stats(directory: str) -> dict[str, dict[str, int]]:
+def stats(directory: str, read: Read) -> dict[str, dict[str, int]]:
     """`throttling` of runc's event shape."""
-    found = values.flat_keyed(cgroupfs.read_optional(f"{directory}/cpu.stat"))
+    found = values.flat_keyed(read(f"{directory}/cpu.stat"))
     return {
         "throttling": {
             "periods": found.get("nr_periods", 0),

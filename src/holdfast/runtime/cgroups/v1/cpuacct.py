@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from holdfast.kernel import cgroupfs
 from holdfast.runtime.cgroups import values
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.runtime.cgroups.values import Read
 
-def stats(directory: str) -> dict[str, object]:
+
+def stats(directory: str, read: Read) -> dict[str, object]:
     """`usage` of runc's event shape, in nanoseconds."""
-    total = values.number(cgroupfs.read_optional(f"{directory}/cpuacct.usage"))
-    per_cpu = _numbers(cgroupfs.read_optional(f"{directory}/cpuacct.usage_percpu"))
-    kernel = values.number(cgroupfs.read_optional(f"{directory}/cpuacct.usage_sys"))
-    user = values.number(cgroupfs.read_optional(f"{directory}/cpuacct.usage_user"))
+    total = values.number(read(f"{directory}/cpuacct.usage"))
+    per_cpu = _numbers(read(f"{directory}/cpuacct.usage_percpu"))
+    kernel = values.number(read(f"{directory}/cpuacct.usage_sys"))
+    user = values.number(read(f"{directory}/cpuacct.usage_user"))
     return {"usage": {"total": total, "percpu": per_cpu, "kernel": kernel, "user": user}}
 
 

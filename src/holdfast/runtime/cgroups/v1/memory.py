@@ -13,7 +13,7 @@ from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 OPTIONAL = frozenset({"memory.swappiness", "memory.kmem.tcp.limit_in_bytes"})
@@ -57,17 +57,15 @@ def current_memsw(directory: str) -> int | None:
     return None if content is None else int(content)
 
 
-def stats(directory: str) -> dict[str, object]:
+def stats(directory: str, read: Read, *, is_brief: bool = False) -> dict[str, object]:
     """`memory` of runc's event shape, in bytes."""
-    raw = values.flat_keyed(cgroupfs.read_optional(f"{directory}/memory.stat"))
-    return {
-        "cache": raw.get("cache", 0),
-        "usage": _usage(directory, "memory"),
-        "swap": _usage(directory, "memory.memsw"),
-        "kernel": _usage(directory, "memory.kmem"),
-        "kernelTCP": _usage(directory, "memory.kmem.tcp"),
-        "raw": raw,
-    }
+    raw = values.flat_keyed(read(f"{directory}/memory.stat"))
+    found: dict[str, object] = {"cache": raw.get("cache", 0), "usage": _usage(read, directory, "memory"), "raw": raw}
+    if not is_brief:
+        found["swap"] = _usage(read, directory, "memory.memsw")
+        found["kernel"] = _usage(read, directory, "memory.kmem")
+        found["kernelTCP"] = _usage(read, directory, "memory.kmem.tcp")
+    return found
 
 
 def oom_kills(directory: str) -> int:
@@ -75,8 +73,8 @@ def oom_kills(directory: str) -> int:
     return values.flat_keyed(cgroupfs.read_optional(f"{directory}/memory.oom_control")).get("oom_kill", 0)
 
 
-def _usage(directory: str, prefix: str) -> dict[str, int]:
+def _usage(read: Read, directory: str, prefix: str) -> dict[str, int]:
     names = (("limit", "limit_in_bytes"), ("usage", "usage_in_bytes"), ("max", "max_usage_in_bytes"))
-    found = {key: values.number(cgroupfs.read_optional(f"{directory}/{prefix}.{file}")) for key, file in names}
-    found["failcnt"] = values.number(cgroupfs.read_optional(f"{directory}/{prefix}.failcnt"))
+    found = {key: values.number(read(f"{directory}/{prefix}.{file}")) for key, file in names}
+    found["failcnt"] = values.number(read(f"{directory}/{prefix}.failcnt"))
     return found

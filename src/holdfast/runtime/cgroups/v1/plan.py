@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from holdfast.runtime.cgroups import rdma
-from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuset, devices, hugetlb, memory, net_cls, net_prio, pids
+from holdfast.runtime.cgroups import hugetlb, pids, rdma
+from holdfast.runtime.cgroups.v1 import blkio, cpu, cpuset, devices, memory, net_cls, net_prio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _PLANS = (
     ("pids", pids.plan),
     ("devices", devices.plan),
     ("blkio", blkio.plan),
-    ("hugetlb", hugetlb.plan),
+    ("hugetlb", hugetlb.plan_v1),
     ("net_cls", net_cls.plan),
     ("net_prio", net_prio.plan),
     ("rdma", rdma.plan),

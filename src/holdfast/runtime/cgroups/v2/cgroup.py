@@ -13,13 +13,13 @@ import time
 
 from holdfast.errors import Unavailable
 from holdfast.kernel import cgroupfs
-from holdfast.runtime.cgroups import apply, values
-from holdfast.runtime.cgroups.v2 import cpu, devices, freezer, io, memory, pids, plan
+from holdfast.runtime.cgroups import apply, pids, values
+from holdfast.runtime.cgroups.v2 import cpu, devices, freezer, io, memory, plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.runtime.cgroups.v2 import oom
-    from holdfast.runtime.cgroups.values import Resources
+    from holdfast.runtime.cgroups.values import Read, Resources
 
 _KILL_PATIENCE_SECONDS = 2.0
 _KILL_PAUSE_SECONDS = 0.001
@@ -87,13 +87,13 @@ class Cgroup:
         if program is not None:
             devices.install(self.directory, program)
 
-    def stats(self) -> dict[str, object]:
-        """What the container used, in the shape of `runc events --stats` (`data`)."""
+    def stats(self, read: Read = cgroupfs.read_optional, *, is_brief: bool = False) -> dict[str, object]:
+        """What the container used, in the shape of `runc events --stats` (`data`); the brief form has no swap."""
         return {
-            "cpu": cpu.stats(self.directory),
-            "memory": memory.stats(self.directory),
-            "pids": pids.stats(self.directory),
-            "blkio": io.stats(self.directory),
+            "cpu": cpu.stats(self.directory, read),
+            "memory": memory.stats(self.directory, read, is_brief=is_brief),
+            "pids": pids.stats(self.directory, read),
+            "blkio": io.stats(self.directory, read),
         }
 
     def oom_kills(self) -> int:

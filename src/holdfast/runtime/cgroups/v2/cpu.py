@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import math
 
-from holdfast.kernel import cgroupfs
 from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 OPTIONAL = frozenset[str]()
@@ -52,9 +51,9 @@ def weight_of_shares(shares: int) -> int:
     return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
 
 
-def stats(directory: str) -> dict[str, object]:
+def stats(directory: str, read: Read) -> dict[str, object]:
     """`cpu` of runc's event shape, in nanoseconds."""
-    found = values.flat_keyed(cgroupfs.read_optional(f"{directory}/cpu.stat"))
+    found = values.flat_keyed(read(f"{directory}/cpu.stat"))
     return {
         "usage": {
             "total": found.get("usage_usec", 0) * 1000,

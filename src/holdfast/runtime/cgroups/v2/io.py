@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from holdfast.kernel import cgroupfs
 from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 _THROTTLES = (
@@ -45,11 +44,11 @@ def weight_of_blkio(weight: int) -> int:
     return 1 + (weight - 10) * 9999 // 990
 
 
-def stats(directory: str) -> dict[str, list[dict[str, object]]]:
+def stats(directory: str, read: Read) -> dict[str, list[dict[str, object]]]:
     """`blkio` of runc's event shape."""
     by_bytes: list[dict[str, object]] = []
     by_count: list[dict[str, object]] = []
-    for line in (cgroupfs.read_optional(f"{directory}/io.stat") or "").splitlines():
+    for line in (read(f"{directory}/io.stat") or "").splitlines():
         device, *pairs = line.split()
         major, colon, minor = device.partition(":")
         if not colon:

@@ -13,7 +13,7 @@ from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 OPTIONAL = frozenset({"memory.swap.max"})
@@ -50,13 +50,15 @@ def swap_alone(memory_and_swap: int, limit: int) -> int | None:
     return memory_and_swap - limit
 
 
-def stats(directory: str) -> dict[str, object]:
+def stats(directory: str, read: Read, *, is_brief: bool = False) -> dict[str, object]:
     """`memory` of runc's event shape, in bytes; swap as memory plus swap, as v1 counts."""
-    raw = values.flat_keyed(cgroupfs.read_optional(f"{directory}/memory.stat"))
-    usage = _usage(directory, "memory")
-    swap = _usage(directory, "memory.swap")
-    together = {key: min(usage[key] + swap[key], 2**64 - 1) for key in usage}
-    return {"cache": raw.get("file", 0), "usage": usage, "swap": together, "raw": raw}
+    raw = values.flat_keyed(read(f"{directory}/memory.stat"))
+    usage = _usage(read, directory, "memory")
+    found: dict[str, object] = {"cache": raw.get("file", 0), "usage": usage, "raw": raw}
+    if not is_brief:
+        swap = _usage(read, directory, "memory.swap")
+        found["swap"] = {key: min(usage[key] + swap[key], 2**64 - 1) for key in usage}
+    return found
 
 
 def oom_kills(directory: str) -> int:
@@ -64,9 +66,9 @@ def oom_kills(directory: str) -> int:
     return values.flat_keyed(cgroupfs.read_optional(f"{directory}/memory.events")).get("oom_kill", 0)
 
 
-def _usage(directory: str, prefix: str) -> dict[str, int]:
+def _usage(read: Read, directory: str, prefix: str) -> dict[str, int]:
     names = (("limit", "max"), ("usage", "current"), ("max", "peak"))
-    found = {key: values.number(cgroupfs.read_optional(f"{directory}/{prefix}.{file}")) for key, file in names}
-    events = values.flat_keyed(cgroupfs.read_optional(f"{directory}/{prefix}.events"))
+    found = {key: values.number(read(f"{directory}/{prefix}.{file}")) for key, file in names}
+    events = values.flat_keyed(read(f"{directory}/{prefix}.events"))
     found["failcnt"] = events.get("max", 0)
     return found

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from holdfast.runtime.cgroups import rdma
-from holdfast.runtime.cgroups.v2 import cpu, cpuset, hugetlb, io, memory, pids, unified
+from holdfast.runtime.cgroups import hugetlb, pids, rdma
+from holdfast.runtime.cgroups.v2 import cpu, cpuset, io, memory, unified
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.runtime.cgroups.values import Resources, Writes
 
 OPTIONAL = memory.OPTIONAL
-_PLANS = (memory.plan, cpu.plan, cpuset.plan, pids.plan, hugetlb.plan, rdma.plan)
+_PLANS = (memory.plan, cpu.plan, cpuset.plan, pids.plan, hugetlb.plan_v2, rdma.plan)
 
 
 def plan(resources: Resources, *, has_bfq: bool = False) -> Writes:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cgroup v2 `pids`: how many processes and threads (Documentation/admin-guide/cgroup-v2.rst, PID)."""
+"""`pids` of both versions: how many processes and threads (Documentation/admin-guide/cgroup-v1/pids.rst)."""
 
 from __future__ import annotations
 
-from holdfast.kernel import cgroupfs
 from holdfast.runtime.cgroups import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.runtime.cgroups.values import Resources, Writes
+    from holdfast.runtime.cgroups.values import Read, Resources, Writes
 
 
 def plan(resources: Resources) -> Writes:
@@ -19,10 +18,10 @@ def plan(resources: Resources) -> Writes:
     return [("pids.max", str(number) if number > 0 else "max")]
 
 
-def stats(directory: str) -> dict[str, int]:
+def stats(directory: str, read: Read) -> dict[str, int]:
     """`pids` of runc's event shape; no `limit` when there is none."""
-    found = {"current": values.number(cgroupfs.read_optional(f"{directory}/pids.current"))}
-    most = cgroupfs.read_optional(f"{directory}/pids.max")
+    found = {"current": values.number(read(f"{directory}/pids.current"))}
+    most = read(f"{directory}/pids.max")
     if most is not None and most != "max":
         found["limit"] = int(most)
     return found
