@@ -13,7 +13,7 @@ from log_target import target
 
 from holdfast import errors
 from holdfast.logs import factory
-from holdfast.shim.loop import Loop
+from holdfast.kernel.loop import Loop
 
 NOW = 1_700_000_000_123_456_789
 

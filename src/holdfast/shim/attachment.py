@@ -11,7 +11,8 @@ from __future__ import annotations
 import socket
 import time
 
-from holdfast.shim import detach, loop, protocol
+from holdfast.kernel import loop
+from holdfast.shim import detach, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,10 +26,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from holdfast.kernel.loop import Loop
     from holdfast.logs.driver import Target, Writer
     from holdfast.runtime.cgroups.v1.oom import Watch as V1Watch
     from holdfast.runtime.cgroups.v2.oom import Watch as V2Watch
-    from holdfast.shim.loop import Loop
     from holdfast.shim.protocol import Message
 
 
@@ -74,14 +74,15 @@ class Container:
         self.init: Process | None = None
         self.exit: Message | None = None
 
-    def start(self, clients: Sequence[socket.socket], maker: Maker) -> None:
+    def start(self, clients: Sequence[socket.socket], maker: Maker, readiness: Sequence[int]) -> None:
         """Starts the container with its first clients attached; raises StartError or another HoldfastError.
 
-        When it raises, nothing of the container is left.
+        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here. When this raises, nothing of the
+        container is left.
         """
         self._log = _open_log(self._launch["log"])
         try:
-            self.init = self._bear(None, self._launch, clients, maker)
+            self.init = self._bear(None, self._launch, clients, maker, readiness)
         except BaseException:
             self._remove_what_was_begun()
             raise
@@ -118,15 +119,24 @@ class Container:
         except (errors.HoldfastError, OSError):
             return  # there was no cgroup yet
 
-    def _bear(self, exec_id: str | None, request: Message, clients: Sequence[socket.socket], maker: Maker) -> Process:
+    def _bear(
+        self,
+        exec_id: str | None,
+        request: Message,
+        clients: Sequence[socket.socket],
+        maker: Maker,
+        readiness: Sequence[int] = (),
+    ) -> Process:
         """Starts the init or an exec, its streams running and its clients attached."""
         is_tty = bool(request["tty"])
-        fds = [self._directory_fd]
+        fds = [self._directory_fd, *readiness]
         if exec_id is not None:
             fds.append(self._running().pidfd)
         pipes = None if is_tty else Pipes(open_stdin=request["open_stdin"])
         try:
             maker.order(self._order(request), fds if pipes is None else [*fds, *pipes.theirs])
+            for fd in readiness:
+                os.close(fd)
             if pipes is not None:
                 pipes.close_theirs()
             born = maker.wait()
@@ -160,6 +170,7 @@ class Container:
             "exec": request.get("process"),
             "init_pid": None if self.init is None else self.init.pid,
             "tty": request["tty"],
+            "waits": self.init is None and launch["waits"],
             "open_stdin": request["open_stdin"],
             "rootfs_mounts": launch["rootfs_mounts"],
             "container_id": launch["container_id"],

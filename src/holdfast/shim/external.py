@@ -23,6 +23,8 @@ from holdfast.shim import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.runtime import Stdio
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
     from holdfast.runtime.channel import Channel as Gate
@@ -60,9 +62,18 @@ class External:
         self._directory_fd = directory_fd
 
     def start(
-        self, launch: Message, spec: Message, cgroup: Cgroup, pipes: Stdio | None, gate: Gate, hierarchy: Hierarchy
+        self,
+        launch: Message,
+        spec: Message,
+        cgroup: Cgroup,
+        pipes: Stdio | None,
+        gate: Gate,
+        hierarchy: Hierarchy,
+        wait: Callable[[], None] | None,
     ) -> Started:
         """Mounts the root, creates and starts the init; raises StartError with nothing left behind."""
+        if wait is not None:
+            wait()
         self._prepare_bundle(launch, spec)
         started = self._run_detached("create", ["--bundle", self._directory], self._container_id, pipes)
         try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The child's side of `birth`: takes one order, reads the spec, makes the cgroup, starts one process.
 
-With an order come the container's directory, for an exec the init's pidfd, and without a terminal the process's three
-streams, as descriptors in this sequence. What is started is the shim's child. Nothing returns from here to the shim's
+With an order come the container's directory, then where the order says `waits` the pipe that tells when the host is
+ready, for an exec the init's pidfd, and without a terminal the process's three streams, as descriptors in this sequence. What is started is the shim's child. Nothing returns from here to the shim's
 code: the child is used up, by lending its memory to the process (`kernel.borrow`) or by its end.
 """
 
@@ -15,7 +15,7 @@ from holdfast import errors
 from holdfast.kernel import process
 from holdfast.runtime import Stdio
 from holdfast.runtime.channel import Channel as Gate
-from holdfast.shim import rehearsal, state
+from holdfast.shim import protocol, rehearsal, state
 from holdfast.shim.birth import describe
 from holdfast.shim.channel import Channel
 from holdfast.shim.external import External
@@ -24,7 +24,7 @@ from holdfast.shim.native import Native
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from holdfast.runtime.cgroups import Hierarchy
@@ -80,7 +80,17 @@ def _carry_out(order: Message, fds: Sequence[int], gate: Gate, hierarchy: Hierar
     resources = spec.get("linux", {}).get("resources", {})
     cgroup = hierarchy.create(order["cgroup_path"], resources)
     _prepare(spec["process"], order, stdio)
-    return runner.start(order, spec, cgroup, stdio, gate, hierarchy)
+    return runner.start(order, spec, cgroup, stdio, gate, hierarchy, _wait(fds[1]) if order["waits"] else None)
+
+
+def _wait(fd: int) -> Callable[[], None]:
+    """Makes what is to be called where the host has to be ready: it returns when that is so, and raises if never."""
+
+    def wait() -> None:
+        if os.read(fd, len(protocol.GO)) != protocol.GO:
+            raise errors.Unavailable("what the container needs of the host could not be made")
+
+    return wait
 
 
 def _prepare(document: Message, order: Message, stdio: Stdio | None) -> None:

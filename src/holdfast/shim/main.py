@@ -15,8 +15,8 @@ import socket
 import sys
 
 from holdfast import errors
-from holdfast.kernel import process
-from holdfast.shim import labour, loop, rehearsal, state
+from holdfast.kernel import loop, process
+from holdfast.shim import labour, rehearsal, state
 from holdfast.shim.birth import Maker, describe
 from holdfast.shim.channel import Channel
 from holdfast.shim.container import Container
@@ -57,7 +57,7 @@ def live(orders: Channel, hierarchy: Hierarchy, sample: bytes) -> None:
 
 
 def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy, maker: Maker) -> None:
-    """Lives the shim's life; `fds` are the first clients' sockets."""
+    """Lives the shim's life; `fds` are what the maker waits for, if it has to, and the first clients' sockets."""
     directory_fd = state.open_directory(launch["directory"])
     sys.excepthook = _logging_to(directory_fd)
     poll = loop.Loop()
@@ -65,9 +65,10 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     server = Server(directory_fd, poll)
     os.close(BIRTHS_FD)
     container = Container(launch, directory_fd, poll, hierarchy, server.notify)
-    clients = [socket.socket(fileno=fd) for fd in fds]
+    readiness = fds[:1] if launch["waits"] else []
+    clients = [socket.socket(fileno=fd) for fd in fds[len(readiness) :]]
     try:
-        container.start(clients, maker)
+        container.start(clients, maker, readiness)
     except (errors.HoldfastError, OSError) as error:
         refusal = error if isinstance(error, errors.HoldfastError) else errors.Internal(f"start: {error}")
         signal.set_wakeup_fd(-1)

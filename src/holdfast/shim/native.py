@@ -9,6 +9,7 @@ from holdfast.runtime import seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
@@ -33,8 +34,12 @@ class Native:
         stdio: runtime.Stdio | None,
         gate: Gate,
         hierarchy: Hierarchy,
+        wait: Callable[[], None] | None,
     ) -> runtime.Created:
-        """Starts the init, in the caller's place if it can be; else returns when execve has succeeded. StartError."""
+        """Starts the init, in the caller's place if it can be; else returns when execve has succeeded. StartError.
+
+        `wait` returns when what the spec names is there; much can be done before.
+        """
         mounts = order["rootfs_mounts"]
         arguments: dict[str, Any] = {
             "container_id": order["container_id"],
@@ -45,6 +50,7 @@ class Native:
             "seccomp": _compile(self._mode, spec),
             "bundle": order["directory"],
             "hierarchy": hierarchy,
+            "wait": wait,
         }
         if spec.get("hooks"):  # they want this process beside the init, which therefore cannot borrow its memory
             created = runtime.create(**arguments, hooks=_hooks(order, spec))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 INLINE_LIMIT = 60 * 1024
 """A longer message travels in a memfd: a datagram must fit the socket's send buffer (net.core.wmem_default)."""
 
+GO = b"1"
+"""The one thing to be said through the pipe of a launch that `waits`."""
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 _FRAME = Struct(">BxxxI")

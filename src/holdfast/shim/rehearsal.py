@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 
 from holdfast import runtime
+from holdfast.kernel import loop
 from holdfast.runtime import defaults, seccomp
-from holdfast.shim import loop, protocol
+from holdfast.shim import protocol
 from holdfast.shim.stdio import Pipes
 from holdfast.shim.streams import Streams
 

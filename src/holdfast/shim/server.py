@@ -12,7 +12,8 @@ import socket
 from struct import unpack
 
 from holdfast import errors
-from holdfast.shim import loop, state
+from holdfast.kernel import loop
+from holdfast.shim import state
 from holdfast.shim.birth import describe
 from holdfast.shim.channel import Channel
 

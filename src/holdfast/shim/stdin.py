@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from holdfast.shim import loop
+from holdfast.kernel import loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

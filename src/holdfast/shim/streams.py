@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 
-from holdfast.shim import loop, protocol
+from holdfast.kernel import loop
+from holdfast.shim import protocol
 from holdfast.shim.attachment import Attachment
 from holdfast.shim.stdin import Stdin
 

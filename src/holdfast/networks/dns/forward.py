@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 
-from holdfast.networks.dns.poll import READ, WRITE, Poll, Timer
+from holdfast.kernel.loop import READ, WRITE, Loop, Timer
 from holdfast.wire import dns
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class Exchange:
 
     def __init__(
         self,
-        poll: Poll,
+        poll: Loop,
         query: bytes,
         question: dns.Question,
         routes: list[Route],
@@ -122,7 +122,7 @@ class Attempt:
 
     def __init__(
         self,
-        poll: Poll,
+        poll: Loop,
         sock: socket.socket,
         number: int,
         query: bytes,
@@ -159,7 +159,7 @@ class UdpAttempt(Attempt):
         if self._sock.fileno() >= 0:
             self._hear(self, None)
 
-    def _receive(self) -> None:
+    def _receive(self, _: int) -> None:
         try:
             message = self._sock.recv(65535)
         except BlockingIOError:
@@ -178,7 +178,7 @@ class TcpAttempt(Attempt):
         self._received = b""
         self._poll.add(self._sock.fileno(), WRITE, self._act)
 
-    def _act(self) -> None:
+    def _act(self, _: int) -> None:
         try:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]

@@ -14,9 +14,9 @@ import os
 import socket
 
 from holdfast.kernel import netns, nfelement, nfrule
+from holdfast.kernel.loop import READ, WRITE, Loop
 from holdfast.networks.dns import forward
 from holdfast.networks.dns.answers import Answers
-from holdfast.networks.dns.poll import READ, WRITE, Poll
 from holdfast.wire import dns
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ class Listener:
     __slots__ = ("_answers", "_connections", "_fd", "_home", "_poll", "_routes", "_tcp", "_udp", "_waiting")
 
     def __init__(
-        self, poll: Poll, answers: Answers, netns_fd: int, home: int, routes: Callable[[], list[Route]]
+        self, poll: Loop, answers: Answers, netns_fd: int, home: int, routes: Callable[[], list[Route]]
     ) -> None:
         self._poll = poll
         self._answers = answers
@@ -69,10 +69,10 @@ class Listener:
             sock.close()
         os.close(self._fd)
 
-    def _receive(self) -> None:
+    def _receive(self, _: int) -> None:
         receive, send, answer_of = self._udp.recvfrom, self._udp.sendto, self._answers.answer
         try:
-            for _ in range(_TURN):
+            for _turn in range(_TURN):
                 query, client = receive(_QUERY_LIMIT)
                 answer = answer_of(query)
                 if isinstance(answer, bytes):
@@ -127,7 +127,7 @@ class Listener:
             return forward.open_upstream(route, kind)
         return netns.inside(self._fd, self._home, lambda: forward.open_upstream(route, kind))
 
-    def _accept(self) -> None:
+    def _accept(self, _: int) -> None:
         try:
             sock, _ = self._tcp.accept()
         except OSError:
@@ -144,7 +144,7 @@ class Connection:
 
     __slots__ = ("_listener", "_poll", "_received", "_sock", "_timer", "_unsent")
 
-    def __init__(self, poll: Poll, sock: socket.socket, listener: Listener) -> None:
+    def __init__(self, poll: Loop, sock: socket.socket, listener: Listener) -> None:
         self._poll = poll
         self._sock = sock
         self._listener = listener
@@ -172,7 +172,7 @@ class Connection:
         self._unsent += len(answer).to_bytes(2, "big") + answer
         self._poll.watch(self._sock.fileno(), READ | WRITE)
 
-    def _act(self) -> None:
+    def _act(self, _: int) -> None:
         self._timer.cancel()
         self._timer = self._poll.call_later(_IDLE_SECONDS, self.close)
         try:

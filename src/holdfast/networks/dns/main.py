@@ -14,10 +14,10 @@ import socket
 from struct import unpack
 
 from holdfast.kernel import netns, process
+from holdfast.kernel.loop import READ, Loop
 from holdfast.networks.dns import control
 from holdfast.networks.dns.answers import Answers
 from holdfast.networks.dns.listener import Listener
-from holdfast.networks.dns.poll import READ, Poll
 from holdfast.networks.dns.table import Table
 from holdfast.networks.dns.upstreams import HostUpstreams
 
@@ -73,7 +73,7 @@ class Server:
     __slots__ = ("_conversation", "_home", "_host", "_listener", "_path", "_sandboxes", "_table", "_unwanted", "poll")
 
     def __init__(self, listener: socket.socket) -> None:
-        self.poll = Poll()
+        self.poll = Loop()
         self._listener = listener
         self._path: str = listener.getsockname()
         self._home = netns.open_current()
@@ -87,7 +87,7 @@ class Server:
         self.poll.add(listener.fileno(), READ, self._accept)
         self.poll.call_later(_LOOK_SECONDS, self._look)
 
-    def _accept(self) -> None:
+    def _accept(self, _: int) -> None:
         try:
             sock, _ = self._listener.accept()
         except OSError:
@@ -99,7 +99,7 @@ class Server:
         self._hang_up()
         sock.setblocking(False)
         self._conversation = sock
-        self.poll.add(sock.fileno(), READ, lambda: self._hear(sock))
+        self.poll.add(sock.fileno(), READ, lambda _: self._hear(sock))
         self._say({"hello": control.VERSION, "pid": os.getpid()})
 
     def _hear(self, sock: socket.socket) -> None:

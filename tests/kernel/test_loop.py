@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from holdfast.shim import loop
+from holdfast.kernel import loop
 
 
 def test_ready_descriptors_and_due_timers_are_called():
@@ -49,3 +49,29 @@ def test_a_callback_that_raises_is_reported_and_the_loop_goes_on(monkeypatch):
 
     assert reported == [ValueError]
     assert time.monotonic() - began < 1
+
+
+def test_timers_run_in_the_order_in_which_they_are_due():
+    poll = loop.Loop()
+    seen: list[str] = []
+    for name, seconds in (("third", 0.02), ("first", 0.0), ("second", 0.01), ("fourth", 0.02)):
+        poll.call_later(seconds, lambda name=name: seen.append(name))
+    poll.call_later(0.03, poll.stop)
+
+    poll.run()
+
+    assert seen == ["first", "second", "third", "fourth"]
+
+
+def test_a_timer_that_is_set_again_and_again_starves_no_descriptor():
+    poll = loop.Loop()
+    reader, writer = os.pipe()
+    poll.add(reader, loop.READ, lambda _: poll.stop())
+
+    def again() -> None:
+        poll.call_later(0, again)
+
+    again()
+    os.write(writer, b"x")
+
+    poll.run()
