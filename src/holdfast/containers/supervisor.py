@@ -23,9 +23,9 @@ class Supervisor:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._watchers: dict[Shim, asyncio.Task[None]] = {}
 
-    async def launch(self, launch: Launch) -> Shim:
-        """Starts a container; StartError. Its events are not reported before the caller has been resumed."""
-        shim = await self._spawner.launch(launch)
+    async def launch(self, launch: Launch, *, after: asyncio.Future[None] | None = None) -> Shim:
+        """Starts a container (see `Spawner.launch`); its events are not reported before the caller has been resumed."""
+        shim = await self._spawner.launch(launch, after=after)
         self._watch(shim)
         return shim
 

@@ -102,11 +102,16 @@ class Sandboxes:
                 notes.append(f"network {network.name}: interface of {found.name} is missing: {error}")
         return notes
 
-    def connect(self, request: ConnectRequest) -> Sandbox:
-        """Gives a container its network; whatever it had before is taken down first. Leaves nothing when it raises."""
+    def connect(self, request: ConnectRequest, told: Callable[[Sandbox], None] | None = None) -> Sandbox:
+        """Gives a container its network; whatever it had before is taken down first. Leaves nothing when it raises.
+
+        `told` hears what it will be, once that is certain and before the host is touched.
+        """
         self.disconnect(request.container_id)
         planned = self._plan(request)
         self._by_container[request.container_id] = planned
+        if told is not None:
+            told(planned)
         try:
             self._make(request, planned)
         except BaseException as error:

@@ -17,7 +17,7 @@ from holdfast.runtime.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from socket import socket
     from typing import Any
 
@@ -97,6 +97,7 @@ def create(
     seccomp: bytes | None,
     bundle: str,
     hierarchy: Hierarchy | None = None,
+    wait: Callable[[], None] | None = None,
     preserved_fds: int = 0,
     gate: socket | None = None,
     hooks: Hooks | None = None,
@@ -104,7 +105,8 @@ def create(
     """Makes a container's init and returns when it waits at execve; raises StartError and leaves nothing behind.
 
     The cgroup exists already and stays the caller's. `hierarchy` is asked what to mount at /sys/fs/cgroup; without it
-    a cgroup mount of the spec is left out on v1. With `gate` (a listener) the init waits there for its start instead of
+    a cgroup mount of the spec is left out on v1. `wait` returns when the namespaces and the sources of mounts that the
+    spec names are there, or raises; it is called as late as can be. With `gate` (a listener) the init waits there for its start instead of
     for `Created.start`, and outlives the caller; `hooks` are those that the init and its maker run before execve.
     """
     planned = plan.plan_create(container_id, spec, rootfs_mounts, bundle)
@@ -114,7 +116,7 @@ def create(
     handed.hooks = hooks if hooks is not None and hooks.concern_init else None
     held: list[int] = []
     try:
-        into, outer = _make_ready(planned, handed, cgroup, hierarchy, held)
+        into, outer = _make_ready(planned, handed, cgroup, hierarchy, held, wait)
         mine, its = channel.make_pair()
         try:
             pid, pidfd = _clone(planned, outer, into)
@@ -146,6 +148,7 @@ def become(
     bundle: str,
     hierarchy: Hierarchy,
     end: channel.Channel,
+    wait: Callable[[], None] | None = None,
 ) -> bool:
     """As `create` and `start` in one, and quicker: the init borrows the caller's memory, which uses the caller up.
 
@@ -159,7 +162,7 @@ def become(
         return False
     handed = init.hand(planned.process, stdio, seccomp)
     handed.goes_at_once = True
-    into, outer = _make_ready(planned, handed, cgroup, hierarchy, [])
+    into, outer = _make_ready(planned, handed, cgroup, hierarchy, [], wait)
     if into is not None and cgroup is not None:
         cgroup.join(os.getpid())  # a member's child is born a member
     for fd, kind in outer:
@@ -184,13 +187,20 @@ def rehearse(spec: dict[str, Any], hierarchy: Hierarchy) -> None:
 
 
 def _make_ready(
-    planned: Plan, handed: init.Handed, cgroup: Cgroup | None, hierarchy: Hierarchy | None, held: list[int]
+    planned: Plan,
+    handed: init.Handed,
+    cgroup: Cgroup | None,
+    hierarchy: Hierarchy | None,
+    held: list[int],
+    wait: Callable[[], None] | None,
 ) -> tuple[int | None, list[tuple[int, int]]]:
     """Does what can be done before there is a child; returns the cgroup to be born in (v2) and `outer` joins."""
     handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
     links = _expand_cgroup(planned, hierarchy, cgroup)
     into, handed.cgroup_fds = open_cgroup(cgroup, held)
     handed.detached = _detach_root(planned, held)
+    if wait is not None:
+        wait()
     handed.prepared = prepare.prepare(planned, links, held)
     handed.join_fds, outer = _open_joins(planned, held)
     return into, outer

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The child's side of `birth`: takes one order, reads the spec, makes the cgroup, starts one process.
 
-With an order come the container's directory, then where the order says `waits` the pipe that tells when the host is
-ready, for an exec the init's pidfd, and without a terminal the process's three streams, as descriptors in this sequence. What is started is the shim's child. Nothing returns from here to the shim's
-code: the child is used up, by lending its memory to the process (`kernel.borrow`) or by its end.
+With an order come the container's directory, where the order says `waits` the pipe that tells when the host is ready,
+for an exec the init's pidfd, and without a terminal the process's three streams, as descriptors in this sequence. What
+is started is the shim's child. Nothing returns from here to the shim's code: the child is used up, by lending its
+memory to the process (`kernel.borrow`) or by its end.
 """
 
 from __future__ import annotations

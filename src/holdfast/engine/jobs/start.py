@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from holdfast.containers import Container, spec
 from holdfast.containers.record import Health as HealthState
@@ -73,14 +73,15 @@ async def start_locked(packages: Packages, container: Container) -> None:
 
 async def _launch(packages: Packages, container: Container) -> None:
     record = container.record
-    attachment = await _connect(packages, container)
+    attachment, connected = await _connect(packages, container)
     grants: Sequence[StreamGrant] = ()
     try:
         sources = await mounting.attach(packages, container)
         around = surroundings.gather(packages, container, attachment, sources)
         document = spec.compile_spec(record, around)
         grants = _present(container.drop_pending())
-        shim = await packages.supervisor.launch(_plan_launch(packages, container, document, around.cgroup_path, grants))
+        plan = _plan_launch(packages, container, document, around.cgroup_path, grants)
+        shim = await packages.supervisor.launch(plan, after=connected)
     except BaseException:
         for grant in (*grants, *container.drop_pending()):
             grant.sock.close()
@@ -143,10 +144,23 @@ def _plan_launch(
     )
 
 
-async def _connect(packages: Packages, container: Container) -> Attachment:
+async def _connect(packages: Packages, container: Container) -> tuple[Attachment, asyncio.Future[None]]:
+    """What its network will be, and when it is."""
     request, joined_pid = container_network.request_of(packages, container)
+    with _naming_the_network():
+        attachment, made = await packages.networks.begin(request, joined_pid)
+
+    async def finish() -> None:
+        with _naming_the_network():
+            await made
+
+    return attachment, asyncio.ensure_future(finish())
+
+
+@contextlib.contextmanager
+def _naming_the_network() -> Generator[None]:
     try:
-        return await packages.networks.connect(request, joined_pid)
+        yield
     except HoldfastError as error:
         error.message = f"failed to set up container networking: {error.message}"
         raise
