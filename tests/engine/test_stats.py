@@ -2,7 +2,7 @@
 """What docker stats shows of samples: parsing, rendering, and zeros for what does not run."""
 
 from holdfast.api.schema.stats import render
-from holdfast.engine.jobs.stats import NOTHING, Sample, parse_networks, read_system_cpu
+from holdfast.engine.sampler import NOTHING, Sample, parse_networks, read_system_cpu
 
 TABLE = """Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed

@@ -32,12 +32,13 @@ from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
 from holdfast.daemon import machine, sandbox_options
 from holdfast.daemon.config import Config
-from holdfast.distribution import Origins, Puller, Pusher, Registries, RegistryConfig
+from holdfast.distribution import OpenUploads, Origins, Puller, Pusher, Registries, RegistryConfig
 from holdfast.engine.background import Background
 from holdfast.engine.events import Events
 from holdfast.engine.jobs.restore import restore
 from holdfast.engine.networking import NetworkWorker
 from holdfast.engine.packages import Packages, Settings
+from holdfast.engine.sampler import Sampler
 from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.images import builtin
 from holdfast.logs import factory as log_factory
@@ -63,7 +64,7 @@ async def build(options: Config) -> Built:
     spawner = await Spawner.start(options.exec_root)
     hierarchy = cgroups.detect()
     cgroup_version = 2 if hierarchy.mode == "v2" else 1
-    packages = _open(options, spawner, cgroup_version)
+    packages = _open(options, spawner, cgroup_version, Sampler(hierarchy))
     host = facts.gather(str(cgroup_version), hierarchy.controllers())
     described = describe(options, host, packages)
     await restore(packages=packages)
@@ -105,7 +106,7 @@ async def close(packages: Packages) -> None:
     packages.metadata.close()
 
 
-def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
+def _open(options: Config, spawner: Spawner, cgroup_version: int, sampler: Sampler) -> Packages:
     root = Path(options.data_root)
     records = metadata.Store(root / "metadata.db")
     blobs = content.Store(str(root / "content"))
@@ -130,11 +131,18 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int) -> Packages:
         ),
         volumes=volumes.Store(root / "volumes", records),
         distribution=Puller(store=blobs, images=pictures, registries=registries, origins=origins),
-        pusher=Pusher(store=blobs, images=pictures, registries=registries, origins=origins),
+        pusher=Pusher(
+            store=blobs,
+            images=pictures,
+            registries=registries,
+            origins=origins,
+            open_uploads=OpenUploads(records),
+        ),
         spawner=spawner,
         supervisor=Supervisor(spawner),
         events=Events(),
         background=Background(),
+        sampler=sampler,
         machine=machine.read(options),
     )
 

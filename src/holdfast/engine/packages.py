@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.engine.background import Background
     from holdfast.engine.events import Events
     from holdfast.engine.networking import NetworkWorker
+    from holdfast.engine.sampler import Sampler
     from holdfast.shim.client import Spawner
     from holdfast.snapshots.driver import Driver
 
@@ -82,4 +83,5 @@ class Packages:
     supervisor: Supervisor
     events: Events
     background: Background
+    sampler: Sampler
     machine: Machine

@@ -14,8 +14,9 @@ from holdfast.api.http import Json, Request, Response, Stream
 from holdfast.api.router import Route
 from holdfast.api.schema import stats as schema
 from holdfast.containers import Container
-from holdfast.engine.jobs.stats import Sample, stats, stream_stats
+from holdfast.engine.jobs.stats import stats, stream_stats
 from holdfast.engine.packages import Packages
+from holdfast.engine.sampler import Sample
 from holdfast.errors import InvalidArgument
 
 _ONE_SHOT_SINCE = (1, 41)

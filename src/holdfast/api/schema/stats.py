@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.containers import timestamps
-from holdfast.engine.jobs.stats import Sample, memory_limit
+from holdfast.engine.jobs.stats import memory_limit
+from holdfast.engine.sampler import Sample
 
 _V1_MEMORY = [
     "active_anon",
