@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.networks.firewall import BridgeRules, Identity, PortRule, foreign, monitor, plan, tables
+from holdfast.kernel import xtables
+from holdfast.networks.firewall import (
+    BridgeRules,
+    Identity,
+    PortRule,
+    firewalld,
+    foreign,
+    legacy,
+    monitor,
+    plan,
+    tables,
+)
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS
 
 BRIDGE = BridgeRules(interface="holdfast0", subnets=("172.17.0.0/16",))
@@ -202,8 +213,8 @@ def forward_chain(policy, family="ip"):
     return {"chain": {"family": family, "table": "filter", "name": "FORWARD", "hook": "forward", "policy": policy}}
 
 
-def test_foreign_policy_of_accept_needs_nothing_from_us():
-    assert foreign.questions([forward_chain("accept")]) == []
+def test_foreign_chain_that_lets_pass_needs_nothing_from_us():
+    assert foreign.questions([forward_chain("accept")]) == ["list chain ip filter FORWARD"]
     assert foreign.plan_changes([forward_chain("accept")], ["b"]) == []
 
 
@@ -218,33 +229,130 @@ def test_foreign_policy_of_drop_gets_one_jump_behind_its_own_rules():
     ]
 
 
+def listed(handle, *expressions, chain="FORWARD"):
+    described = {"family": "ip", "table": "filter", "chain": chain, "handle": handle}
+    return {"rule": {**described, "expr": [{"counter": None}, *expressions]}}
+
+
 def accepting(key, name):
-    expression = [
-        {"match": {"op": "==", "left": {"meta": {"key": key}}, "right": name}},
-        {"counter": None},
-        {"accept": None},
-    ]
-    return {"rule": {"family": "ip", "table": "filter", "chain": foreign.CHAIN, "expr": expression}}
+    match = {"match": {"op": "==", "left": {"meta": {"key": key}}, "right": name}}
+    return listed(9, match, {"accept": None}, chain=foreign.CHAIN)
+
+
+OUR_CHAIN = {"chain": {"family": "ip", "table": "filter", "name": foreign.CHAIN}}
+OUR_JUMP = {"jump": {"target": foreign.CHAIN}}
 
 
 def test_what_is_there_already_is_not_added_again():
     listing = [
         forward_chain("drop"),
-        {"chain": {"family": "ip", "table": "filter", "name": foreign.CHAIN}},
+        OUR_CHAIN,
         accepting("iifname", "b"),
         accepting("oifname", "b"),
-        {
-            "rule": {
-                "family": "ip",
-                "table": "filter",
-                "chain": "FORWARD",
-                "expr": [{"jump": {"target": foreign.CHAIN}}],
-            }
-        },
+        listed(3, OUR_JUMP),
     ]
 
     assert foreign.plan_changes(listing, ["b"]) == []
     assert foreign.plan_changes(listing, []) == ["flush chain ip filter HOLDFAST-FORWARD"]
+
+
+@pytest.mark.parametrize("refusal", [{"drop": None}, {"reject": None}, {"xt": {"type": "target", "name": "REJECT"}}])
+def test_a_last_rule_that_refuses_everything_is_a_policy(refusal):
+    limited = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": 6}}
+    listing = [forward_chain("accept"), listed(3, limited, refusal), listed(4, refusal)]
+
+    assert (
+        foreign.plan_changes(listing, ["b"])[-1]
+        == "insert rule ip filter FORWARD handle 4 counter jump HOLDFAST-FORWARD"
+    )
+    assert foreign.plan_changes(listing[:2], ["b"]) == []
+
+
+def test_a_chain_that_refuses_everything_is_a_policy_too():
+    listing = [
+        forward_chain("drop"),
+        {"chain": {"family": "ip", "table": "filter", "name": "ufw-reject-forward"}},
+        listed(3, {"jump": {"target": "ufw-before-forward"}}),
+        listed(4, {"jump": {"target": "ufw-reject-forward"}}),
+    ]
+    assert foreign.further_questions(listing) == [
+        "list chain ip filter ufw-before-forward",
+        "list chain ip filter ufw-reject-forward",
+    ]
+    listing.append(listed(7, {"reject": None}, chain="ufw-reject-forward"))
+
+    assert (
+        foreign.plan_changes(listing, ["b"])[-1]
+        == "insert rule ip filter FORWARD handle 4 counter jump HOLDFAST-FORWARD"
+    )
+
+
+def test_a_jump_that_others_were_put_behind_goes_behind_them_again():
+    ours = [OUR_CHAIN, accepting("iifname", "b"), accepting("oifname", "b")]
+    listing = [forward_chain("drop"), *ours, listed(3, OUR_JUMP), listed(4, {"jump": {"target": "theirs"}})]
+
+    assert foreign.plan_changes(listing, ["b"]) == [
+        "delete rule ip filter FORWARD handle 3",
+        "add rule ip filter FORWARD counter jump HOLDFAST-FORWARD",
+    ]
+
+
+names = st.sampled_from(["b0", "b1"])
+rules = st.lists(st.sampled_from(["", "refuse", "theirs", "deaf", foreign.CHAIN]), max_size=6)
+forwards = st.builds(
+    foreign.Forward,
+    drops=st.booleans(),
+    rules=rules.map(lambda targets: tuple(foreign.Rule(target) for target in targets)),
+    refusing=st.just(frozenset({"deaf"})),
+    accepted=st.none() | st.frozensets(st.tuples(st.sampled_from(["iifname", "oifname"]), names)),
+)
+
+
+def applied(forward, changes):
+    """What the changes make of a chain."""
+    targets = [rule for index, rule in enumerate(forward.rules) if index not in changes.removed]
+    if changes.before is not None:
+        place = changes.before - sum(index < changes.before for index in changes.removed)
+        targets.insert(place, foreign.Rule(foreign.CHAIN))
+    content = forward.accepted if changes.content is None else frozenset(changes.content)
+    return forward._replace(rules=tuple(targets), accepted=frozenset() if changes.make and content is None else content)
+
+
+@given(forwards, st.frozensets(names).map(sorted))
+def test_one_change_is_enough_and_a_packet_of_ours_comes_through_all_but_explicit_rules(forward, interfaces):
+    after = applied(forward, foreign.plan(forward, interfaces))
+
+    assert foreign.plan(after, interfaces) == foreign.NOTHING
+    targets = [rule.target for rule in after.rules]
+    refusal = next((index for index, target in enumerate(targets) if target in ("refuse", "deaf")), None)
+    if after.drops or refusal is not None:
+        assert after.accepted == {(side, name) for name in interfaces for side in ("iifname", "oifname")}
+        assert targets.count(foreign.CHAIN) == 1
+        assert targets.index(foreign.CHAIN) == (len(targets) if refusal is None else refusal) - 1
+    else:
+        assert not after.accepted
+
+
+def test_changes_of_legacy_chains_are_told_in_the_words_of_iptables_save():
+    chain = xtables.Chain("DROP", (xtables.Rule("ACCEPT", is_bare=False), xtables.Rule("REJECT", is_bare=True)))
+    forward = legacy.read_forward({"FORWARD": chain})
+
+    assert legacy.render(foreign.plan(forward, ["b"])) == [
+        ":HOLDFAST-FORWARD - [0:0]",
+        "-A HOLDFAST-FORWARD -i b -j ACCEPT",
+        "-A HOLDFAST-FORWARD -o b -j ACCEPT",
+        "-I FORWARD 2 -j HOLDFAST-FORWARD",
+    ]
+
+
+def test_interfaces_without_a_zone_are_those_that_firewalld_does_not_name():
+    where = {"family": "inet", "table": "firewalld"}
+    chain = {"chain": {**where, "name": "filter_FORWARD_ZONES"}}
+    zone = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "b"}}
+    rule = {"rule": {**where, "chain": "filter_FORWARD_ZONES", "expr": [zone, {"goto": {"target": "filter_FWD_home"}}]}}
+
+    assert firewalld.questions([forward_chain("accept"), chain]) == ["list chain inet firewalld filter_FORWARD_ZONES"]
+    assert firewalld.without_zone([chain, rule], ["b", "c"]) == ["c"]
 
 
 def generation(pid, name):

@@ -48,6 +48,7 @@ SETRESUID = _number(117, 147)
 SETRESGID = _number(119, 149)
 PRLIMIT64 = _number(302, 261)
 FSTATFS = _number(138, 44)
+GETSOCKOPT = _number(55, 209)
 SETXATTRAT = 463
 # new calls: one number everywhere
 PIDFD_SEND_SIGNAL = 424

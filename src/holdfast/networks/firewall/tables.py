@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from holdfast import errors
 from holdfast.kernel import netlink, nfelement
 from holdfast.kernel.nftables import Nftables, NftablesError
-from holdfast.networks.firewall import foreign, plan
+from holdfast.networks.firewall import plan
+from holdfast.networks.firewall.neighbours import Neighbours
 from holdfast.networks.firewall.plan import Elements
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, TableShape
 from holdfast.networks.firewall.stale_flows import StaleFlows
@@ -30,7 +31,7 @@ class OutOfStep(errors.Internal):
 class Firewall:
     """Raises Internal with nothing changed."""
 
-    __slots__ = ("_elements", "_flows", "_interfaces", "_nftables", "_right", "_table")
+    __slots__ = ("_elements", "_flows", "_interfaces", "_neighbours", "_nftables", "_right", "_table")
 
     def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
         self._nftables = nftables
@@ -39,6 +40,16 @@ class Firewall:
         self._table = table
         self._right: dict[str, tuple[list[str], frozenset[tuple[str, int]]]] = {}
         self._interfaces: set[str] = set()
+        self._neighbours = Neighbours(nftables)
+
+    @property
+    def lookout_seconds(self) -> float | None:
+        """How soon somebody should `look`, if ever."""
+        return self._neighbours.lookout_seconds
+
+    def look(self) -> list[str]:
+        """Puts right what the kernel does not tell of; returns what it was."""
+        return self._neighbours.look(sorted(self._interfaces))
 
     def synchronise(
         self,
@@ -56,7 +67,7 @@ class Firewall:
         found = self._put_right(PACKETS, static, wanted)
         if identities or self._list(FRAMES):
             found += self._put_right(FRAMES, plan.render_table(FRAMES, self._table), wanted)
-        return found + self._open_foreign()
+        return found + self._neighbours.open_for(sorted(self._interfaces))
 
     def publish(self, ports: Sequence[PortRule]) -> None:
         """Opens ports, all or none; raises OutOfStep when the table is not what it should be: synchronise then."""
@@ -82,12 +93,12 @@ class Firewall:
     def add_bridge(self, bridge: BridgeRules) -> None:
         self._change({}, plan.plan_elements((bridge,), ()))
         self._interfaces.add(bridge.interface)
-        self._open_foreign()
+        self._neighbours.open_for(sorted(self._interfaces))
 
     def remove_bridge(self, bridge: BridgeRules) -> None:
         self._remove(plan.plan_elements((bridge,), ()))
         self._interfaces.discard(bridge.interface)
-        self._open_foreign()
+        self._neighbours.forget(bridge.interface, sorted(self._interfaces))
 
     def bind(self, identity: Identity) -> None:
         """From now on that bridge port speaks with its own addresses only. Raises Unsupported without bridge rules."""
@@ -136,19 +147,6 @@ class Firewall:
         kept = [f"add rule {where} {USER_CHAIN} {rule}" for rule in chain_rules(text)]
         self._run([static[0], f"delete table {where}", *static, *kept, *additions])
 
-    def _open_foreign(self) -> list[str]:
-        """What foreign tables must let through is no reason to fail: they may be anything."""
-        try:
-            described = self._nftables.list_json("list chains")
-            for question in foreign.questions(described):
-                described += self._nftables.list_json(question)
-            commands = foreign.plan_changes(described, sorted(self._interfaces))
-            if commands:
-                self._nftables.run("\n".join(commands))
-        except NftablesError as error:
-            return [f"the rules of iptables could not be told of our bridges: {error}"]
-        return commands
-
     def _remove(self, unwanted: Elements) -> None:
         try:
             self._nftables.run("\n".join(plan.plan_changes(self._table, unwanted, {})))
@@ -185,6 +183,10 @@ class NoFirewall:
     """The administrator makes the rules."""
 
     __slots__ = ()
+    lookout_seconds = None
+
+    def look(self) -> list[str]:
+        return []
 
     def synchronise(
         self,

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of iptables-legacy: read as the kernel has them, changed through the program that owns them.
+
+They are another set of rules than nftables' (iptables-nft), and a kernel can have both at once. Reading is one system
+call and loads nothing: a table that nobody uses stays unused. A change is `iptables-legacy-restore --noflush`, one
+transaction under the lock that all such programs share. In the network namespace of the calling thread. Called by
+`networks.firewall`. Source: linux/netfilter_ipv4/ip_tables.h, ip6_tables.h, netfilter/x_tables.h; iptables-restore(8).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+import subprocess
+from typing import NamedTuple
+
+from holdfast.kernel import syscalls
+
+IPV4, IPV6 = "ip", "ip6"
+_NAMES = {IPV4: "/proc/thread-self/net/ip_tables_names", IPV6: "/proc/thread-self/net/ip6_tables_names"}
+_PROGRAMS = {IPV4: "iptables-legacy-restore", IPV6: "ip6tables-legacy-restore"}
+_LEVELS = {IPV4: (socket.AF_INET, socket.IPPROTO_IP), IPV6: (socket.AF_INET6, socket.IPPROTO_IPV6)}
+_GET_INFO, _GET_ENTRIES = 64, 65
+_INFO = struct.Struct("=32sI5I5III")
+_ENTRIES_HEADER = 40
+_HOOKS = {1: "INPUT", 2: "FORWARD", 3: "OUTPUT"}
+
+
+class _Layout(NamedTuple):
+    """Where things stand in an entry: its head (ipt_ip, ip6t_ip6), interfaces, flags, the offsets of target and next."""
+
+    head_bytes: int
+    in_interface: int
+    out_interface: int
+    flags: int
+    goto: int
+    offsets: int
+    entry_bytes: int
+
+
+_LAYOUTS = {IPV4: _Layout(84, 16, 32, 82, 0x02, 88, 112), IPV6: _Layout(136, 64, 80, 131, 0x04, 140, 168)}
+_OFFSETS = struct.Struct("=HH")
+_TARGET = struct.Struct("=H29sB")
+_INTERFACE_BYTES = 16
+_MASKS_AFTER = 32
+_VERDICTS = {-1: "DROP", -2: "ACCEPT", -5: "RETURN"}
+_TRIES = 5
+_SECONDS = 10
+
+
+class Rule(NamedTuple):
+    """`target`: a verdict, an extension's name, a chain. `is_bare`: nothing but the interfaces limits it."""
+
+    target: str
+    is_bare: bool
+    in_interface: str = ""
+    out_interface: str = ""
+
+
+class Chain(NamedTuple):
+    """`policy` is empty for a chain of somebody's own."""
+
+    policy: str
+    rules: tuple[Rule, ...]
+
+
+def is_possible() -> bool:
+    """Whether this kernel has such tables at all."""
+    return any(os.path.exists(path) for path in _NAMES.values())
+
+
+def has_table(family: str, table: str = "filter") -> bool:
+    """Whether somebody uses it in this namespace."""
+    try:
+        with open(_NAMES[family]) as names:
+            return table in names.read().split()
+    except OSError:
+        return False
+
+
+def read(family: str, table: str = "filter") -> dict[str, Chain]:
+    """The chains by their names; empty when the table is not in use. Raises OSError."""
+    if not has_table(family, table):
+        return {}
+    kind, level = _LEVELS[family]
+    with socket.socket(kind, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW) as sock:
+        for _ in range(_TRIES):
+            info = _INFO.unpack(_ask(sock, level, _GET_INFO, table.encode().ljust(_INFO.size, b"\0")))
+            size: int = info[-1]
+            request = struct.pack("=32sI", table.encode(), size).ljust(_ENTRIES_HEADER + size, b"\0")
+            try:
+                found = _ask(sock, level, _GET_ENTRIES, request)
+            except OSError as error:
+                if error.errno != errno.EAGAIN:  # somebody changed the table in between
+                    raise
+                continue
+            starts, ends = info[2:7], info[7:12]
+            return parse(family, found[_ENTRIES_HEADER:], starts, ends, valid_hooks=info[1])
+    raise OSError(errno.EAGAIN, f"the table {table} of iptables-legacy does not come to rest")
+
+
+def change(family: str, table: str, lines: list[str]) -> None:
+    """Appends those lines of iptables-save's language; raises OSError with the program's words, nothing is changed then."""
+    text = "\n".join([f"*{table}", *lines, "COMMIT", ""])
+    command = [_PROGRAMS[family], "--noflush", "-w", "5"]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(errno.ETIMEDOUT, f"{command[0]} does not end") from error
+    if done.returncode != 0:
+        raise OSError(errno.EINVAL, done.stderr.decode(errors="replace").strip() or f"{command[0]} failed")
+
+
+def parse(
+    family: str, blob: bytes, starts: tuple[int, ...], ends: tuple[int, ...], *, valid_hooks: int
+) -> dict[str, Chain]:
+    """The kernel's entries as chains. `starts` and `ends` are where the built-in ones begin, and where their policy is."""
+    names = {starts[hook]: name for hook, name in _HOOKS.items() if valid_hooks & 1 << hook}
+    policies = {ends[hook] for hook in _HOOKS if valid_hooks & 1 << hook}
+    entries = list(_entries(family, blob))
+    for _offset, after, name, target in entries:
+        if name == "ERROR" and after < len(blob):
+            names[after] = _text(blob[target + _TARGET.size :][:32])
+    found: dict[str, Chain] = {}
+    rules: list[Rule] = []
+    current = ""
+    for offset, _after, name, target in entries:
+        if offset in names:
+            current, rules = names[offset], []
+            found[current] = Chain("", ())
+        if name == "ERROR":
+            continue
+        rule = _rule(family, blob, offset, name, target, names)
+        if offset in policies:
+            found[current] = Chain(rule.target, tuple(rules))
+            continue
+        rules.append(rule)
+        found[current] = Chain("", tuple(rules))
+    # a chain of somebody's own ends with a RETURN that nobody wrote
+    return {name: chain if chain.policy else Chain("", chain.rules[:-1]) for name, chain in found.items()}
+
+
+def _entries(family: str, blob: bytes) -> list[tuple[int, int, str, int]]:
+    """Offset, offset of the next, name of the target (empty: a verdict or a chain), offset of the target."""
+    place = _LAYOUTS[family].offsets
+    found: list[tuple[int, int, str, int]] = []
+    offset = 0
+    while offset < len(blob):
+        target, length = _OFFSETS.unpack_from(blob, offset + place)
+        if not length:
+            raise OSError(errno.EBADMSG, "entries of iptables-legacy that cannot be read")
+        _size, name, _revision = _TARGET.unpack_from(blob, offset + target)
+        found.append((offset, offset + length, _text(name), offset + target))
+        offset += length
+    return found
+
+
+def _rule(family: str, blob: bytes, offset: int, name: str, target: int, names: dict[int, str]) -> Rule:
+    layout = _LAYOUTS[family]
+    if not name:
+        (verdict,) = struct.unpack_from("=i", blob, target + _TARGET.size)
+        name = names.get(verdict, "") if verdict >= 0 else _VERDICTS.get(verdict, "")
+    head = bytearray(blob[offset : offset + layout.head_bytes])
+    places = (layout.in_interface, layout.out_interface)
+    comes, leaves = (_text(bytes(head[at : at + _INTERFACE_BYTES])) for at in places)
+    for at in places:
+        head[at : at + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
+        head[at + _MASKS_AFTER : at + _MASKS_AFTER + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
+    head[layout.flags] &= ~layout.goto
+    is_bare = not any(head) and target - offset == layout.entry_bytes
+    return Rule(name, is_bare, comes, leaves)
+
+
+def _ask(sock: socket.socket, level: int, option: int, request: bytes) -> bytes:
+    """getsockopt(2) with a question in the buffer, which Python's own cannot ask."""
+    buffer = ctypes.create_string_buffer(request, len(request))
+    length = ctypes.c_uint32(len(request))
+    syscalls.call(syscalls.GETSOCKOPT, sock.fileno(), level, option, ctypes.byref(buffer), ctypes.byref(length))
+    return buffer.raw
+
+
+def _text(packed: bytes) -> str:
+    return packed.partition(b"\0")[0].decode(errors="replace")

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""iptables-legacy's FORWARD chains as `foreign` plans them: how they are read, and the changes in iptables-save's words.
+
+Pure but for `put_right`. Called by `tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from holdfast.kernel import xtables
+from holdfast.networks.firewall import foreign
+from holdfast.networks.firewall.foreign import CHAIN, FORWARD, IN, OUT, REFUSE, TABLE, Changes, Match, Rule
+
+_REFUSALS = ("DROP", "REJECT")
+_OPTIONS = {IN: "-i", OUT: "-o"}
+
+
+def put_right(interfaces: Sequence[str]) -> list[str]:
+    """Reads and changes both families' chains; returns what was changed. Raises OSError."""
+    done: list[str] = []
+    for family in foreign.FAMILIES:
+        chains = xtables.read(family)
+        if FORWARD in chains:
+            lines = render(foreign.plan(read_forward(chains), interfaces))
+            if lines:
+                xtables.change(family, TABLE, lines)
+                done += lines
+    return done
+
+
+def read_forward(chains: Mapping[str, xtables.Chain]) -> foreign.Forward:
+    """The chain in `foreign`'s words."""
+    forward = chains[FORWARD]
+    return foreign.Forward(
+        drops=forward.policy == "DROP",
+        rules=tuple(Rule(_target(rule)) for rule in forward.rules),
+        refusing=frozenset(name for name, chain in chains.items() if chain.rules and _target(chain.rules[0]) == REFUSE),
+        accepted=frozenset(map(_accepted, chains[CHAIN].rules)) if CHAIN in chains else None,
+    )
+
+
+def render(changes: Changes) -> list[str]:
+    """The changes in iptables-save's words. Naming a chain makes it, or empties it."""
+    lines = [f":{CHAIN} - [0:0]"] if changes.make or changes.content is not None else []
+    lines += [f"-A {CHAIN} {_OPTIONS[side]} {name} -j ACCEPT" for side, name in changes.content or ()]
+    lines += [f"-D {FORWARD} {index + 1}" for index in reversed(changes.removed)]
+    if changes.before is not None:
+        place = changes.before + 1 - sum(index < changes.before for index in changes.removed)
+        lines.append(f"-I {FORWARD} {place} -j {CHAIN}")
+    return lines
+
+
+def _target(rule: xtables.Rule) -> str:
+    if not rule.is_bare or rule.in_interface or rule.out_interface:
+        return ""
+    return REFUSE if rule.target in _REFUSALS else rule.target
+
+
+def _accepted(rule: xtables.Rule) -> Match:
+    """What a rule of our chain accepts; one that is not ours spoils it."""
+    if not rule.is_bare or rule.target != "ACCEPT" or bool(rule.in_interface) is bool(rule.out_interface):
+        return ("", "")
+    return (IN, rule.in_interface) if rule.in_interface else (OUT, rule.out_interface)

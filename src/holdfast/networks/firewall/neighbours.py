@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other firewalls of this host, told of our bridges: iptables-nft, iptables-legacy, firewalld.
+
+What they must let through is no reason for us to fail: they may be anything, and what went wrong is a note. Changes of
+nftables are told by the kernel (`monitor`); those of iptables-legacy are not, and a firewalld that has just been started
+answers late, so now and then somebody has to look. Called by `tables`; `foreign`, `legacy` and `firewalld` know how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.kernel import xtables
+from holdfast.kernel.nftables import Nftables, NftablesError
+from holdfast.networks.firewall import firewalld, foreign, legacy
+from holdfast.networks.firewall.firewalld import FirewalldError
+
+_LOOKOUT_SECONDS = 3.0
+
+
+class Neighbours:
+    """In the network namespace of the calling thread."""
+
+    __slots__ = ("_has_firewalld", "_is_late", "_nftables")
+
+    def __init__(self, nftables: Nftables) -> None:
+        self._nftables = nftables
+        self._has_firewalld = False
+        self._is_late = False
+
+    @property
+    def lookout_seconds(self) -> float | None:
+        """None: what matters will be told. Costs a stat."""
+        return _LOOKOUT_SECONDS if self._is_late or xtables.is_possible() else None
+
+    def look(self, interfaces: Sequence[str]) -> list[str]:
+        """Puts right what nobody tells of; returns what it was. A few reads when there is nothing."""
+        late = self._open_nftables(interfaces) if self._is_late else []
+        return late + self._open_legacy(interfaces)
+
+    def open_for(self, interfaces: Sequence[str]) -> list[str]:
+        """Makes them let these pass; returns what was changed, and what could not be."""
+        return [*self._open_nftables(interfaces), *self._open_legacy(interfaces)]
+
+    def forget(self, interface: str, others: Sequence[str]) -> None:
+        """An interface has gone; these are still there."""
+        self.open_for(others)
+        if self._has_firewalld:
+            try:
+                firewalld.dismiss(interface)
+            except FirewalldError:
+                return  # it knows a name that nobody has
+
+    def _open_nftables(self, interfaces: Sequence[str]) -> list[str]:
+        try:
+            listing = self._nftables.list_json("list chains")
+            of_firewalld = firewalld.questions(listing)
+            for question in foreign.questions(listing) + of_firewalld:
+                listing += self._nftables.list_json(question)
+            for question in foreign.further_questions(listing):
+                listing += self._nftables.list_json(question)
+            commands = foreign.plan_changes(listing, interfaces)
+            if commands:
+                self._nftables.run("\n".join(commands))
+        except NftablesError as error:
+            return [f"the rules of iptables could not be told of our bridges: {error}"]
+        self._has_firewalld = bool(of_firewalld)
+        self._is_late = False
+        unknown = firewalld.without_zone(listing, interfaces) if of_firewalld else []
+        return commands + (self._ask_firewalld(unknown) if unknown else [])
+
+    def _ask_firewalld(self, interfaces: Sequence[str]) -> list[str]:
+        try:
+            admitted = firewalld.admit(interfaces)
+        except FirewalldError as error:
+            self._is_late = True
+            return [f"firewalld could not be told of our bridges: {error}"]
+        return [f"interface {name} is in firewalld's zone {firewalld.ZONE}" for name in admitted]
+
+    def _open_legacy(self, interfaces: Sequence[str]) -> list[str]:
+        try:
+            return legacy.put_right(interfaces)
+        except OSError as error:
+            return [f"the rules of iptables-legacy could not be told of our bridges: {error.strerror or error}"]
