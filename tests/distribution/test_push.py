@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from holdfast.distribution import (
     Cancellation,
     Cancelled,
     Credentials,
+    OpenUploads,
     Origins,
     Pusher,
     Registries,
@@ -29,7 +31,7 @@ from holdfast.distribution import (
     uploads,
 )
 from holdfast.distribution.origins import Origin
-from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.errors import Corrupt, HoldfastError, InvalidArgument, NotFound
 from holdfast.oci import media
 from holdfast.oci import reference as references
 from holdfast.oci.descriptor import Descriptor
@@ -89,18 +91,31 @@ def shelf(store: Any) -> Shelf:
 
 
 @pytest.fixture
-def origins(tmp_path: Path) -> Origins:
-    return Origins(metadata.Store(tmp_path / "metadata.db"))
+def database(tmp_path: Path) -> metadata.Store:
+    return metadata.Store(tmp_path / "metadata.db")
 
 
 @pytest.fixture
-def pusher(store: Any, shelf: Shelf, origins: Origins) -> Iterator[Pusher]:
+def origins(database: metadata.Store) -> Origins:
+    return Origins(database)
+
+
+@contextmanager
+def made_pusher(store: Any, shelf: Shelf, database: metadata.Store) -> Iterator[Pusher]:
+    """As a daemon that starts has it; what it is to remember lies in the database."""
     policy = retry.Policy(attempts=4, deadline_seconds=5.0, first_delay_seconds=0.02, max_delay_seconds=0.05)
     registries = Registries(RegistryConfig(certs_dirs=()), policy=policy)
-    made = Pusher(store=store, images=shelf, registries=registries, origins=origins)
+    known, uploads = Origins(database), OpenUploads(database)
+    made = Pusher(store=store, images=shelf, registries=registries, origins=known, open_uploads=uploads)
     yield made
     made.close()
     registries.close()
+
+
+@pytest.fixture
+def pusher(store: Any, shelf: Shelf, database: metadata.Store) -> Iterator[Pusher]:
+    with made_pusher(store, shelf, database) as made:
+        yield made
 
 
 def zipped(plain: bytes) -> tuple[str, bytes, bytes]:
@@ -271,18 +286,98 @@ def test_b500_a_registry_that_stays_broken_is_named_with_what_was_tried(registry
     assert "v1" not in registry.manifests
 
 
-def test_wrong_digest_a_damaged_blob_is_refused_by_the_registry(
-    registry: Any, pusher: Any, shelf: Any, store: Any
-) -> None:
+def test_wrong_digest_a_damaged_blob_is_named_and_leaves(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
     layer = zipped(b"one")
     shelf.add(f"{registry.host}/{NAME}:v1", layer)
     with open(store.path(sha256(layer[1])), "r+b") as file:
         file.write(b"XX")
 
-    with pytest.raises(HoldfastError, match="did not match"):
+    with pytest.raises(Corrupt, match=f"{sha256(layer[1])} is damaged on disk: pull the image again"):
         push(pusher, registry)
 
     assert "v1" not in registry.manifests
+    assert not store.has(sha256(layer[1]))
+
+
+def test_wrong_digest_a_registry_that_refuses_sound_bytes_is_heard(
+    registry: Any, pusher: Any, shelf: Any, store: Any
+) -> None:
+    layer = zipped(b"one")
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    registry.misbehave("digest=", lambda h: h.refuse(400, "DIGEST_INVALID", "did not match"))
+
+    with pytest.raises(HoldfastError, match="did not match"):
+        push(pusher, registry)
+
+    assert store.has(sha256(layer[1]))
+
+
+def cut_push(registry: Any, pusher: Any, shelf: Any, blob: bytes) -> None:
+    """A push whose process dies after three parts."""
+    shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER_GZIP, blob, blob))
+    cancellation = Cancellation()
+
+    def die(handler: Any) -> bool:
+        if int(handler.headers.get("Content-Range", "0-0").partition("-")[0]) >= 1_500_000:
+            cancellation.cancel()
+        return False
+
+    registry.misbehave("/uploads/", die)
+    with pytest.raises(Cancelled):
+        push(pusher, registry, cancellation=cancellation)
+    registry.rules.clear()
+
+
+def sent_bytes(registry: Any) -> int:
+    uploads = registry.requests("/uploads/")
+    return sum(int(seen.headers.get("content-length", "0")) for seen in uploads if seen.method in ("PATCH", "PUT"))
+
+
+def test_a_push_of_the_next_daemon_goes_on_where_the_last_one_ended(
+    registry: Any, pusher: Any, shelf: Any, store: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = bytes(range(256)) * 10_000
+    monkeypatch.setattr(uploads, "PART_BYTES", 500_000)
+    cut_push(registry, pusher, shelf, blob)
+    registry.seen.clear()
+
+    with made_pusher(store, shelf, database) as successor:
+        told = push(successor, registry)
+
+    assert registry.blobs[sha256(blob)] == blob
+    assert "Pushed" in texts(told)
+    assert sent_bytes(registry) <= len(blob) - 1_500_000 + 500
+    assert database.items("uploads") == []
+
+
+@pytest.mark.parametrize("status", [404, 400, 403])
+def test_an_upload_forgotten_since_the_last_daemon_begins_anew(
+    registry: Any, pusher: Any, shelf: Any, store: Any, database: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    blob = bytes(range(256)) * 10_000
+    monkeypatch.setattr(uploads, "PART_BYTES", 500_000)
+    cut_push(registry, pusher, shelf, blob)
+    place = json.loads(database.items("uploads")[0][1])["location"].partition("/v2")[2]
+    registry.misbehave(place, lambda h: h.refuse(status, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown"))
+
+    with made_pusher(store, shelf, database) as successor:
+        assert "Pushed" in texts(push(successor, registry))
+
+    assert registry.blobs[sha256(blob)] == blob
+
+
+def test_wrong_bytes_that_the_last_daemon_sent_are_sent_anew(
+    registry: Any, pusher: Any, shelf: Any, store: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = bytes(range(256)) * 10_000
+    monkeypatch.setattr(uploads, "PART_BYTES", 500_000)
+    cut_push(registry, pusher, shelf, blob)
+    registry.uploads[0][:10] = b"0123456789"
+
+    with made_pusher(store, shelf, database) as successor:
+        assert "Pushed" in texts(push(successor, registry))
+
+    assert registry.blobs[sha256(blob)] == blob
 
 
 def test_every_tag_goes_with_all_tags(registry: Any, pusher: Any, shelf: Any) -> None:

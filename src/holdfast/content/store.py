@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _ALGORITHMS = ("sha256", "sha512")
 
+_READ_BYTES = 1 << 20
 _PASSING = ".passing"
 """Marks the partial files that nobody can resume."""
 
@@ -92,6 +93,16 @@ class Store:
         if hashlib.new(digests.algorithm(digest), data).hexdigest() != digests.encoded(digest):
             raise Corrupt(f"blob {digest} is damaged on disk")
         return data
+
+    def verify(self, digest: Digest) -> None:
+        """Reads a whole blob; Corrupt when the disk has changed it. It is gone then, and the next pull brings it anew."""
+        hasher = digests.Hasher(digests.algorithm(digest))
+        with self.open(digest) as file:
+            while chunk := file.read(_READ_BYTES):
+                hasher.update(chunk)
+        if hasher.digest() != digest:
+            self.delete(digest)
+            raise Corrupt(f"blob {digest} is damaged on disk: pull the image again")
 
     def size(self, digest: Digest) -> int:
         """The blob's bytes; NotFound."""

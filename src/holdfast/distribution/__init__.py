@@ -4,6 +4,7 @@
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import RegistryConfig
+from holdfast.distribution.open_uploads import OpenUploads
 from holdfast.distribution.origins import Origins
 from holdfast.distribution.pull import Puller, PullResult
 from holdfast.distribution.push import Pusher
@@ -14,6 +15,7 @@ __all__ = [
     "Cancellation",
     "Cancelled",
     "Credentials",
+    "OpenUploads",
     "Origins",
     "PullResult",
     "Puller",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ from holdfast.distribution.auth import NoCredentials
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.http import Unreachable
+from holdfast.distribution.open_uploads import OpenUploads
 from holdfast.distribution.origins import Origin, Origins
 from holdfast.distribution.progress import Meter, Progress, silent
 from holdfast.distribution.registries import Registries
@@ -89,8 +91,17 @@ class _Layer:
 class Pusher:
     """Pushes for one daemon; thread-safe."""
 
-    def __init__(self, *, store: content.Store, images: Images, registries: Registries, origins: Origins) -> None:
+    def __init__(
+        self,
+        *,
+        store: content.Store,
+        images: Images,
+        registries: Registries,
+        origins: Origins,
+        open_uploads: OpenUploads,
+    ) -> None:
         self._store = store
+        self._open_uploads = open_uploads
         self._images = images
         self._registries = registries
         self._origins = origins
@@ -171,14 +182,14 @@ class Pusher:
         self, remote: Remote, reference: Reference, image_id: Digest, progress: Progress, cancellation: Cancellation
     ) -> Digest:
         image = self._images.get(image_id)
-        raw = self._store.read(image.manifest, strict.MANIFEST_MAX_BYTES)
+        raw = self._store.read(image.manifest, strict.STORED_MAX_BYTES)
         manifest = documents.decode(raw)
         if not isinstance(manifest, documents.Manifest):
             raise Corrupt(f"image {image.id} has an index where its manifest should be")
         layers = plan_layers(image, manifest)
         pushed = self._push_layers(remote, reference, layers, progress, cancellation)
         if not uploads.has_blob(remote, manifest.config, cancellation):
-            uploads.upload(remote, manifest.config, self._store, _nothing, cancellation)
+            uploads.upload(remote, manifest.config, self._store, self._open_uploads, _nothing, cancellation)
         if pushed != list(manifest.layers):
             manifest = msgspec.structs.replace(manifest, layers=tuple(pushed))
             raw = msgspec.json.encode(manifest)
@@ -249,7 +260,8 @@ class Pusher:
             )
         descriptor = self._packed(layer, stop) if layer.is_plain else layer.descriptor
         meter = Meter(progress, "Pushing", layer.identifier, descriptor.size)
-        uploads.upload(remote, descriptor, self._store, lambda sent: meter.report(sent, time.monotonic()), stop)
+        told = partial(_tell, meter)
+        uploads.upload(remote, descriptor, self._store, self._open_uploads, told, stop)
         progress(messages.layer("Pushed", layer.identifier))
         return descriptor
 
@@ -303,6 +315,10 @@ def _neighbours(descriptor: Descriptor, known: list[Origin], path: str) -> Itera
     """Repositories of the same registry that have the blob, as far as is known; a few."""
     found = [origin.path for origin in known if origin.digest == descriptor.digest and origin.path != path]
     yield from found[:_MOST_MOUNTS]
+
+
+def _tell(meter: Meter, sent: int) -> None:
+    meter.report(sent, time.monotonic())
 
 
 def _nothing(sent: int) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One blob on its way out: not sent when the registry has it, mounted when a neighbour has it, else sent in chunks.
 
-An upload that breaks off is asked how far it came and goes on from there. Memory: one chunk of the file. Called by
-`distribution.push`, in the threads of its upload pool.
+An upload that breaks off is asked how far it came and goes on from there, in the same push or, a large one, in a later one
+(`open_uploads`). Memory: one chunk of the file. Called by `distribution.push`, in the threads of its upload pool.
 Source: OCI distribution-spec v1.1 §pushing-blobs; the status request of distribution's "Blob Upload".
 """
 
@@ -21,6 +21,7 @@ from holdfast.distribution.cancellation import Cancellation
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import is_loopback
 from holdfast.distribution.http import CHUNK_BYTES, Answer, Unreachable
+from holdfast.distribution.open_uploads import Claim, OpenUploads
 from holdfast.distribution.remote import PULL, Remote, raise_for_status
 from holdfast.errors import InvalidArgument, Unauthenticated
 from holdfast.oci.descriptor import Descriptor
@@ -28,6 +29,7 @@ from holdfast.oci.digest import Digest
 
 PART_BYTES = 64 << 20
 """What one request carries at most, and so what a broken line costs at a registry that keeps no half requests."""
+WORTH_REMEMBERING_BYTES = 1 << 20
 _SLOWEST_BYTES_PER_SECOND = 8 << 20
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})", re.ASCII)
 _GONE = frozenset({404, 410, 416})
@@ -69,43 +71,98 @@ def upload(
     remote: Remote,
     descriptor: Descriptor,
     store: content.Store,
+    open_uploads: OpenUploads,
     told: Callable[[int], None],
     cancellation: Cancellation,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Sends the blob; `told` gets the bytes sent so far. Raises RegistryDown, Refused, Cancelled."""
-    what = f"upload of blob {descriptor.digest}"
-    series = retry.Series(remote.policy, clock())
-    session: _Session | None = None
-    has_failed = False
-    while True:
-        cancellation.check()
-        before = session.offset if session else 0
+    """Sends the blob; `told` gets the bytes sent so far. Raises RegistryDown, Refused, Cancelled.
+
+    Corrupt when the registry refused what our disk has changed.
+    """
+    with open_uploads.claim(f"{remote.endpoint.api}/{remote.path}", descriptor.digest) as claim:
         try:
-            if session is None:
-                session = _begin(remote)
-            elif has_failed:
-                session = _ask(remote, session)
-            has_failed = False
-            while session.offset < descriptor.size or not descriptor.size:
-                if _send_part(remote, descriptor, store, session, told, cancellation):
-                    return
-            _finish(remote, descriptor, session)
-            return
+            _Upload(remote, descriptor, store, claim, told, cancellation, clock).run()
         except Refused as refusal:
-            if refusal.status not in _GONE or session is None:
-                raise
-            failure: Transient | Unreachable = Transient(refusal.message)
-            session = None
-        except (Transient, Unreachable) as error:
-            cancellation.check()
-            if isinstance(error, Unreachable) and error.is_final:
-                raise
-            failure = error
-        has_failed = True
-        if session is not None and session.offset > before:
-            series.progressed(clock())
-        remote.rest(series, what, failure, cancellation)
+            claim.drop()
+            if refusal.status == 400:
+                store.verify(descriptor.digest)
+            raise
+        claim.drop()
+
+
+class _Upload:
+    """One blob's way to one repository, through as many sessions as it takes."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        descriptor: Descriptor,
+        store: content.Store,
+        claim: Claim,
+        told: Callable[[int], None],
+        cancellation: Cancellation,
+        clock: Callable[[], float],
+    ) -> None:
+        self._remote = remote
+        self._descriptor = descriptor
+        self._store = store
+        self._claim = claim
+        self._told = told
+        self._cancellation = cancellation
+        self._clock = clock
+        self._session = _Session(claim.location) if claim.location else None
+        self._is_to_ask = self._is_inherited = self._session is not None
+
+    def run(self) -> None:
+        """Returns when the registry has verified the blob."""
+        series = retry.Series(self._remote.policy, self._clock())
+        while True:
+            self._cancellation.check()
+            before = self._session.offset if self._session else 0
+            try:
+                self._attempt()
+                return
+            except Refused as refusal:
+                if self._session is None or not (self._is_inherited or refusal.status in _GONE):
+                    raise
+                self._claim.drop()
+                self._session = None
+                if self._is_inherited:
+                    self._is_inherited = False
+                    continue
+                failure: Transient | Unreachable = Transient(refusal.message)
+            except (Transient, Unreachable) as error:
+                self._cancellation.check()
+                if isinstance(error, Unreachable) and error.is_final:
+                    raise
+                failure = error
+            self._is_to_ask = True
+            if self._session is not None and self._session.offset > before:
+                series.progressed(self._clock())
+            self._remote.rest(series, f"upload of blob {self._descriptor.digest}", failure, self._cancellation)
+
+    def _attempt(self) -> None:
+        """Opens or takes up a session and sends all that is missing."""
+        size = self._descriptor.size
+        if self._session is None:
+            self._session = _begin(self._remote)
+        elif self._is_to_ask:
+            self._session = _ask(self._remote, self._session)
+            if self._session.offset > size:
+                raise Refused("the upload is longer than the blob", status=416)
+            self._told(self._session.offset)
+        self._is_to_ask = False
+        self._keep(self._session)
+        while self._session.offset < size or not size:
+            if _send_part(self._remote, self._descriptor, self._store, self._session, self._told, self._cancellation):
+                return
+            self._keep(self._session)
+        _finish(self._remote, self._descriptor, self._session)
+
+    def _keep(self, session: _Session) -> None:
+        if self._descriptor.size >= WORTH_REMEMBERING_BYTES:
+            self._claim.keep(session.location)
 
 
 def _begin(remote: Remote) -> _Session:
@@ -116,8 +173,10 @@ def _begin(remote: Remote) -> _Session:
 
 
 def _ask(remote: Remote, session: _Session) -> _Session:
-    """How far the upload came; Refused (404) when the registry has forgotten it."""
+    """How far the upload came; Refused (404) when the registry has forgotten it, Transient while it reads the old line."""
     with remote.exchange("GET", session.location, {}) as answer:
+        if answer.status == 409:
+            raise Transient("an earlier request is still writing to the upload")
         raise_for_status(answer, (204, 200))
         return _Session(_location(session.location, answer), _received(answer))
 
