@@ -10,30 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, nfelement, nftables
-from holdfast.networks import (
-    creation,
-    default_bridge,
-    endpoint_plan,
-    factory,
-    forwarding,
-    host_subnets,
-    ipam,
-    rules,
-    sandbox_names,
-)
+from holdfast.networks import creation, endpoint_plan, factory, host_subnets, sandbox_names
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.creation import NetworkWish
 from holdfast.networks.firewall import Firewall, Monitor, NoFirewall
+from holdfast.networks.host import NO_BRIDGE, Host
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.names import NoResolver, Resolver
-from holdfast.networks.network import Network, Pool, default_bridge_options, format_time
+from holdfast.networks.network import Network, format_time
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
 from holdfast.networks.sandboxes import Sandboxes, Surroundings
@@ -41,7 +31,6 @@ from holdfast.networks.undertaker import Undertaker
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 _CONTAINER_MODE = "container:"
-_NO_BRIDGE = "none"
 _SHORT_ID = 12
 
 
@@ -67,12 +56,12 @@ class Controller:
         resolver: Resolver | None = None,
     ) -> None:
         self._config = config
-        self._root = exec_root / "networks"
         self._netns_directory = exec_root / "netns"
         self._netns_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        journal = Journal(self._root / "sandboxes")
+        root = exec_root / "networks"
+        journal = Journal(root / "sandboxes")
         self._registry = Registry(store)
-        self._registry.ensure_predefined(now_nanos, has_bridge=config.bridge != _NO_BRIDGE)
+        self._registry.ensure_predefined(now_nanos, has_bridge=config.bridge != NO_BRIDGE)
         self._links = netlink.Socket()
         self._undertaker = Undertaker()
         self._drivers = factory.open_drivers(self._links, self._undertaker)
@@ -83,6 +72,15 @@ class Controller:
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
         self._addresses = Addresses()
         self._resolver = resolver or NoResolver()
+        self._host = Host(
+            config,
+            root,
+            self._links,
+            registry=self._registry,
+            drivers=self._drivers,
+            addresses=self._addresses,
+            firewall=self._firewall,
+        )
         self._sandboxes = Sandboxes(
             Surroundings(
                 config=config,
@@ -94,24 +92,17 @@ class Controller:
                 journal=journal,
                 firewall=self._firewall,
                 resolver=self._resolver,
-                synchronise=self._synchronise_firewall,
+                synchronise=lambda: self._host.synchronise(self._sandboxes),
             )
         )
 
     def start(self) -> list[str]:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
         notes = [f"network record {key} is damaged and not used" for key in self._registry.damaged]
-        self._claim_forwarding(ipv6=False)
-        if any(network.ipv6 for network in self._registry.all() if network.driver == "bridge"):
-            self._claim_forwarding(ipv6=True)
-        if self._config.bridge != _NO_BRIDGE:
-            self._settle_default_bridge()
-        for network in self._registry.all():
-            notes += self._prepare_known(network)
-        self._bury_retired()
+        notes += self._host.settle()
         notes += self._sandboxes.restore()
-        self._synchronise_firewall()
-        self._switch_forwarding_on()
+        self._host.synchronise(self._sandboxes)
+        self._host.switch_forwarding_on()
         try:
             self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
         except errors.HoldfastError as error:
@@ -138,12 +129,16 @@ class Controller:
         """Puts right what others have changed or killed on this host; returns what that was. Raises Internal."""
         notes: list[str] = []
         who = self._monitor.read() if self._monitor is not None else []
-        if who:
-            changes = self._synchronise_firewall()
-            if changes:
-                notes.append(f"{', '.join(who)} changed the packet rules, now put right ({len(changes)}): {changes[0]}")
+        changes = self._host.synchronise(self._sandboxes) if who else self._firewall.look()
+        if changes:
+            culprits = ", ".join(who) or "somebody"
+            notes.append(f"{culprits} changed the packet rules, now put right ({len(changes)}): {changes[0]}")
         revived = self._resolver.repair()
         return [*notes, revived] if revived else notes
+
+    def lookout_seconds(self) -> float | None:
+        """How soon `repair` should look though nothing was told; None: never."""
+        return self._firewall.lookout_seconds
 
     def prepare(self) -> None:
         """Does ahead what the next `connect` needs whoever calls it; for idle moments. Raises Internal."""
@@ -165,17 +160,14 @@ class Controller:
             planned,
             taken=[subnet for network in known for subnet in network.subnets],
             routed=host_subnets.read(self._links) if creation.needs_default_pool(planned) else (),
-            defaults=self._default_pools(),
+            defaults=self._config.pools,
         )
         made = msgspec.structs.replace(planned, pools=pools)
         self._registry.put(made)
         try:
-            driver.prepare(made)
-            self._addresses.open(made)
-            if made.driver == "bridge":
-                self._open_bridge(made)
+            self._host.open_network(made, self._sandboxes)
         except BaseException:
-            self._take_down(made)
+            self._host.take_down(made)
             raise
         return made
 
@@ -192,7 +184,7 @@ class Controller:
             raise errors.Forbidden(
                 f"error while removing network: network {network.name} has active endpoints ({shown})"
             )
-        self._take_down(network)
+        self._host.take_down(network)
         return network
 
     def networks(self) -> list[Network]:
@@ -293,12 +285,6 @@ class Controller:
 
     # inside
 
-    def _default_pools(self) -> list[tuple[str, int]]:
-        pools = list(self._config.default_pools)
-        if not any(":" in base for base, _length in pools):
-            pools.append(ipam.unique_local_pool(self._config.host_id))
-        return pools
-
     def _refuse_same_bridge(self, planned: Network, known: Collection[Network]) -> None:
         if planned.driver != "bridge":
             return
@@ -309,84 +295,6 @@ class Controller:
                     f"cannot create network {planned.network_id} ({name}): conflicts with network {other.network_id} "
                     f"({name}): networks have same bridge name"
                 )
-
-    def _take_down(self, network: Network) -> None:
-        if not network.config_only:
-            if network.driver == "bridge":
-                self._firewall.remove_bridge(rules.bridge_rules(network))
-            self._addresses.close(network.network_id)
-            self._registry.retire(network)
-            self._drivers[network.driver].discard(network, partial(self._registry.forget, network))
-        else:
-            self._registry.remove(network)
-
-    def _settle_default_bridge(self) -> None:
-        stored = self._registry.find("bridge")
-        others = [subnet for network in self._registry.all() if not network.is_predefined for subnet in network.subnets]
-        subnet, gateway = default_bridge.choose_subnet(self._links, self._config, stored.ipv4, others)
-        pools = (Pool(subnet=subnet, gateway=gateway, ip_range=self._config.fixed_cidr),)
-        options = default_bridge_options(self._config)
-        if (stored.pools, stored.options) != (pools, options):
-            self._registry.put(msgspec.structs.replace(stored, pools=pools, options=options))
-
-    def _prepare_known(self, network: Network) -> list[str]:
-        """One network that the host refuses must not keep the daemon from starting."""
-        if network.config_only:
-            return []
-        try:
-            self._drivers[network.driver].prepare(network)
-            self._addresses.open(network)
-        except (errors.HoldfastError, OSError, KeyError) as error:
-            if network.is_predefined:
-                raise
-            return [f"network {network.name} cannot be used: {error}"]
-        return []
-
-    def _bury_retired(self) -> None:
-        """What a killed daemon had removed; an interface whose name somebody has again is not ours any more."""
-        taken = {network.bridge_interface for network in self._registry.all() if network.driver == "bridge"}
-        for network in self._registry.retired:
-            if network.bridge_interface in taken:
-                self._registry.forget(network)
-            else:
-                self._drivers[network.driver].discard(network, partial(self._registry.forget, network))
-
-    def _open_bridge(self, network: Network) -> None:
-        self._firewall.add_bridge(rules.bridge_rules(network))
-        if network.ipv6 is not None:
-            self._claim_forwarding(ipv6=True)
-            self._synchronise_firewall()
-            self._switch_forwarding_on()
-
-    def _claim_forwarding(self, *, ipv6: bool) -> None:
-        if self._config.ip_forward:
-            forwarding.claim(self._root, ipv6=ipv6)
-
-    def _switch_forwarding_on(self) -> None:
-        """IPv6 only once a network needs it: a forwarding host is another kind of host there."""
-        if not self._config.ip_forward:
-            return
-        forwarding.switch_on()
-        if any(network.ipv6 for network in self._registry.all() if network.driver == "bridge"):
-            forwarding.switch_on(ipv6=True)
-
-    def _synchronise_firewall(self) -> list[str]:
-        bridges = rules.all_bridge_rules(self._registry.all())
-        ports = [rule for found in self._sandboxes for rule in rules.port_rules(found)]
-        identities = [
-            guarded
-            for found in self._sandboxes
-            for endpoint in found.endpoints
-            if (network := self._registry.get(endpoint.network_id)) is not None
-            and (guarded := rules.identity(network, endpoint)) is not None
-        ]
-        return self._firewall.synchronise(
-            bridges,
-            ports,
-            identities,
-            is_router=forwarding.is_router(self._root),
-            is_router6=forwarding.is_router(self._root, ipv6=True),
-        )
 
     def _share(self, request: ConnectRequest, joined_pid: int | None) -> Attachment:
         joined = self._sandboxes.get(request.mode.removeprefix(_CONTAINER_MODE))

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from holdfast import errors
 from holdfast.networks import ipam, pool_wishes
 from holdfast.networks.addresses import Addresses
-from holdfast.networks.network import PREDEFINED, Network, new_id
+from holdfast.networks.network import DEFAULT_GATEWAYS, PREDEFINED, Network, new_id
 from holdfast.networks.values import ConnectRequest, Endpoint, EndpointSettings
 
 ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
@@ -120,7 +120,10 @@ def _gateway(network: Network, address: str) -> str:
     pools = network.pools if len(network.pools) > 1 else ()
     first = network.ipv6 if own.version == 6 else network.ipv4
     found = next((pool for pool in pools if own in ipam.parse_subnet(pool.subnet)), first)
-    return found.gateway if found else ""
+    if found is None:
+        return ""
+    named = found.auxiliary.get(DEFAULT_GATEWAYS[found.is_ipv6], "") if network.driver == "bridge" else ""
+    return named or found.gateway
 
 
 def _interface(network: Network, settings: EndpointSettings, present: Collection[Endpoint]) -> str:

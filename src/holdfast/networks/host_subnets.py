@@ -29,14 +29,15 @@ def read(links: netlink.Socket) -> list[str]:
     return sorted(found)
 
 
-def address_of(links: netlink.Socket, interface: str) -> str:
-    """The IPv4 address and prefix length of an interface; empty when it has none or is not there."""
+def addresses_of(links: netlink.Socket, interface: str, *, ipv6: bool = False) -> list[str]:
+    """The addresses and prefix lengths of an interface, by one protocol; none when it is not there."""
     try:
         index = rtnetlink.parse_link(links.ask(rtnetlink.get_link(interface))).ifindex
     except netlink.NetlinkError:
-        return ""
-    addresses = [rtnetlink.parse_address(payload) for payload in links.dump(rtnetlink.get_addresses())]
-    return next((f"{each.address}/{each.prefix_length}" for each in addresses if each.ifindex == index), "")
+        return []
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    addresses = [rtnetlink.parse_address(payload) for payload in links.dump(rtnetlink.get_addresses(family))]
+    return [f"{each.address}/{each.prefix_length}" for each in addresses if each.ifindex == index]
 
 
 def _nameservers() -> tuple[str, ...]:

@@ -25,6 +25,8 @@ INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
 PARENT = "parent"
 IPVLAN_MODE = "ipvlan_mode"
 DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
+DEFAULT_GATEWAYS = {False: "DefaultGatewayIPv4", True: "DefaultGatewayIPv6"}
+"""Names of auxiliary addresses that containers of a bridge have their default routes by, instead of the bridge's."""
 PREDEFINED = ("bridge", "host", "none")
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 

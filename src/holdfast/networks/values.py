@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.networks import ipam
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortBinding:
@@ -128,8 +130,9 @@ class Attachment:
 class NetworkConfig:
     """The daemon's options for networks, under dockerd's own names.
 
-    `bridge`: the default bridge's interface; made when absent; `none`: no such network. `bip`: its address as CIDR. `default_pools`:
-    (base, prefix length of each network) pairs. `host_id`: what this host's IPv6 range is made from.
+    `bridge`: the default bridge's interface; made when absent; `none`: no such network. `bip`: its address as CIDR.
+    `default_pools`: (base, prefix length of each network) pairs. `host_id`: what this host's IPv6 range is made from.
+    `firewall`, `firewall6`: whether rules are ours to make, by protocol. `relay`: see `networks.relay`.
     """
 
     host_id: str = ""
@@ -137,11 +140,18 @@ class NetworkConfig:
     bridge: str = "holdfast0"
     bip: str = ""
     fixed_cidr: str = ""
+    default_gateway: str = ""
+    ipv6: bool = False
+    bip6: str = ""
+    fixed_cidr6: str = ""
+    default_gateway6: str = ""
     mtu: int = 1500
     icc: bool = True
     ip_forward: bool = True
     ip_masquerade: bool = True
     firewall: bool = True
+    firewall6: bool = True
+    relay: bool = True
     host_binding_ip: str = "0.0.0.0"
     host_gateway_ip: str = ""
     dns: tuple[str, ...] = ()
@@ -158,3 +168,11 @@ class NetworkConfig:
             ("192.168.0.0/16", 20),
         )
     )
+
+    @property
+    def pools(self) -> list[tuple[str, int]]:
+        """The default pools; with this host's own IPv6 range unless there is one of IPv6 among them."""
+        given = list(self.default_pools)
+        if not any(":" in base for base, _length in given):
+            given.append(ipam.unique_local_pool(self.host_id))
+        return given

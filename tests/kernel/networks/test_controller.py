@@ -121,7 +121,7 @@ def test_restart_changes_no_rule_that_is_right(lan, publish):
 
     lan.restart_daemon()
 
-    assert lan.host.run(lan.controller._synchronise_firewall) == []
+    assert lan.host.run(lambda: lan.controller._host.synchronise(lan.controller._sandboxes)) == []
     assert lan.host.shell("nft list table inet holdfast") == before
 
 
