@@ -34,6 +34,7 @@ class NetworkWorker:
         self._watched: set[int] = set()
         self._repair: asyncio.TimerHandle | None = None
         self._repairing: asyncio.Future[None] | None = None
+        self._lookout: asyncio.TimerHandle | None = None
 
     async def run(self, call: Callable[[], T]) -> T:
         """Any call on the controller; one that has begun ends, whatever becomes of the caller."""
@@ -101,6 +102,14 @@ class NetworkWorker:
             if fd not in self._watched:
                 self._watched.add(fd)
                 loop.add_reader(fd, self._notice, fd)
+        if self._lookout is None and (seconds := self.controller.lookout_seconds()) is not None:
+            self._lookout = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Not all changes are told."""
+        self._lookout = None
+        if self._repair is None:
+            self._begin_repair()
 
     def _notice(self, fd: int) -> None:
         """Once for all that happens in a moment: whoever loads a rule set makes many changes."""
@@ -137,8 +146,9 @@ class NetworkWorker:
         loop = asyncio.get_running_loop()
         for fd in self._watched:
             loop.remove_reader(fd)
-        if self._repair is not None:
-            self._repair.cancel()
+        for timer in (self._repair, self._lookout):
+            if timer is not None:
+                timer.cancel()
 
     def _prepare_when_idle(self) -> None:
         """Not at once: the start, or the end, whose call this was wants the processor first."""
