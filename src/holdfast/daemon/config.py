@@ -59,6 +59,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     fixed_cidr: str = ""
     default_address_pools: tuple[tuple[str, int], ...] = ()
     host_gateway_ip: str = ""
+    default_gateway: str = ""
+    ipv6: bool = False
+    bip6: str = ""
+    fixed_cidr_v6: str = ""
+    default_gateway_v6: str = ""
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
@@ -66,6 +71,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     iptables: bool = True
     ip_forward: bool = True
     ip_masq: bool = True
+    ip6tables: bool = True
+    userland_proxy: bool = True
     ip: str = "0.0.0.0"
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
@@ -223,6 +230,11 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         init_path=text("init-path"),
         no_new_privileges=bool(values["no-new-privileges"]),
         seccomp_profile=text("seccomp-profile") or "builtin",
+        default_gateway=text("default-gateway"),
+        ipv6=bool(values["ipv6"]),
+        bip6=text("bip6"),
+        fixed_cidr_v6=text("fixed-cidr-v6"),
+        default_gateway_v6=text("default-gateway-v6"),
         ignored=ignored,
     )
     _validate(config)
@@ -231,6 +243,8 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
 
 def _tls(values: Mapping[str, object]) -> TLSConfig | None:
     if not (values["tls"] or values["tlsverify"]):
+        ip6tables=bool(values["ip6tables"]),
+        userland_proxy=bool(values["userland-proxy"]),
         return None
     home = os.environ.get("DOCKER_CERT_PATH") or os.path.join(os.path.expanduser("~"), ".docker")
     return TLSConfig(
@@ -295,3 +309,7 @@ def _is_address(text: str) -> bool:
     except OSError:
         return False
     return True
+    network_options.check_ipv6(config.fixed_cidr_v6, config.bip6)
+    for gateway in (config.default_gateway, config.default_gateway_v6):
+        if gateway and not _is_address(gateway):
+            raise InvalidArgument(f"invalid IP address: {gateway}")

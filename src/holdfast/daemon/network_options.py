@@ -39,6 +39,24 @@ def _parse_pool(text: str) -> tuple[str, int]:
     return str(base), int(size)
 
 
+def check_ipv6(fixed: str, bip6: str) -> None:
+    """The default bridge's IPv6 range and address must be such; the range lies in the address's subnet."""
+    inner: ipaddress.IPv6Network | None = None
+    if fixed:
+        try:
+            inner = ipaddress.IPv6Network(fixed, strict=False)
+        except ValueError:
+            raise InvalidArgument(f"invalid fixed-cidr-v6: '{fixed}' is not a valid IPv6 subnet") from None
+    if not bip6:
+        return
+    try:
+        outer = ipaddress.IPv6Interface(bip6).network
+    except ValueError as error:
+        raise InvalidArgument(f"invalid bip6 {bip6}: {error}") from None
+    if inner is not None and not inner.subnet_of(outer):
+        raise InvalidArgument(f"invalid fixed-cidr-v6 {fixed}: it is not inside the bridge's subnet {outer}")
+
+
 def check_fixed_cidr(fixed: str, bip: str) -> None:
     """The default bridge's range must be one, and lie in its subnet where that is known."""
     if not fixed:

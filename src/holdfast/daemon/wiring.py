@@ -193,6 +193,11 @@ def _network_config(options: Config) -> networks.NetworkConfig:
         ip_forward=options.ip_forward,
         ip_masquerade=options.ip_masq,
         firewall=options.iptables,
+        default_gateway=options.default_gateway,
+        ipv6=options.ipv6,
+        bip6=options.bip6,
+        fixed_cidr6=options.fixed_cidr_v6,
+        default_gateway6=options.default_gateway_v6,
         host_binding_ip=options.ip,
         dns=options.dns,
         dns_search=options.dns_search,
@@ -202,6 +207,8 @@ def _network_config(options: Config) -> networks.NetworkConfig:
 
 def _registry_config(options: Config) -> RegistryConfig:
     return RegistryConfig(
+        firewall6=options.ip6tables,
+        relay=options.userland_proxy,
         mirrors=options.registry_mirrors,
         insecure=options.insecure_registries,
         max_concurrent_downloads=options.max_concurrent_downloads,

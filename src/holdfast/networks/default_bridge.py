@@ -30,6 +30,19 @@ def choose_pools(
     return tuple(found)
 
 
+def wishes(config: NetworkConfig, pools: Sequence[Pool]) -> tuple[PoolWish, ...]:
+    """Those of the chosen pools that somebody asked for, as `network inspect` shows them."""
+    found: list[PoolWish] = []
+    for pool in pools:
+        address, fixed = (config.bip6, config.fixed_cidr6) if pool.is_ipv6 else (config.bip, config.fixed_cidr)
+        if address or fixed:
+            gateway = pool.gateway if address or not pool.is_ipv6 else ""
+            found.append(
+                PoolWish(subnet=pool.subnet, ip_range=pool.ip_range, gateway=gateway, auxiliary=pool.auxiliary)
+            )
+    return tuple(found)
+
+
 def _ipv4(links: netlink.Socket, config: NetworkConfig, stored: Pool | None, others: Sequence[str]) -> Pool:
     given = config.bip or next(iter(host_subnets.addresses_of(links, config.bridge)), "")
     subnet, gateway = _split(given) if given else _choose(links, config, stored, others, ipv6=False)

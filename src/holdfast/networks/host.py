@@ -125,7 +125,8 @@ class Host:
         others = [subnet for network in self._registry.all() if not network.is_predefined for subnet in network.subnets]
         settled = msgspec.structs.replace(
             stored,
-            pools=default_bridge.choose_pools(self._links, self._config, stored, others),
+            pools=pools,
+            wished=default_bridge.wishes(self._config, pools),
             enable_ipv6=self._config.ipv6,
             options=default_bridge_options(self._config),
         )
