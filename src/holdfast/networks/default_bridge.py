@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from holdfast import errors
 from holdfast.kernel import netlink
 from holdfast.networks import creation, host_subnets, ipam
-from holdfast.networks.network import DEFAULT_GATEWAYS, Network, Pool
+from holdfast.networks.network import DEFAULT_GATEWAYS, Network, Pool, PoolWish
 from holdfast.networks.values import NetworkConfig
 
 
