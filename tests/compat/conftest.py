@@ -134,6 +134,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(path for path in _archives(tmp_path_factory.mktemp("archive")) if "alpine" in path.name)
 
 
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The docker-archives of all images by their names."""
+    made = _archives(tmp_path_factory.mktemp("archives"))
+    return {name: path for (_, _, name), path in zip(IMAGES, made, strict=True)}
+
+
 @contextmanager
 def started_registry(netns: str, folder: Path) -> Iterator[str]:
     """A docker-registry on the loopback of a namespace, with `library/thing:one` and `library/hello-world` in it."""
