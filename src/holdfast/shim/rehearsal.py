@@ -4,6 +4,9 @@
 A forked Python pays 3-4 µs for every page that it touches for the first time. A spare has touched 330 pages less than
 its start needs, its maker 350: 2 ms of a start. Called by `main` and `labour`; `spares` makes the spec once, before it
 forks, because each page that the forking side touches becomes a page of a shim's own.
+
+Before the first fork `spares` also warms the code up: the interpreter writes into code that runs for the first times
+(PEP 659), which would copy its pages in every child. 50 page faults less a start, 0.1 MB less a shim, for 7 ms once.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from holdfast.shim.streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.runtime.cgroups import Hierarchy
+
+
+_ROUNDS = 16
 
 
 def sample() -> bytes:
@@ -51,6 +57,13 @@ def sample() -> bytes:
         },
     }
     return protocol.encode(spec)
+
+
+def warm_up(spec_bytes: bytes, hierarchy: Hierarchy) -> None:
+    """Both rehearsals, until the interpreter has settled how it runs their code."""
+    for _ in range(_ROUNDS):
+        of_maker(spec_bytes, hierarchy)
+        of_shim()
 
 
 def of_maker(spec_bytes: bytes, hierarchy: Hierarchy) -> None:

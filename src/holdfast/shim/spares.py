@@ -33,6 +33,7 @@ class Spares:
         self._daemon = daemon
         self._hierarchy = hierarchy
         self._sample = rehearsal.sample()
+        rehearsal.warm_up(self._sample, hierarchy)
         self._waiting: list[Channel] = []
 
     @property
