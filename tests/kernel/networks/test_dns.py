@@ -395,7 +395,7 @@ def test_publish_after_the_resolvers_death_heals_it_too(world):
 
 
 def test_mute_resolver_is_replaced(world, monkeypatch):
-    monkeypatch.setattr("holdfast.networks.dns.client._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("holdfast.networks.companions.client._ANSWER_SECONDS", 1.0)
     one = world.sandbox("one")
     mute = world.pid
     world.host.run(world.client.close)

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resolver process: one per daemon, started by `client`, and it goes on when the daemon dies.
+"""The resolver process: one per daemon, a companion; started by `client`, and it goes on when the daemon dies.
 
-It keeps nothing on disk: what it answers is told by the daemon, whole again by each new one, and its sockets in the
-sandboxes are its own. Its listening socket is descriptor 3. Only our own user may speak to it. It imports next to
-nothing (4 MB of its own), and holds three descriptors per sandbox.
+Orders beside `begin` and `end`: `publish` (`names`: a `networks.names.SandboxNames`) and `withdraw` (`sandbox_id`). It
+keeps nothing on disk: what it answers is told by the daemon, whole again by each new one, and its sockets in the
+sandboxes are its own. It imports next to nothing (4 MB of its own), and holds three descriptors per sandbox.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import socket
-from struct import unpack
 
-from holdfast.kernel import netns, process
-from holdfast.kernel.loop import READ, Loop
-from holdfast.networks.dns import control
+from holdfast.kernel import netns
+from holdfast.kernel.loop import Loop
+from holdfast.networks.companions import server
+from holdfast.networks.dns import protocol
 from holdfast.networks.dns.answers import Answers
 from holdfast.networks.dns.listener import Listener
 from holdfast.networks.dns.table import Table
@@ -23,36 +21,19 @@ from holdfast.networks.dns.upstreams import HostUpstreams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.networks.dns.control import Message
+    from holdfast.networks.companions.control import Message
     from holdfast.networks.dns.forward import Route
 
 NAME = "hold-dns"
-CONTROL_FD = 3
-_RLIMIT_NOFILE = 7
-_LOOK_SECONDS = 30.0
 
 
 def main() -> None:
     """Serves until the daemon says `leave`, or nobody can ever find it again."""
-    os.chdir("/")
-    os.setsid()
-    _forget_input_and_output()
-    process.set_name(NAME)
-    process.set_dumpable(False)
-    _, most = process.get_limit(_RLIMIT_NOFILE)
-    process.set_limit(_RLIMIT_NOFILE, most, most)
-    server = Server(socket.socket(fileno=CONTROL_FD))
-    gc.collect()
-    gc.freeze()
-    server.poll.run()
-
-
-def _forget_input_and_output() -> None:
-    """The daemon's log (stderr) stays, for what must never happen."""
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    os.close(null)
+    listener = server.become(NAME)
+    loop = Loop()
+    names = Names(loop)
+    server.Server(loop, listener, protocol.VERSION, names.act, lambda: names.has_sandboxes)
+    server.serve(loop)
 
 
 class Sandbox:
@@ -67,59 +48,25 @@ class Sandbox:
         self.listener: Listener | None = None
 
 
-class Server:
-    """The daemon's orders, one conversation at a time: a new daemon's ends the old one's."""
+class Names:
+    """What the daemon has told: who answers where, and what."""
 
-    __slots__ = ("_conversation", "_home", "_host", "_listener", "_path", "_sandboxes", "_table", "_unwanted", "poll")
+    __slots__ = ("_home", "_host", "_loop", "_sandboxes", "_table", "_unwanted")
 
-    def __init__(self, listener: socket.socket) -> None:
-        self.poll = Loop()
-        self._listener = listener
-        self._path: str = listener.getsockname()
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._home = netns.open_current()
         self._host = HostUpstreams()
         self._table = Table()
         self._sandboxes: dict[str, Sandbox] = {}
         self._unwanted: set[str] = set()
-        self._conversation: socket.socket | None = None
-        listener.listen(4)  # again: now it is this process that clients see at the other end (SO_PEERCRED)
-        listener.setblocking(False)
-        self.poll.add(listener.fileno(), READ, self._accept)
-        self.poll.call_later(_LOOK_SECONDS, self._look)
 
-    def _accept(self, _: int) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        _, uid, _ = unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != os.geteuid():
-            sock.close()
-            return
-        self._hang_up()
-        sock.setblocking(False)
-        self._conversation = sock
-        self.poll.add(sock.fileno(), READ, lambda _: self._hear(sock))
-        self._say({"hello": control.VERSION, "pid": os.getpid()})
+    @property
+    def has_sandboxes(self) -> bool:
+        return bool(self._sandboxes)
 
-    def _hear(self, sock: socket.socket) -> None:
-        try:
-            request = control.receive(sock)
-        except BlockingIOError:
-            return
-        if request is None:
-            self._hang_up()
-            if not self._sandboxes:
-                self.poll.stop()
-            return
-        try:
-            self._act(request)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            self._say({"re": request.get("id"), "error": f"{type(error).__name__}: {error}"})
-        else:
-            self._say({"re": request.get("id")})
-
-    def _act(self, request: Message) -> None:
+    def act(self, request: Message, _fds: list[int]) -> None:
+        """Carries one order out."""
         match request["do"]:
             case "begin":
                 self._unwanted = set(self._sandboxes)
@@ -131,8 +78,6 @@ class Server:
                 for sandbox_id in self._unwanted:
                     self._withdraw(sandbox_id)
                 self._unwanted = set()
-            case "leave":
-                self.poll.stop()
             case other:
                 raise ValueError(f"unknown order {other}")
 
@@ -157,7 +102,7 @@ class Server:
     def _listen(self, sandbox: Sandbox) -> Listener:
         fd = os.open(sandbox.netns_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return Listener(self.poll, sandbox.answers, fd, self._home, lambda: sandbox.routes or self._host.routes())
+            return Listener(self._loop, sandbox.answers, fd, self._home, lambda: sandbox.routes or self._host.routes())
         except OSError:
             os.close(fd)
             raise
@@ -167,24 +112,3 @@ class Server:
         sandbox = self._sandboxes.pop(sandbox_id, None)
         if sandbox is not None and sandbox.listener is not None:
             sandbox.listener.close()
-
-    def _say(self, message: Message) -> None:
-        if self._conversation is None:
-            return
-        try:
-            control.send(self._conversation, message)
-        except OSError:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._conversation is not None:
-            self.poll.remove(self._conversation.fileno())
-            self._conversation.close()
-            self._conversation = None
-
-    def _look(self) -> None:
-        """Without a daemon, and without its socket's name, nobody can find this process any more."""
-        if self._conversation is None and not (self._sandboxes and os.path.exists(self._path)):
-            self.poll.stop()
-        else:
-            self.poll.call_later(_LOOK_SECONDS, self._look)

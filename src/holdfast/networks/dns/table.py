@@ -13,7 +13,7 @@ import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from holdfast.networks.dns.control import Message
+    from holdfast.networks.companions.control import Message
 
 
 class Member:
