@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.api import facts
 from holdfast.api.routes import system
+from holdfast.distribution.proxies import Proxies
 from holdfast.engine.events import Events
 
 HOST = facts.Host(
@@ -28,6 +29,7 @@ SYSTEM = system.System(
     network_drivers=("bridge",), default_runtime="runc", runtimes={"runc": "runc"}, seccomp_profile="builtin",
     has_no_new_privileges=False, init_binary="docker-init", cdi_spec_directories=("/etc/cdi",),
     insecure_registries=("reg.example:5000", "10.0.0.0/8"), registry_mirrors=(), labels=("a=b",),
+    proxies=Proxies("http://me:secret@proxy:3128", "http://proxy:3129", "localhost"),
     is_debugging=lambda: False, warnings=("careful",), count=count,
 )  # fmt: skip
 
@@ -108,3 +110,12 @@ def test_the_machine_is_read():
     assert host.cpus > 0
     assert host.memory_bytes > 1 << 20
     assert host.kernel_version
+
+
+async def test_info_shows_proxies_without_their_passwords(running):
+    answer = await running.ask("GET", "/info")
+    info = json.loads(answer.body)
+
+    assert info["HttpProxy"] == "http://xxxxx:xxxxx@proxy:3128"
+    assert (info["HttpsProxy"], info["NoProxy"]) == ("http://proxy:3129", "localhost")
+    assert b"secret" not in answer.body

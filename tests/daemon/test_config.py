@@ -5,8 +5,11 @@ import json
 
 import pytest
 
-from holdfast.daemon import config, sandbox_options
+from holdfast.content import compression
+from holdfast.daemon import caps, config, sandbox_options
 from holdfast.errors import InvalidArgument
+from holdfast.oci import strict
+from holdfast.snapshots import tar
 
 
 @pytest.fixture
@@ -164,3 +167,67 @@ def test_a_seccomp_profile_is_a_file_or_a_word(tmp_path):
     assert sandbox_options.read("unconfined", no_new_privileges=False).seccomp == "unconfined"
     with pytest.raises(InvalidArgument, match="opening seccomp profile"):
         sandbox_options.read(str(tmp_path / "nosuch"), no_new_privileges=False)
+
+
+def test_proxies_of_the_flags_and_of_the_file(write):
+    given = {"http-proxy": "http://p:1", "no-proxy": "localhost,.example"}
+
+    assert load(*write({"proxies": given}), "--https-proxy=http://s:2").proxies == (
+        "http://p:1",
+        "http://s:2",
+        "localhost,.example",
+    )
+
+
+def test_a_proxy_in_both_places_is_told_without_its_password(write):
+    text = refusal(*write({"proxies": {"http-proxy": "http://a:secret@p"}}), "--http-proxy=http://b:secret@q")
+
+    assert "http-proxy: (from flag: http://xxxxx:xxxxx@q, from file: http://xxxxx:xxxxx@p)" in text
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"proxies": "http://p"}, "cannot unmarshal proxies"),
+        ({"proxies": {"http-proxy": 1}}, "cannot unmarshal 1 into"),
+        ({"proxies": {"http_proxy": "x"}}, "don't match any configuration option: http_proxy"),
+        ({"http-proxy": "http://p"}, "don't match any configuration option: http-proxy"),
+        ({"proxies": {"http-proxy": "socks5://p"}}, 'invalid proxy: "socks5://p" is not an http or https URL'),
+    ],
+)
+def test_wrong_proxies_refuse_the_start(write, document, text):
+    assert text in refusal(*write(document))
+
+
+def test_caps_are_raised_by_the_flags_and_the_file(write):
+    found = load(
+        *write({"max-unpacked-size": "1TiB", "max-expansion-ratio": 5000, "max-manifest-size": "16MiB"}),
+        "--max-unpacked-entries=9000000",
+        "--max-attributes-size=8m",
+    )
+
+    assert caps.of_streams(found)[:2] == (1 << 40, 5000)
+    assert caps.of_archives(found) == (8 << 20, 9_000_000, 1 << 40, 4096, 8 << 20)
+    assert (caps.of_documents(found).manifest_bytes, caps.of_documents(found).config_bytes) == (16 << 20, 32 << 20)
+
+
+def test_the_default_caps_are_those_of_the_packages():
+    found = load()
+
+    assert caps.of_streams(found) == compression.Limits()
+    assert caps.of_archives(found) == tar.Limits()
+    assert caps.of_documents(found) == strict.Limits()
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("--max-unpacked-size=0", "invalid max-unpacked-size: 0 is not between 1 and"),
+        ("--max-unpacked-entries=-1", "invalid max-unpacked-entries: -1 is not between 1 and"),
+        ("--max-expansion-ratio=0", "invalid max-expansion-ratio: 0 is not between 1 and"),
+        ("--max-manifest-size=1g", "invalid max-manifest-size: 1073741824 is not between 1 and 134217728"),
+        ("--max-attributes-size=x", "invalid size: 'x'"),
+    ],
+)
+def test_a_cap_that_is_none_refuses_the_start(word, text):
+    assert text in refusal(word)

@@ -162,6 +162,11 @@ CASES: dict[str, list[bytes]] = {
     "a root that is none": [member("./", LINK, link="/")],
     "a link to a directory": [member("d", DIRECTORY), member("x", HARD, link="d")],
     "a link to nothing": [member("x", HARD, link="y")],
+    "a link to what it replaces": [member("c/a", content=b"x"), member("c", HARD, link="c/a")],
+    "a directory that goes with a link in it": [
+        member("a", content=b"x"), member("c/a", HARD, link="a"), member("c/b/a", HARD, link="a"), member("c", content=b"y"),
+    ],
+    "a link that replaces a directory": [member("a", content=b"x"), member("c/a"), member("c", HARD, link="a")],
     "a link to itself": [member("x", content=b"x"), member("x", HARD, link="./x")],
     "a long name": [member("n" * 256)],
     "an impossible device": [member("x", Kind.BLOCK, major=1 << 13)],

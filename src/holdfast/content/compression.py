@@ -238,6 +238,12 @@ class Reader:
     def _check(self) -> None:
         limits = self._limits
         if self._given > limits.total_bytes:
-            raise Exhausted(f"the stream expands to more than the limit of {limits.total_bytes} bytes")
+            raise Exhausted(
+                f"the stream expands to more than the limit of {limits.total_bytes} bytes "
+                "(the daemon's option max-unpacked-size allows more)"
+            )
         if self._make and self._given > limits.ratio_floor_bytes and self._given > self._taken * limits.ratio:
-            raise Exhausted(f"the {self.kind} stream expands to more than {limits.ratio} times its size")
+            raise Exhausted(
+                f"the {self.kind} stream expands to more than {limits.ratio} times its size "
+                "(the daemon's option max-expansion-ratio allows more)"
+            )

@@ -87,9 +87,9 @@ class Store:
     def read(self, digest: Digest, limit: int) -> bytes:
         """A small blob whole, its digest checked again; Corrupt when the disk has changed it, or above `limit`."""
         with self.open(digest) as file:
-            data = file.read(limit + 1)
-        if len(data) > limit:
-            raise InvalidArgument(f"blob {digest} is larger than the limit of {limit} bytes")
+            if os.fstat(file.fileno()).st_size > limit:
+                raise InvalidArgument(f"blob {digest} is larger than the limit of {limit} bytes")
+            data = file.read()
         if hashlib.new(digests.algorithm(digest), data).hexdigest() != digests.encoded(digest):
             raise Corrupt(f"blob {digest} is damaged on disk")
         return data

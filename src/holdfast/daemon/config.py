@@ -15,8 +15,10 @@ from typing import cast
 
 import msgspec
 
-from holdfast.daemon import flags, network_options, options, sandbox_options
+from holdfast.daemon import caps, flags, network_options, options, sandbox_options
 from holdfast.daemon.options import Option
+from holdfast.distribution import proxies
+from holdfast.distribution.proxies import Proxies
 from holdfast.errors import InvalidArgument
 from holdfast.transport import listener
 
@@ -57,22 +59,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     bip: str = ""
     mtu: int = 1500
     fixed_cidr: str = ""
-    default_address_pools: tuple[tuple[str, int], ...] = ()
-    host_gateway_ip: str = ""
     default_gateway: str = ""
     ipv6: bool = False
     bip6: str = ""
     fixed_cidr_v6: str = ""
     default_gateway_v6: str = ""
+    default_address_pools: tuple[tuple[str, int], ...] = ()
+    host_gateway_ip: str = ""
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     icc: bool = True
     iptables: bool = True
-    ip_forward: bool = True
-    ip_masq: bool = True
     ip6tables: bool = True
     userland_proxy: bool = True
+    ip_forward: bool = True
+    ip_masq: bool = True
     ip: str = "0.0.0.0"
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
@@ -91,6 +93,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     init_path: str = ""
     no_new_privileges: bool = False
     seccomp_profile: str = "builtin"
+    proxies: Proxies = Proxies()
+    max_unpacked_bytes: int = 64 << 30
+    max_unpacked_entries: int = 2_000_000
+    max_expansion_ratio: int = 200
+    max_manifest_bytes: int = 4 << 20
+    max_attributes_bytes: int = 1 << 20
     ignored: tuple[str, ...] = ()
 
     @property
@@ -134,10 +142,24 @@ def read_file(path: str, *, must_exist: bool) -> dict[str, object]:
     if not isinstance(document, dict):
         raise InvalidArgument("invalid JSON: the file does not hold an object")
     entries = cast("dict[str, object]", document)
+    nested = _take_proxies(entries)
     unknown = [key for key in entries if key not in options.BY_KEY]
     if unknown:
         raise InvalidArgument(f"the following directives don't match any configuration option: {', '.join(unknown)}")
-    return {options.BY_KEY[key].name: _from_json(options.BY_KEY[key], value) for key, value in entries.items()}
+    found = {options.BY_KEY[key].name: _from_json(options.BY_KEY[key], value) for key, value in entries.items()}
+    return found | nested
+
+
+def _take_proxies(entries: dict[str, object]) -> dict[str, object]:
+    """The members of `proxies`, which are options of the command line by themselves."""
+    given = entries.pop("proxies", {})
+    if not isinstance(given, dict):
+        raise InvalidArgument("invalid JSON: cannot unmarshal proxies into type Proxies")
+    members = cast("dict[str, object]", given)
+    unknown = [key for key in members if key not in options.PROXIES]
+    if unknown:
+        raise InvalidArgument(f"the following directives don't match any configuration option: {', '.join(unknown)}")
+    return {key: _from_json(options.BY_NAME[key], value) for key, value in members.items()}
 
 
 def _from_json(option: Option, value: object) -> object:
@@ -155,7 +177,7 @@ def _from_json(option: Option, value: object) -> object:
 
 def _check_conflicts(given: Mapping[str, object], from_file: Mapping[str, object]) -> None:
     both = [
-        f"{options.BY_NAME[name].file_key}: (from flag: {_shown(given[name])}, from file: {_shown(from_file[name])})"
+        f"{_file_name(name)}: (from flag: {_shown(given[name], name)}, from file: {_shown(from_file[name], name)})"
         for name in from_file
         if name in given
     ]
@@ -165,7 +187,13 @@ def _check_conflicts(given: Mapping[str, object], from_file: Mapping[str, object
         )
 
 
-def _shown(value: object) -> str:
+def _file_name(name: str) -> str:
+    return name if name in options.PROXIES else options.BY_NAME[name].file_key
+
+
+def _shown(value: object, name: str) -> str:
+    if name in options.PROXIES:
+        return proxies.masked(str(value))
     if isinstance(value, tuple):
         return f"[{' '.join(cast('tuple[str, ...]', value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -202,6 +230,11 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         bridge=text("bridge"),
         bip=text("bip"),
         fixed_cidr=text("fixed-cidr"),
+        default_gateway=text("default-gateway"),
+        ipv6=bool(values["ipv6"]),
+        bip6=text("bip6"),
+        fixed_cidr_v6=text("fixed-cidr-v6"),
+        default_gateway_v6=text("default-gateway-v6"),
         default_address_pools=network_options.parse_pools(texts("default-address-pool")),
         host_gateway_ip=text("host-gateway-ip"),
         mtu=cast("int", values["mtu"]) or 1500,
@@ -210,6 +243,8 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         dns_search=texts("dns-search"),
         icc=bool(values["icc"]),
         iptables=bool(values["iptables"]),
+        ip6tables=bool(values["ip6tables"]),
+        userland_proxy=bool(values["userland-proxy"]),
         ip_forward=bool(values["ip-forward"]),
         ip_masq=bool(values["ip-masq"]),
         ip=text("ip"),
@@ -230,11 +265,12 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
         init_path=text("init-path"),
         no_new_privileges=bool(values["no-new-privileges"]),
         seccomp_profile=text("seccomp-profile") or "builtin",
-        default_gateway=text("default-gateway"),
-        ipv6=bool(values["ipv6"]),
-        bip6=text("bip6"),
-        fixed_cidr_v6=text("fixed-cidr-v6"),
-        default_gateway_v6=text("default-gateway-v6"),
+        proxies=Proxies(*(text(name) for name in options.PROXIES)),
+        max_unpacked_bytes=parse_bytes(text("max-unpacked-size")),
+        max_unpacked_entries=cast("int", values["max-unpacked-entries"]),
+        max_expansion_ratio=cast("int", values["max-expansion-ratio"]),
+        max_manifest_bytes=parse_bytes(text("max-manifest-size")),
+        max_attributes_bytes=parse_bytes(text("max-attributes-size")),
         ignored=ignored,
     )
     _validate(config)
@@ -243,8 +279,6 @@ def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
 
 def _tls(values: Mapping[str, object]) -> TLSConfig | None:
     if not (values["tls"] or values["tlsverify"]):
-        ip6tables=bool(values["ip6tables"]),
-        userland_proxy=bool(values["userland-proxy"]),
         return None
     home = os.environ.get("DOCKER_CERT_PATH") or os.path.join(os.path.expanduser("~"), ".docker")
     return TLSConfig(
@@ -284,6 +318,8 @@ def _validate(config: Config) -> None:
     if config.default_runtime not in (*RUNTIMES, *config.runtimes):
         raise InvalidArgument(f"specified default runtime {config.default_runtime!r} does not exist")
     sandbox_options.check_modes(config.default_ipc_mode, config.default_cgroupns_mode)
+    caps.check(config)
+    proxies.check(config.proxies)
     for label in config.labels:
         if label.find("=") < 1:
             raise InvalidArgument(f"bad attribute format: {label}")
@@ -293,6 +329,10 @@ def _validate(config: Config) -> None:
     if config.host_gateway_ip and not _is_address(config.host_gateway_ip):
         raise InvalidArgument(f"invalid IP address: {config.host_gateway_ip}")
     network_options.check_fixed_cidr(config.fixed_cidr, config.bip)
+    network_options.check_ipv6(config.fixed_cidr_v6, config.bip6)
+    for gateway in (config.default_gateway, config.default_gateway_v6):
+        if gateway and not _is_address(gateway):
+            raise InvalidArgument(f"invalid IP address: {gateway}")
     if not 68 <= config.mtu <= 65535:
         raise InvalidArgument(f"invalid default MTU: {config.mtu}")
     for address in config.addresses:
@@ -309,7 +349,3 @@ def _is_address(text: str) -> bool:
     except OSError:
         return False
     return True
-    network_options.check_ipv6(config.fixed_cidr_v6, config.bip6)
-    for gateway in (config.default_gateway, config.default_gateway_v6):
-        if gateway and not _is_address(gateway):
-            raise InvalidArgument(f"invalid IP address: {gateway}")

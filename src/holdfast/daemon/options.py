@@ -74,6 +74,8 @@ USED = (
     Option("fixed-cidr-v6", "text", "", "IPv6 subnet of the default bridge, or the range of it for containers"),
     Option("group", "text", "", "Group of the unix socket (default docker, else holdfast)", short="G"),
     Option("host", "texts", (), "Daemon socket(s) to listen on", key="hosts", short="H"),
+    Option("http-proxy", "text", "", "HTTP proxy URL to use for outgoing traffic", key="-"),
+    Option("https-proxy", "text", "", "HTTPS proxy URL to use for outgoing traffic", key="-"),
     Option(
         "host-gateway-ip", "text", "", "What host-gateway means in --add-host (default: the default bridge's address)"
     ),
@@ -85,18 +87,24 @@ USED = (
     Option("ip", "text", "0.0.0.0", "Host address for published ports"),
     Option("ip-forward", "flag", True, "Enable IP forwarding in the system"),
     Option("ip-masq", "flag", True, "Enable IP masquerading for the default bridge"),
-    Option("iptables", "flag", True, "Enable addition of firewall rules (nftables)"),
-    Option("label", "texts", (), "Set key=value labels of the daemon", key="labels"),
     Option("ip6tables", "flag", True, "Enable addition of firewall rules for IPv6 (nftables)"),
-    Option("log-driver", "text", "json-file", "Default driver for container logs"),
+    Option("iptables", "flag", True, "Enable addition of firewall rules (nftables)"),
     Option("ipv6", "flag", False, "Enable IPv6 in the default bridge"),
+    Option("label", "texts", (), "Set key=value labels of the daemon", key="labels"),
+    Option("log-driver", "text", "json-file", "Default driver for container logs"),
     Option("log-format", "text", "text", "Logging format (text, json)"),
     Option("log-level", "text", "info", "Logging level (debug, info, warn, error, fatal)", short="l"),
     Option("log-opt", "pairs", {}, "Default log driver options for containers", key="log-opts"),
     Option("max-concurrent-downloads", "number", 3, "Concurrent downloads of a pull"),
     Option("max-concurrent-uploads", "number", 5, "Concurrent uploads of all pushes"),
+    Option("max-attributes-size", "text", "1MiB", "Largest extended header of a file in an archive"),
+    Option("max-expansion-ratio", "number", 200, "Most that compressed data may expand to, beyond 256 MiB"),
+    Option("max-manifest-size", "text", "4MiB", "Largest manifest to take in; an image config may be twice as large"),
+    Option("max-unpacked-entries", "number", 2_000_000, "Most files in an archive or layer"),
+    Option("max-unpacked-size", "text", "64GiB", "Largest archive or layer, unpacked"),
     Option("mtu", "number", 1500, "MTU of the default bridge"),
     Option("no-new-privileges", "flag", False, "Set no-new-privileges by default for new containers"),
+    Option("no-proxy", "text", "", "Comma-separated list of hosts for which the proxy is skipped", key="-"),
     Option("pidfile", "text", "", "File to write the daemon's pid to (default EXEC-ROOT/holdfastd.pid)", short="p"),
     Option("registry-mirror", "texts", (), "Preferred registry mirror", key="registry-mirrors"),
     Option("seccomp-profile", "text", "builtin", 'Path to a seccomp profile, "builtin" or "unconfined"'),
@@ -131,6 +139,8 @@ REFUSED = (
     Option("userns-remap", "text", "", "", is_used=False, is_refused=True),
 )
 
+PROXIES = ("http-proxy", "https-proxy", "no-proxy")
+"""The members of the file's object `proxies`."""
 ALL = USED + ACCEPTED + REFUSED
 BY_NAME = {option.name: option for option in ALL}
 BY_SHORT = {option.short: option for option in ALL if option.short}

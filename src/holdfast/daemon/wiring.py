@@ -30,9 +30,9 @@ from holdfast.api.routes import swarm as swarm_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
 from holdfast.containers import Containers, Supervisor
-from holdfast.daemon import machine, sandbox_options
+from holdfast.daemon import caps, machine, sandbox_options
 from holdfast.daemon.config import Config
-from holdfast.distribution import OpenUploads, Origins, Puller, Pusher, Registries, RegistryConfig
+from holdfast.distribution import OpenUploads, Origins, Puller, Pusher, Registries, RegistryConfig, proxies
 from holdfast.engine.background import Background
 from holdfast.engine.events import Events
 from holdfast.engine.jobs.restore import restore
@@ -110,8 +110,11 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int, sampler: Sampl
     root = Path(options.data_root)
     records = metadata.Store(root / "metadata.db")
     blobs = content.Store(str(root / "content"))
-    layers = snapshots.open_driver(options.storage_driver or snapshot_factory.DEFAULT, options.data_root)
-    pictures = images.Store(records, blobs, layers)
+    driver = options.storage_driver or snapshot_factory.DEFAULT
+    layers = snapshots.open_driver(driver, options.data_root, caps.of_archives(options))
+    pictures = images.Store(
+        records, blobs, layers, limits=caps.of_streams(options), documents_limits=caps.of_documents(options)
+    )
     registries, origins = Registries(_registry_config(options)), Origins(records)
     return Packages(
         config=_settings(options, cgroup_version),
@@ -176,7 +179,13 @@ def _settings(options: Config, cgroup_version: int) -> Settings:
         has_init=options.init,
         init_path=options.init_path,
         cdi_spec_directories=options.cdi_spec_dirs,
+        proxies=_proxies(options),
+        archive_limits=caps.of_archives(options),
     )
+
+
+def _proxies(options: Config) -> proxies.Proxies:
+    return proxies.resolve(options.proxies, os.environ)
 
 
 def _network_config(options: Config) -> networks.NetworkConfig:
@@ -184,6 +193,11 @@ def _network_config(options: Config) -> networks.NetworkConfig:
     return networks.NetworkConfig(
         host_id=daemon_id(options.data_root),
         fixed_cidr=options.fixed_cidr,
+        default_gateway=options.default_gateway,
+        ipv6=options.ipv6,
+        bip6=options.bip6,
+        fixed_cidr6=options.fixed_cidr_v6,
+        default_gateway6=options.default_gateway_v6,
         default_pools=options.default_address_pools or defaults.default_pools,
         host_gateway_ip=options.host_gateway_ip,
         bridge=options.bridge,
@@ -193,11 +207,8 @@ def _network_config(options: Config) -> networks.NetworkConfig:
         ip_forward=options.ip_forward,
         ip_masquerade=options.ip_masq,
         firewall=options.iptables,
-        default_gateway=options.default_gateway,
-        ipv6=options.ipv6,
-        bip6=options.bip6,
-        fixed_cidr6=options.fixed_cidr_v6,
-        default_gateway6=options.default_gateway_v6,
+        firewall6=options.ip6tables,
+        relay=options.userland_proxy,
         host_binding_ip=options.ip,
         dns=options.dns,
         dns_search=options.dns_search,
@@ -207,13 +218,13 @@ def _network_config(options: Config) -> networks.NetworkConfig:
 
 def _registry_config(options: Config) -> RegistryConfig:
     return RegistryConfig(
-        firewall6=options.ip6tables,
-        relay=options.userland_proxy,
         mirrors=options.registry_mirrors,
         insecure=options.insecure_registries,
         max_concurrent_downloads=options.max_concurrent_downloads,
         max_concurrent_uploads=options.max_concurrent_uploads,
         certs_dirs=options.certs_dirs,
+        proxies=_proxies(options),
+        documents=caps.of_documents(options),
     )
 
 
@@ -237,6 +248,7 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         cdi_spec_directories=options.cdi_spec_dirs,
         insecure_registries=options.insecure_registries,
         registry_mirrors=options.registry_mirrors,
+        proxies=_proxies(options),
         labels=options.labels,
         is_debugging=lambda: logging.getLogger("holdfast").isEnabledFor(logging.DEBUG),
         warnings=machine.warnings(host, options),

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from holdfast.distribution.http import Trust
 from holdfast.errors import InvalidArgument
+from holdfast.oci import strict
 from holdfast.oci.reference import DEFAULT_DOMAIN, LEGACY_DOMAIN
+
+if TYPE_CHECKING:
+    from holdfast.distribution.proxies import Proxies
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 CERTS_DIRS = ("/etc/holdfast/certs.d", "/etc/docker/certs.d")
@@ -53,13 +58,18 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryConfig:
-    """What the daemon's configuration says about registries; `certs_dirs` have a folder for each host, the first wins."""
+    """What the daemon's configuration says about registries; `certs_dirs` have a folder for each host, the first wins.
+
+    `proxies`: None is what the environment says. `documents`: how large what a registry sends may be.
+    """
 
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
     certs_dirs: tuple[str, ...] = CERTS_DIRS
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
+    proxies: Proxies | None = None
+    documents: strict.Limits = strict.DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         for mirror in self.mirrors:

@@ -138,7 +138,7 @@ class Puller:
         descriptor = Descriptor(top.media_type or parsed.media_type, top.digest, len(top.data))
         if isinstance(parsed, documents.Index):
             return descriptor, [entry.platform for entry in parsed.manifests if entry.platform is not None]
-        data = remote.small_blob(parsed.config.digest, strict.CONFIG_MAX_BYTES, cancellation)
+        data = remote.small_blob(parsed.config.digest, self._registries.config.documents.config_bytes, cancellation)
         return descriptor, [documents.decode_config(data).platform]
 
     def log_in(self, credentials: Credentials) -> None:
@@ -247,10 +247,12 @@ class Puller:
     def _config_of(self, resolved: Resolved, reference: Reference, cancellation: Cancellation) -> documents.ImageConfig:
         """The image config, from the store or the registry; kept before anything refers to it."""
         descriptor = resolved.manifest.config
-        if descriptor.size > strict.CONFIG_MAX_BYTES:
-            raise InvalidArgument(f"image config {descriptor.digest} declares {descriptor.size} bytes")
+        if descriptor.size > self._registries.config.documents.config_bytes:
+            raise InvalidArgument(
+                f"image config {descriptor.digest} declares {descriptor.size} bytes ({strict.OPTION})"
+            )
         if self._store.has(descriptor.digest):
-            data = self._store.read(descriptor.digest, strict.CONFIG_MAX_BYTES)
+            data = self._store.read(descriptor.digest, strict.STORED_MAX_BYTES)
         else:
             try:
                 data = resolved.remote.small_blob(descriptor.digest, descriptor.size, cancellation)

@@ -66,6 +66,7 @@ class Registries:
             authenticator=Authenticator(self._http(), endpoint, credentials),
             policy=MIRROR_POLICY if endpoint.is_mirror and self._policy == DEFAULT_POLICY else self._policy,
             actions=actions,
+            limits=self.config.documents,
         )
 
     def _http(self) -> HTTP:
@@ -75,5 +76,7 @@ class Registries:
                 from holdfast.distribution.transport import Transport
 
                 connections = max(self.config.max_concurrent_downloads, self.config.max_concurrent_uploads) + 1
-                self._transport = Transport(certs_dirs=self.config.certs_dirs, connections=connections)
+                self._transport = Transport(
+                    certs_dirs=self.config.certs_dirs, connections=connections, through=self.config.proxies
+                )
             return self._transport

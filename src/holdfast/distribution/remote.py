@@ -84,8 +84,10 @@ class Remote:
         policy: retry.Policy,
         actions: str = PULL,
         clock: Callable[[], float] = time.monotonic,
+        limits: strict.Limits = strict.DEFAULT_LIMITS,
     ) -> None:
         self._http = http
+        self._limits = limits
         self._actions = actions
         self._authenticator = authenticator
         self.path = path
@@ -100,7 +102,7 @@ class Remote:
         def attempt() -> Document:
             with self.exchange("GET", url, {"Accept": _ACCEPT}) as answer:
                 raise_for_status(answer, (200,))
-                return _document(answer, name)
+                return _document(answer, name, self._limits)
 
         return self.persist(f"manifest {name}", attempt, cancellation)
 
@@ -284,9 +286,12 @@ def raise_for_status(answer: Answer, wanted: tuple[int, ...]) -> None:
     raise answers.failure(answer.status, body, later)
 
 
-def _document(answer: Answer, name: str) -> Document:
+def _document(answer: Answer, name: str, limits: strict.Limits) -> Document:
     """Reads a manifest; refuses what is too large, of a foreign type, or not what the headers or the name say."""
-    data = answer.read(strict.MANIFEST_MAX_BYTES)
+    try:
+        data = answer.read(limits.manifest_bytes)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{error.message} ({strict.OPTION})") from None
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type not in _DOCUMENTS and media_type not in _UNTYPED:
         if media_type in (media.DOCKER_MANIFEST_V1, media.DOCKER_MANIFEST_V1_SIGNED):

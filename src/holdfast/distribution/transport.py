@@ -13,7 +13,6 @@ import socket
 import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,10 +20,11 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import exceptions as failures
 
-from holdfast.distribution import addresses
+from holdfast.distribution import addresses, proxies
 from holdfast.distribution.credentials import is_same_origin
 from holdfast.distribution.endpoints import CERTS_DIRS, is_loopback
 from holdfast.distribution.http import CHUNK_BYTES, DEFAULT_TRUST, READ_SECONDS, Body, Trust, Unreachable
+from holdfast.distribution.proxies import Proxies
 from holdfast.errors import InvalidArgument
 
 MAX_REDIRECTS = 10
@@ -99,7 +99,10 @@ class Response:
 class Transport:
     """The pools of one daemon; at most `connections` are kept to each host."""
 
-    def __init__(self, *, certs_dirs: tuple[str, ...] = CERTS_DIRS, connections: int = 8) -> None:
+    def __init__(
+        self, *, certs_dirs: tuple[str, ...] = CERTS_DIRS, connections: int = 8, through: Proxies | None = None
+    ) -> None:
+        self._through = proxies.resolve(Proxies(), os.environ) if through is None else through
         self._certs_dirs = [Path(folder) for folder in certs_dirs]
         self._connections = connections
         self._lock = threading.Lock()
@@ -152,7 +155,7 @@ class Transport:
     ) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
         self._check_plain(parts.scheme, parts.netloc, url)
-        pool = self._pool(parts.scheme, parts.netloc, parts.hostname or "", trust)
+        pool = self._pool(parts.scheme, parts.netloc, self._through.for_url(url), trust)
         try:
             return pool.request(
                 method,
@@ -179,16 +182,15 @@ class Transport:
         if is_plain:
             raise Unreachable(_PLAIN.format(_base(url)), never_connected=True, is_final=True)
 
-    def _pool(self, scheme: str, netloc: str, name: str, trust: Trust) -> urllib3.PoolManager:
+    def _pool(self, scheme: str, netloc: str, proxy: str, trust: Trust) -> urllib3.PoolManager:
         folders = [folder / netloc for folder in self._certs_dirs if scheme == "https"]
         folder = next((each for each in folders if each.is_dir()), None)
-        proxy = _proxy(scheme, name)
         key = (netloc if folder else "", trust, proxy)
         with self._lock:
             if key not in self._pools:
                 context = _context(trust, folder)
                 self._pools[key] = (
-                    urllib3.ProxyManager(proxy, ssl_context=context, maxsize=self._connections)
+                    _proxy_manager(proxy, context, self._connections)
                     if proxy
                     else urllib3.PoolManager(ssl_context=context, maxsize=self._connections)
                 )
@@ -217,11 +219,14 @@ def _context(trust: Trust, folder: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _proxy(scheme: str, name: str) -> str:
-    """The proxy of the daemon's environment for the host; loopback never uses one."""
-    if is_loopback(name) or urllib.request.proxy_bypass(name):
-        return ""
-    return urllib.request.getproxies().get(scheme, "")
+def _proxy_manager(proxy: str, context: ssl.SSLContext, connections: int) -> urllib3.ProxyManager:
+    who = proxies.authorization(proxy)
+    return urllib3.ProxyManager(
+        proxies.address(proxy),
+        proxy_headers={"Proxy-Authorization": who} if who else None,
+        ssl_context=context,
+        maxsize=connections,
+    )
 
 
 def _redirected(current: str, location: str) -> str:
@@ -274,10 +279,22 @@ def _translated(failure: Exception, method: str, url: str) -> Unreachable:
     if isinstance(failure, failures.IncompleteRead):
         return Unreachable(f"{prefix}unexpected EOF after {failure.partial} bytes")
     if isinstance(failure, failures.ProxyError):
-        return Unreachable(f"{prefix}proxyconnect tcp: {failure.original_error}", never_connected=True)
+        return Unreachable(f"{prefix}proxyconnect tcp: {_proxy_text(failure.original_error)}", never_connected=True)
     if isinstance(failure, failures.LocationParseError | ValueError):
         return Unreachable(f"{prefix}{failure}", is_final=True)
     return Unreachable(f"{prefix}{_last_cause(failure)}")
+
+
+def _proxy_text(error: Exception) -> str:
+    """Why the proxy did not do it, in Go's words where it was not reached."""
+    if not isinstance(error, failures.NewConnectionError):
+        return str(error)
+    at = f"{error.conn.host}:{error.conn.port}"
+    if isinstance(error, failures.NameResolutionError):
+        return f"dial tcp: lookup {error.conn.host}: no such host"
+    cause = error.__cause__
+    text = os.strerror(cause.errno).lower() if isinstance(cause, OSError) and cause.errno else "i/o timeout"
+    return f"dial tcp {at}: connect: {text}"
 
 
 def _tls_failure(failure: Exception, prefix: str) -> Unreachable:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.containers.sandbox import SandboxDefaults
+from holdfast.distribution.proxies import Proxies
 from holdfast.runtime import defaults
+from holdfast.snapshots import tar
 
 if TYPE_CHECKING:
     from holdfast import content, images, metadata, volumes
@@ -55,6 +57,8 @@ class Settings:
     has_init: bool = False
     init_path: str = ""
     cdi_spec_directories: tuple[str, ...] = ()
+    proxies: Proxies = field(default_factory=Proxies)
+    archive_limits: tar.Limits = field(default_factory=tar.Limits)
 
     def container_directory(self, container_id: str) -> Path:
         """Where a container's logs, hosts, hostname and resolv.conf live."""

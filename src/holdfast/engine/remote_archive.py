@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetches an archive from a URL that the user has named: `docker import http://…`.
 
-http and https only, no proxy, no credentials, five redirects, half a minute of patience with a silent server; how much
-is taken is bounded by who unpacks it. Called by `api.routes.images`. Source: moby `daemon/builder/remotecontext`.
+http and https only, through the daemon's proxy where it has one, no credentials, five redirects, half a minute of
+patience with a silent server; how much is taken is bounded by who unpacks it. Called by `api.routes.images`.
+Source: moby `daemon/builder/remotecontext`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import urllib.request
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from holdfast.distribution import proxies
+from holdfast.distribution.proxies import Proxies
 from holdfast.errors import InvalidArgument, Unavailable
 
 _PATIENCE_SECONDS = 30.0
@@ -22,6 +25,27 @@ _CHUNK = 256 * 1024
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
+
+
+class _Proxy(urllib.request.BaseHandler):
+    """Sends each request, also after a redirect, through the proxy that its address asks for."""
+
+    handler_order = 100  # before the handlers that open connections
+
+    def __init__(self, through: Proxies) -> None:
+        self._through = through
+
+    def http_open(self, request: urllib.request.Request) -> None:
+        proxy = self._through.for_url(request.full_url)
+        if not proxy:
+            return
+        who = proxies.authorization(proxy)
+        if who:
+            request.add_unredirected_header("Proxy-Authorization", who)
+        parts = urlsplit(proxies.address(proxy))
+        request.set_proxy(parts.netloc, parts.scheme)
+
+    https_open = http_open
 
 
 def check(url: str) -> str:
@@ -37,9 +61,9 @@ def check(url: str) -> str:
     return full
 
 
-async def fetch(url: str) -> AsyncIterator[bytes]:
+async def fetch(url: str, through: Proxies) -> AsyncIterator[bytes]:
     """Yields the archive's bytes; Unavailable names the server and what it said."""
-    response = await asyncio.to_thread(_open, url)
+    response = await asyncio.to_thread(_open, url, through)
     try:
         expected = int(response.headers.get("Content-Length") or -1)
         received = 0
@@ -52,9 +76,10 @@ async def fetch(url: str) -> AsyncIterator[bytes]:
         response.close()
 
 
-def _open(url: str) -> http.client.HTTPResponse:
+def _open(url: str, through: Proxies) -> http.client.HTTPResponse:
     opener = urllib.request.OpenerDirector()
     for handler in (
+        _Proxy(through),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),

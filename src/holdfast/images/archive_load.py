@@ -57,7 +57,7 @@ def load(store: Store, source: compression.Readable, progress: Progress) -> list
     loaded: list[str] = []
     with store.content.lease():
         members = Members(store.content)
-        members.take_in(source, store.limits)
+        members.take_in(source, store.limits, store.documents_limits)
         for found in _find(store, members):
             loaded += _bring_in(store, found, progress)
     store.collect()
@@ -71,7 +71,7 @@ def _find(store: Store, members: Members) -> list[_Found]:
     laid_out = _of_layout(store, members, index) if index is not None else []
     if manifest is None:
         return laid_out
-    archived = strict.decode(manifest, list[ArchiveImage], "manifest.json")
+    archived = strict.decode(manifest, list[ArchiveImage], "manifest.json", max_bytes=strict.STORED_MAX_BYTES)
     by_config = {_config_of(store, found.manifest): found for found in laid_out}
     result: list[_Found] = []
     for item in archived:
@@ -114,7 +114,7 @@ def _manifest_for_here(store: Store, members: Members, descriptor: Descriptor, d
     member = members.blob_of(descriptor.digest)
     if member.size != descriptor.size:
         raise Corrupt(f"manifest {descriptor.digest} has {member.size} bytes, {descriptor.size} were declared")
-    data = store.content.read(member.digest, strict.MANIFEST_MAX_BYTES)
+    data = _manifest_bytes(store, member.digest)
     parsed = documents.decode(data, descriptor.media_type)
     if isinstance(parsed, documents.Manifest):
         return descriptor.digest if parsed.config.media_type in media.CONFIGS else None
@@ -125,10 +125,24 @@ def _manifest_for_here(store: Store, members: Members, descriptor: Descriptor, d
 
 
 def _config_of(store: Store, manifest: Digest) -> Digest:
-    parsed = documents.decode(store.content.read(manifest, strict.MANIFEST_MAX_BYTES))
+    parsed = documents.decode(_manifest_bytes(store, manifest))
     if not isinstance(parsed, documents.Manifest):
         raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
     return parsed.config.digest
+
+
+def _manifest_bytes(store: Store, digest: Digest) -> bytes:
+    return _bounded(store, digest, store.documents_limits.manifest_bytes)
+
+
+def _config_bytes(store: Store, digest: Digest) -> bytes:
+    return _bounded(store, digest, store.documents_limits.config_bytes)
+
+
+def _bounded(store: Store, digest: Digest, limit: int) -> bytes:
+    if store.content.size(digest) > limit:
+        raise InvalidArgument(f"document {digest} is larger than the limit of {limit} bytes ({strict.OPTION})")
+    return store.content.read(digest, limit)
 
 
 def _annotated_name(descriptor: Descriptor) -> Reference | None:
@@ -151,7 +165,7 @@ def _tag_name(text: str) -> Reference:
 def _compose(store: Store, members: Members, item: ArchiveImage) -> Digest:
     """An OCI manifest for an image that the archive describes in Docker's older way."""
     config = members.blob(item.config)
-    parsed = documents.decode_config(store.content.read(config.digest, strict.CONFIG_MAX_BYTES))
+    parsed = documents.decode_config(_config_bytes(store, config.digest))
     expected, got = len(parsed.rootfs.diff_ids), len(item.layers)
     if expected != got:
         raise InvalidArgument(f"invalid manifest, layers length mismatch: expected {expected}, got {got}")
@@ -174,12 +188,12 @@ def compose_manifest(store: Store, config: Descriptor, layers: list[Descriptor])
 
 def _bring_in(store: Store, found: _Found, progress: Progress) -> list[str]:
     """Unpacks one image and names it; tells Docker's lines."""
-    manifest = documents.decode(store.content.read(found.manifest, strict.MANIFEST_MAX_BYTES))
+    manifest = documents.decode(_manifest_bytes(store, found.manifest))
     if not isinstance(manifest, documents.Manifest):
         raise InvalidArgument(f"{found.manifest} is an index, not the manifest of one image")
     if not store.content.has(manifest.config.digest):
         raise NotFound(f"invalid archive: blob {manifest.config.digest} is named in it but not there")
-    config = documents.decode_config(store.content.read(manifest.config.digest, strict.CONFIG_MAX_BYTES))
+    config = documents.decode_config(_config_bytes(store, manifest.config.digest))
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         raise InvalidArgument(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holdfast.content import compression
 from holdfast.errors import Exhausted, InvalidArgument, NotFound
 from holdfast.oci import digest as digests
+from holdfast.oci import strict
 from holdfast.oci.digest import Digest
 from holdfast.snapshots.tar import Entry, Kind, Limits, Reader
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.content import Store
 
 _IN_MEMORY = frozenset({"manifest.json", "index.json", "oci-layout", "repositories"})
-_DOCUMENT_BYTES = 8 << 20
 _LINK_DEPTH = 16
 _LIMITS = Limits(entries=200_000)
 
@@ -42,7 +42,9 @@ class Members:
         self._blobs: dict[str, Member] = {}
         self._links: dict[str, str] = {}
 
-    def take_in(self, stream: compression.Readable, limits: compression.Limits) -> None:
+    def take_in(
+        self, stream: compression.Readable, limits: compression.Limits, documents: strict.Limits = strict.DEFAULT_LIMITS
+    ) -> None:
         """Reads the whole archive, which may be compressed; InvalidArgument, Corrupt, Exhausted."""
         reader = Reader(compression.Reader(stream, limits=limits), _LIMITS._replace(total_bytes=limits.total_bytes))
         for entry in reader:
@@ -52,9 +54,10 @@ class Members:
                 base = posixpath.dirname(name) if entry.kind == Kind.SYMLINK else ""
                 self._links[name] = _clean(posixpath.join(base, link))
             elif entry.kind == Kind.FILE and name in _IN_MEMORY:
-                if entry.size > _DOCUMENT_BYTES:
-                    raise Exhausted(f"{name} in the archive is {entry.size} bytes, more than {_DOCUMENT_BYTES}")
-                self._documents[name] = reader.read(_DOCUMENT_BYTES)
+                limit = documents.manifest_bytes
+                if entry.size > limit:
+                    raise Exhausted(f"{name} in the archive is {entry.size} bytes, more than {limit} ({strict.OPTION})")
+                self._documents[name] = reader.read(limit)
             elif entry.kind == Kind.FILE:
                 self._blobs[name] = self._spool(reader, entry, name)
         reader.drain()

@@ -59,8 +59,10 @@ class Store:
         snapshots: Driver,
         *,
         limits: compression.Limits | None = None,
+        documents_limits: strict.Limits = strict.DEFAULT_LIMITS,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        self.documents_limits = documents_limits
         self.content = content
         self.snapshots = snapshots
         self.metadata = metadata
@@ -334,10 +336,10 @@ class Store:
         known = self._documents.get(manifest)
         if known is not None:
             return known
-        parsed = documents.decode(self.content.read(manifest, strict.MANIFEST_MAX_BYTES))
+        parsed = documents.decode(self.content.read(manifest, strict.STORED_MAX_BYTES))
         if not isinstance(parsed, documents.Manifest):
             raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
-        raw_config = self.content.read(parsed.config.digest, strict.CONFIG_MAX_BYTES)
+        raw_config = self.content.read(parsed.config.digest, strict.STORED_MAX_BYTES)
         config = documents.decode_config(raw_config)
         if len(config.rootfs.diff_ids) != len(parsed.layers):
             raise InvalidArgument(

@@ -124,16 +124,17 @@ class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_
 
 
 def decode_config(data: bytes) -> ImageConfig:
-    """Parses an image config; raises InvalidArgument."""
-    return strict.decode(data, ImageConfig, "image config", max_bytes=strict.CONFIG_MAX_BYTES)
+    """Parses an image config; raises InvalidArgument. Whoever reads one from outside bounds it first."""
+    return strict.decode(data, ImageConfig, "image config", max_bytes=strict.STORED_MAX_BYTES)
 
 
 def decode(data: bytes, media_type: str = "") -> Manifest | Index:
     """Parses a manifest or an index; `media_type` is what the transport or the descriptor promised.
 
-    Raises InvalidArgument when the document contradicts the promise or itself, or is of schema 1.
+    Raises InvalidArgument when the document contradicts the promise or itself, or is of schema 1. Whoever reads one
+    from outside bounds it first.
     """
-    document = strict.document(data, "manifest")
+    document = strict.document(data, "manifest", max_bytes=strict.STORED_MAX_BYTES)
     if not isinstance(document, dict):
         raise InvalidArgument("invalid manifest: expected an object")
     members = cast("dict[str, Any]", document)

@@ -7,7 +7,7 @@ Size is checked before parsing, depth is bounded by the decoder, and `null` coun
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -16,8 +16,26 @@ from holdfast.errors import HoldfastError, InvalidArgument
 T = TypeVar("T")
 
 MANIFEST_MAX_BYTES = 4 << 20
-CONFIG_MAX_BYTES = 8 << 20
+CONFIG_MAX_BYTES = 2 * MANIFEST_MAX_BYTES
+STORED_MAX_BYTES = 256 << 20
+"""What is ours already has met its limit: a limit that is lowered later must not take an image away."""
 MAX_DEPTH = 100
+
+
+class Limits(NamedTuple):
+    """How large a document from outside may be."""
+
+    manifest_bytes: int = MANIFEST_MAX_BYTES
+
+    @property
+    def config_bytes(self) -> int:
+        """An image config may be twice as large as a manifest."""
+        return 2 * self.manifest_bytes
+
+
+DEFAULT_LIMITS = Limits()
+OPTION = "the daemon's option max-manifest-size allows more"
+"""Ends the refusal of a document that is too large."""
 
 
 def decode(data: bytes, kind: type[T], what: str, *, max_bytes: int = MANIFEST_MAX_BYTES) -> T:

@@ -114,7 +114,7 @@ def _transfers(packages: Packages) -> list[Route]:
         if not source:
             raise InvalidArgument("one of fromImage and fromSrc must be given")
         url = "" if source == "-" else remote_archive.check(source)
-        archive = remote_archive.fetch(url) if url else request.body()
+        archive = remote_archive.fetch(url, packages.config.proxies) if url else request.body()
         repository = request.query.text("repo")
         target = parse_reference(repository, request.query.text("tag")) if repository else None
         if target is not None and target.digest is not None:

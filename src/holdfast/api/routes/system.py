@@ -21,6 +21,7 @@ from holdfast.api.facts import Host, Program, python_version
 from holdfast.api.http import Json, Raw, Request, Response, Stream
 from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
 from holdfast.api.schema.system import adapt_info
+from holdfast.distribution import proxies
 from holdfast.engine import event_filters
 from holdfast.errors import InvalidArgument
 
@@ -71,6 +72,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     cdi_spec_directories: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     registry_mirrors: tuple[str, ...]
+    proxies: proxies.Proxies
     labels: tuple[str, ...]
     is_debugging: Callable[[], bool]
     warnings: tuple[str, ...]
@@ -201,9 +203,9 @@ def _render_daemon(system: System) -> dict[str, object]:
     return {
         "RegistryConfig": _render_registries(system),
         "DockerRootDir": system.data_root,
-        "HttpProxy": os.environ.get("HTTP_PROXY", ""),
-        "HttpsProxy": os.environ.get("HTTPS_PROXY", ""),
-        "NoProxy": os.environ.get("NO_PROXY", ""),
+        "HttpProxy": proxies.masked(system.proxies.http),
+        "HttpsProxy": proxies.masked(system.proxies.https),
+        "NoProxy": system.proxies.no_proxy,
         "Labels": list(system.labels),
         "ExperimentalBuild": False,
         "ServerVersion": system.program.version,

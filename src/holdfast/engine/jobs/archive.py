@@ -88,6 +88,7 @@ async def extract(
             place,
             compression.Reader(source, limits=packages.images.limits),
             keeps_kinds=keeps_kinds,
+            limits=packages.config.archive_limits,
             owner=_owner(container, root_fd) if gives_to_user else None,
         )
 

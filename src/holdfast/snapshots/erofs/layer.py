@@ -154,14 +154,17 @@ class _Builder:
             raise InvalidArgument(f"hard link {entry.name!r} leads to the root")
         if target == parts:
             return
-        source = self._find(target[:-1])
-        node = _children(source).get(target[-1]) if source is not None and source.is_directory else None
+        node = self._find_name(target)
+        if node is not None and node.is_directory:
+            raise InvalidArgument(f"cannot unpack archive member {entry.name[:160]!r}: Operation not permitted")
+        known = _children(parent).get(base)
+        if known is not None and known is node:
+            return
+        if known is not None and known.is_directory:  # it goes first, perhaps with what the link leads to
+            _unlink(_children(parent).pop(base))
+            node = self._find_name(target)
         if node is None:
             raise InvalidArgument(f"cannot unpack archive member {entry.name[:160]!r}: No such file or directory")
-        if node.is_directory:
-            raise InvalidArgument(f"cannot unpack archive member {entry.name[:160]!r}: Operation not permitted")
-        if _children(parent).get(base) is node:
-            return
         node.links += 1
         if node.links == 2:
             self._linked.append(node)
@@ -226,8 +229,8 @@ class _Builder:
 
     def _put(self, parent: _Node, base: bytes, node: _Node) -> None:
         known = _children(parent).get(base)
-        if known is not None and not known.is_directory:
-            known.links -= 1
+        if known is not None:
+            _unlink(known)
         _children(parent)[base] = node
 
     def _dress(self, node: _Node, entry: Entry) -> None:
@@ -265,6 +268,11 @@ class _Builder:
         if known:
             node.uid, node.gid = known.st_uid, known.st_gid
         return node
+
+    def _find_name(self, parts: list[bytes]) -> _Node | None:
+        """What stands under a name, which is not followed itself."""
+        place = self._find(parts[:-1])
+        return _children(place).get(parts[-1]) if place is not None and place.is_directory else None
 
     def _find(self, parts: list[bytes]) -> _Node | None:
         """What a path leads to in this layer, following symbolic links inside it, the last one too."""
@@ -322,6 +330,17 @@ class _Builder:
         below = sum(child.is_directory for child in children.values())
         inode = Inode(node.mode, node.uid, node.gid, node.mtime_nanos, links=2 + below)
         return Directory(inode, layout.pack_xattrs(node.xattrs), sorted([*children, b".", b".."]))
+
+
+def _unlink(node: _Node) -> None:
+    """Takes a name away from a thing, or from all that a directory holds."""
+    pending = [node]
+    while pending:
+        gone = pending.pop()
+        if gone.children is None:
+            gone.links -= 1
+        else:
+            pending += gone.children.values()
 
 
 def _children(node: _Node) -> dict[bytes, _Node]:

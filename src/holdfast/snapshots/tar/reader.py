@@ -33,6 +33,9 @@ _CONTENT_KINDS = frozenset(b"07\0")
 _KNOWN_KINDS = frozenset(b"0123456")
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _SPARSE = b"L", b"K", b"x", b"g", b"S"
 _MTIME_LIMIT = 1 << 62
+_SIZE_OPTION = "the daemon's option max-unpacked-size allows more"
+_ENTRIES_OPTION = "the daemon's option max-unpacked-entries allows more"
+_ATTRIBUTES_OPTION = "the daemon's option max-attributes-size allows more"
 
 
 class Readable(Protocol):
@@ -154,14 +157,14 @@ class Reader:
                 raise InvalidArgument("archive/tar: invalid tar header: wrong checksum")
         self._entries += 1
         if self._entries > self._limits.entries:
-            raise Exhausted(f"archive has more than the limit of {self._limits.entries} entries")
+            raise Exhausted(f"archive has more than the limit of {self._limits.entries} entries ({_ENTRIES_OPTION})")
         return block
 
     def _extend(self, flag: bytes, fields: tuple[bytes, ...], overrides: dict[bytes, bytes]) -> None:
         """Takes in a pax header or a GNU long name."""
         size = numbers.parse_field(fields[4])
         if not 0 <= size <= self._limits.header_bytes:
-            raise InvalidArgument(f"extended tar header of {size} bytes is outside the limit")
+            raise InvalidArgument(f"extended tar header of {size} bytes is outside the limit ({_ATTRIBUTES_OPTION})")
         self._content, self._padding = size, -size % BLOCK
         data = b"".join(bytes(chunk) for chunk in self.chunks())
         if flag == _PAX:
@@ -169,7 +172,7 @@ class Reader:
         elif flag == _PAX_GLOBAL:
             self._globals.update(pax.parse(data))
             if sum(map(len, self._globals.values())) > self._limits.header_bytes:
-                raise Exhausted("global pax headers are larger than the limit")
+                raise Exhausted(f"global pax headers are larger than the limit ({_ATTRIBUTES_OPTION})")
         else:
             overrides[b"path" if flag == _LONG_NAME else b"linkpath"] = data.partition(b"\0")[0]
 
@@ -220,7 +223,9 @@ class Reader:
                 entry.mtime_nanos = numbers.parse_seconds(value)
         if xattrs:
             if sum(len(k) + len(v) for k, v in xattrs.items()) > self._limits.xattr_bytes:
-                raise Exhausted(f"extended attributes of {entry.name!r} are larger than the limit")
+                raise Exhausted(
+                    f"extended attributes of {entry.name!r} are larger than the limit ({_ATTRIBUTES_OPTION})"
+                )
             entry.xattrs = xattrs
 
     def _settle(self, entry: Entry) -> None:
@@ -245,5 +250,7 @@ class Reader:
                 raise InvalidArgument(f"archive member {path[:80]!r} has an impossible name")
         self._total += entry.size
         if self._total > self._limits.total_bytes:
-            raise Exhausted(f"archive expands to more than the limit of {self._limits.total_bytes} bytes")
+            raise Exhausted(
+                f"archive expands to more than the limit of {self._limits.total_bytes} bytes ({_SIZE_OPTION})"
+            )
         self._content, self._padding = entry.size, -entry.size % BLOCK
