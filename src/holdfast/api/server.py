@@ -50,7 +50,7 @@ class BrokenBody(HoldfastError):
 
 
 class Server:
-    """Answers every connection with the router's routes."""
+    """Answers every connection with the router's routes; `requests` counts those that a route was found for."""
 
     def __init__(
         self, router: Router, headers: respond.ServerHeaders, *, policy: HostPolicy, limits: Limits | None = None
@@ -59,6 +59,7 @@ class Server:
         self.headers = headers
         self.policy = policy
         self.limits = limits or Limits()
+        self.requests = 0
         self._busy = 0
         self._is_quiet = asyncio.Event()
         self._is_quiet.set()
@@ -66,6 +67,7 @@ class Server:
     @contextlib.contextmanager
     def at_work(self) -> Generator[None]:
         """Counts a request whose route is deciding what to answer."""
+        self.requests += 1
         self._busy += 1
         self._is_quiet.clear()
         try:

@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidArgument, Unsupported
-from holdfast.snapshots.drivers import erofs, overlay2, vfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,21 +15,35 @@ if TYPE_CHECKING:
     from holdfast.snapshots.tar import Limits
 
 DEFAULT = "overlay2"
-_PROBES: dict[str, Callable[[], str | None]] = {"overlay2": overlay2.probe, "vfs": vfs.probe, "erofs": erofs.probe}
-_DRIVERS = {"overlay2": overlay2.Overlay2, "vfs": vfs.Vfs, "erofs": erofs.Erofs}
+_NAMES = ("overlay2", "vfs", "erofs")
 
 
 def drivers() -> tuple[str, ...]:
     """The names that `open_driver` takes."""
-    return tuple(_PROBES)
+    return _NAMES
 
 
 def open_driver(name: str, data_root: str, limits: Limits | None = None) -> Driver:
     """Opens the driver's stock in `<data_root>/<name>`; InvalidArgument for a name that is none, Unsupported here."""
-    if name not in _PROBES:
-        raise InvalidArgument(f'unknown storage driver "{name}": expected one of {", ".join(_PROBES)}')
-    reason = _PROBES[name]()
+    if name not in _NAMES:
+        raise InvalidArgument(f'unknown storage driver "{name}": expected one of {", ".join(_NAMES)}')
+    probe, make = _load(name)
+    reason = probe()
     if reason is not None:
         raise Unsupported(f"storage driver {name} cannot be used: {reason}")
-    root = os.path.join(os.path.abspath(data_root), name)
-    return _DRIVERS[name](root, limits)
+    return make(os.path.join(os.path.abspath(data_root), name), limits)
+
+
+def _load(name: str) -> tuple[Callable[[], str | None], Callable[[str, Limits | None], Driver]]:
+    """The driver's probe and class; a daemon has one driver, and erofs' code is 2 MB."""
+    if name == "erofs":
+        from holdfast.snapshots.drivers import erofs
+
+        return erofs.probe, erofs.Erofs
+    if name == "vfs":
+        from holdfast.snapshots.drivers import vfs
+
+        return vfs.probe, vfs.Vfs
+    from holdfast.snapshots.drivers import overlay2
+
+    return overlay2.probe, overlay2.Overlay2
