@@ -14,7 +14,7 @@ def held():
 
 allocator.share_arenas()
 large = [bytearray(60_000) for _ in range(500)]
-pin = bytearray(1000)
+pin = bytearray(60_000)
 large.clear()
 before = held()
 allocator.trim()
