@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from holdfast import content, images, metadata, snapshots
 from holdfast.content import compression
 from holdfast.distribution import Puller, Registries, RegistryConfig, addresses, answers, challenge, credentials, retry
-from holdfast.errors import Exhausted, HoldfastError
+from holdfast.errors import Exhausted, HoldfastError, InvalidArgument
 from holdfast.oci import image as documents
-from holdfast.oci import media
+from holdfast.oci import media, strict
 from holdfast.oci import reference as references
 
 JSON = st.recursive(
@@ -138,3 +138,21 @@ def test_bomb_a_layer_that_expands_without_end_is_stopped_and_its_space_freed(
     assert store.list() == []
     assert list(store.snapshots.iter_names()) == []
     assert list(store.snapshots.iter_keys()) == []
+
+
+def test_huge_a_large_manifest_comes_in_where_the_option_allows_it(registry: Any, images: Any) -> None:
+    manifest = registry.manifest(b"layer")
+    registry.add_document("latest", {**manifest, "annotations": {"x": "y" * (5 << 20)}})
+    name = references.parse(f"{registry.host}/library/large")
+
+    def pull(limits: strict.Limits) -> None:
+        registries = Registries(RegistryConfig(certs_dirs=(), documents=limits), policy=retry.Policy(attempts=1))
+        puller = Puller(store=images.store, images=images, registries=registries)
+        try:
+            puller.pull(name)
+        finally:
+            puller.close()
+
+    with pytest.raises(InvalidArgument, match="the daemon's option max-manifest-size allows more"):
+        pull(strict.Limits())
+    pull(strict.Limits(8 << 20))
