@@ -279,7 +279,7 @@ class RecordingImages:
         return self.chains[-1]
 
     def register(self, reference: Any, *, top: Any, manifest: Any) -> bool:
-        document = json.loads(self.store.read(manifest, 1 << 22))
+        document = json.loads(self.store.read(manifest, 1 << 26))
         before = self.names.get(reference.familiar)
         self.names[reference.familiar] = (str(top), document["config"]["digest"])
         self.image_ids.add(document["config"]["digest"])
