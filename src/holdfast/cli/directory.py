@@ -76,6 +76,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "rm": "rmi",
         },
     ),
+    "manifest": (
+        "Manage manifest lists",
+        {name: f"manifest_{name}" for name in ("annotate", "create", "inspect", "push", "rm")},
+    ),
     "network": (
         "Manage networks",
         {
