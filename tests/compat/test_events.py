@@ -8,6 +8,7 @@ compared as kinds. Order is not compared: Holdfast reports an exit before it tak
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from compat_case import Daemon
@@ -142,3 +143,25 @@ docker events --since $begin --until $(date +%s.%N) --filter event=exec_detach -
     done = holdfastd.sh(script)
 
     assert done.stdout.split() == ['"Running":true', '"DetachKeys":"eA=="', "exec_detach"], done.stdout + done.stderr
+
+
+SPANS = r"""
+docker create --name ev-z IMAGE >created; docker rm ev-z >removed
+sleep 1.1
+now=$(date +%s)
+for span in "until=$now" "since=0&until=$now" "since=$((now - 30)).5&until=$now.25" "until=0" "until=$((now - 3600))" \
+    "since=$((now + 1))&until=$now" "since=bad" "until=bad"; do
+  curl -s -m 5 --unix-socket $SOCKET "http://d/events?$span&filters=%7B%22container%22%3A%5B%22ev-z%22%5D%7D" |
+    jq -r '.Action // .message'
+  echo "${span//[0-9]/N}"
+done
+docker events --until 0s --filter container=ev-z --format '{{.Action}}'
+""".replace("IMAGE", IMAGE)
+
+
+def test_spans_of_time(dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
+    shown = [re.sub(r"\d{10}", "N", daemon.sh(SPANS, folder=tmp_path).stdout) for daemon in (dockerd, holdfastd)]
+
+    assert shown[0] == shown[1]
+    assert "create\ndestroy\nuntil=N\n" in shown[1]
+    assert shown[1].endswith("create\ndestroy\n")

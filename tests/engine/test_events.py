@@ -37,6 +37,15 @@ async def test_a_replay_ends_at_until(events: Events) -> None:
     assert found == ["start", "die"]
 
 
+async def test_until_alone_replays_all_that_there_has_been(events: Events) -> None:
+    for action in ("create", "start", "die"):
+        events.publish("container", action, "c1", {})
+
+    found = [event.action async for event in events.subscribe(None, 2 * SECOND, {})]
+
+    assert found == ["create", "start"]
+
+
 async def test_a_live_subscriber_gets_what_fits_and_is_forgotten(events: Events) -> None:
     stream = events.subscribe(None, None, {"type": ["volume"]})
     first = asyncio.ensure_future(anext(stream))

@@ -104,14 +104,16 @@ class Events:
         *,
         is_own: bool = False,
     ) -> AsyncIterator[Event]:
-        """Events from `since` (of those still in the ring; None: none of them), then live ones until `until`.
+        """Events from `since` (of those still in the ring), then live ones until `until`.
 
-        The subscription begins at the call of the first `anext`. An `until` in the past ends after the replay.
+        Without `since` there is no replay, but with `until` alone all that there has been by then. The subscription
+        begins at the call of the first `anext`. An `until` in the past ends after the replay.
         """
         subscriber = _Subscriber(filters, is_own=is_own)
-        if since_nanos is not None:
+        if since_nanos is not None or until_nanos is not None:
+            since = since_nanos or 0
             subscriber.backlog.extend(
-                event for event in self._ring if event.time_nanos >= since_nanos and event_filters.fits(event, filters)
+                event for event in self._ring if event.time_nanos >= since and event_filters.fits(event, filters)
             )
         self._subscribers.add(subscriber)
         try:

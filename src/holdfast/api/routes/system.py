@@ -40,13 +40,14 @@ _SILENT_PONG = Raw(b"", _PLAIN, headers=_NEVER_CACHE)
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many objects there are, for `info`."""
+    """How many objects there are, and the volume drivers in use, for `info`."""
 
     containers: int
     running: int
     paused: int
     stopped: int
     images: int
+    volume_drivers: tuple[str, ...] = ("local",)
 
 
 Counter = Callable[[], Awaitable[Counts]]
@@ -96,9 +97,12 @@ def routes(system: System, events: Events) -> list[Route]:
         return Json(adapt_info(render_info(system, counts, events.statistics()["subscribers"]), request.version))
 
     async def follow(request: Request) -> Response:
-        since, until = (_moment(request.query.text(name)) for name in ("since", "until"))
+        since_text, until_text = request.query.text("since"), request.query.text("until")
+        since, until = _moment(since_text), _moment(until_text)
         if since is not None and until is not None and since > until:
-            raise InvalidArgument("`since` time cannot be after `until` time")
+            raise InvalidArgument(f"`since` time ({since_text}) cannot be after `until` time ({until_text})")
+        if until == 0:  # the beginning of all time means now
+            until = time.time_ns()
         filters = request.query.filters()
         event_filters.check(filters)
         return Stream(_follow(events, since, until, filters))
@@ -164,7 +168,7 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
         "Driver": system.storage_driver,
         "DriverStatus": [list(pair) for pair in system.storage_status],
         "Plugins": {
-            "Volume": ["local"],
+            "Volume": list(counts.volume_drivers),
             "Network": list(system.network_drivers),
             "Authorization": None,
             "Log": list(system.log_drivers),
