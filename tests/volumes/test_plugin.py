@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the store makes of a volume plugin's answers, good and bad ones."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from volume_plugin import Fake, served
+from volume_plugin import Fake, served, served_on_tcp
 
 from holdfast import metadata
 from holdfast.errors import Conflict, InvalidArgument, NotFound, Unavailable
-from holdfast.volumes import Store
+from holdfast.volumes import Store, discovery
+from holdfast.volumes.discovery import Address, Places, Tls
 
 
 @pytest.fixture
@@ -25,7 +27,11 @@ def store(tmp_path: Path, fake: Fake) -> Store:
 
 def opened(tmp_path: Path) -> Store:
     records = metadata.Store(tmp_path / "metadata.db")
-    return Store(tmp_path / "volumes", records, plugins=str(tmp_path / "plugins"))
+    return Store(tmp_path / "volumes", records, plugins=places(tmp_path))
+
+
+def places(tmp_path: Path) -> Places:
+    return Places(str(tmp_path / "plugins"), (str(tmp_path / "etc"), str(tmp_path / "lib")))
 
 
 def test_a_plugin_s_volume_lives_as_the_protocol_says(store: Store, fake: Fake, tmp_path: Path) -> None:
@@ -40,12 +46,14 @@ def test_a_plugin_s_volume_lives_as_the_protocol_says(store: Store, fake: Fake, 
     assert store.remove("data")
     assert fake.asked == [
         ("Plugin.Activate", {}),
-        ("VolumeDriver.Create", {"Name": "data", "Opts": {"size": "1"}}),
+        ("VolumeDriver.Capabilities", {}),
         ("VolumeDriver.Get", {"Name": "data"}),
+        ("VolumeDriver.Create", {"Name": "data", "Opts": {"size": "1"}}),
         ("VolumeDriver.Mount", {"Name": "data", "ID": "one"}),
         ("VolumeDriver.Mount", {"Name": "data", "ID": "two"}),
         ("VolumeDriver.Unmount", {"Name": "data", "ID": "one"}),
         ("VolumeDriver.Unmount", {"Name": "data", "ID": "two"}),
+        ("VolumeDriver.Get", {"Name": "data"}),
         ("VolumeDriver.Remove", {"Name": "data"}),
     ]
 
@@ -85,13 +93,13 @@ def test_an_answer_that_is_none_names_the_plugin_and_the_call(store: Store, fake
 
 def test_a_refusal_is_told(store: Store, fake: Fake) -> None:
     fake.answers["VolumeDriver.Create"] = {"Err": "quota is full"}
-    with pytest.raises(InvalidArgument, match=r"create data: VolumeDriver\.Create: quota is full"):
+    with pytest.raises(InvalidArgument, match=r"^create data: quota is full$"):
         store.create("data", driver="far")
     del fake.answers["VolumeDriver.Create"]
     store.create("data", driver="far")
     fake.answers["VolumeDriver.Remove"] = {"Err": "still mounted"}
 
-    with pytest.raises(Conflict, match=r"remove data: VolumeDriver\.Remove: still mounted"):
+    with pytest.raises(Conflict, match=r"^remove data: still mounted$"):
         store.remove("data")
     assert store.has("data")
 
@@ -113,3 +121,139 @@ def test_a_plugin_that_has_gone_is_told_when_it_is_needed(store: Store, tmp_path
 
     with pytest.raises(NotFound, match='plugin "far" not found'):
         store.acquire("data", "one")
+
+
+def test_volumes_that_only_the_plugin_knows_are_seen_and_used(store: Store, fake: Fake) -> None:
+    (fake.root / "foreign").mkdir()
+    fake.status = {"bytes": 12}
+    store.create("mine", driver="far", labels={"a": "b"})
+    store.create("local")
+
+    found, warnings = store.survey()
+    assert [(each.name, each.driver, each.labels) for each in found] == [
+        ("foreign", "far", None),
+        ("local", "local", None),
+        ("mine", "far", {"a": "b"}),
+    ]
+    assert warnings == []
+    volume, described = store.inspect("foreign")
+    assert (volume.driver, volume.created_nanos) == ("far", 0)
+    assert described is not None
+    assert described.status == {"bytes": 12}
+    assert not store.has("foreign")
+    assert store.create("foreign")[1] is False
+    assert store.acquire("foreign", "one") == str(fake.root / "foreign")
+
+
+def test_a_foreign_volume_can_be_removed(store: Store, fake: Fake) -> None:
+    (fake.root / "foreign").mkdir()
+
+    removed = store.remove("foreign")
+
+    assert removed is not None
+    assert removed.driver == "far"
+    assert not (fake.root / "foreign").exists()
+
+
+def test_what_the_plugin_has_no_more_is_no_volume_and_can_be_made_again(store: Store, fake: Fake) -> None:
+    store.create("data", driver="far", labels={"a": "b"})
+    (fake.root / "data").rmdir()
+
+    with pytest.raises(NotFound, match="get data: no such volume"):
+        store.inspect("data")
+    assert store.create("data", driver="far")[0].labels is None
+    (fake.root / "data").rmdir()
+    with pytest.raises(NotFound, match="get data: no such volume"):
+        store.remove("data")
+    assert not store.has("data")
+
+
+def test_a_dead_plugin_s_volumes_are_listed_with_a_warning_and_told_of_in_docker_s_words(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with served(tmp_path / "plugins") as fake:
+        fake.answers["VolumeDriver.Capabilities"] = {"Capabilities": {"Scope": "global"}}
+        store.create("data", driver="far")
+        assert store.inspect("data")[0].scope == "global"
+    path = tmp_path / "plugins/far.sock"
+    reason = f"dial unix {path}: connect: connection refused"
+
+    found, warnings = store.survey()
+    assert [volume.name for volume in found] == ["data"]
+    assert warnings == [f'list far: Post "http://plugin.moby.localhost/VolumeDriver.List": {reason}']
+    with pytest.raises(Unavailable) as told:
+        store.inspect("data")
+    assert told.value.message == (
+        'get data: error while checking if volume "data" exists in driver "far": '
+        f'Post "http://plugin.moby.localhost/VolumeDriver.Get": {reason}'
+    )
+    with pytest.raises(Unavailable, match=r"error looking up volume plugin far: Post .*Plugin.Activate"):
+        opened(tmp_path).create("other", driver="far")
+    assert opened(tmp_path).create("another")[0].driver == "local"
+
+
+def test_a_plugin_is_told_of_by_a_file(tmp_path: Path) -> None:
+    for directory in ("etc", "lib/kept"):
+        (tmp_path / directory).mkdir(parents=True)
+    with served_on_tcp(tmp_path / "remote") as (fake, port):
+        (tmp_path / "etc/near.spec").write_text(f"tcp://127.0.0.1:{port}\n")
+        (tmp_path / "lib/kept/kept.json").write_text(f'{{"Name": "other", "Addr": "http://127.0.0.1:{port}"}}')
+        store = opened(tmp_path)
+
+        assert store.create("one", driver="near")[0].driver == "near"
+        assert store.create("two", driver="kept")[0].driver == "kept"
+
+        assert store.driver_names() == ["local", "kept", "near"]
+        assert [call for call, _ in fake.asked].count("VolumeDriver.Create") == 2
+    assert discovery.names(places(tmp_path)) == ["kept", "near"]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:///run/x.sock", Address("unix", "/run/x.sock")),
+        ("tcp://localhost:8080", Address("tcp", "localhost", 8080)),
+        ("https://[::1]", Address("https", "::1", 443)),
+        ("/run/x.sock", None),
+        ("", None),
+        ("ftp://x", None),
+        ("unix://relative", None),
+        ("tcp://:80", None),
+        ("tcp://x:99999", None),
+    ],
+)
+def test_addresses_are_urls(tmp_path: Path, text: str, address: Address | None) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/near.spec").write_text(text)
+
+    if address is None:
+        with pytest.raises(InvalidArgument, match=r"near\.spec does not tell of a plugin"):
+            discovery.find(places(tmp_path), "near")
+    else:
+        assert discovery.find(places(tmp_path), "near") == address
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"Addr": 3}', '{"Addr": "tcp://x", "TLSConfig": []}', "{}"])
+def test_a_description_that_is_none_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/near.json").write_text(text)
+
+    if "tcp" in text:
+        assert discovery.find(places(tmp_path), "near") == Address("tcp", "x", 80)
+        return
+    with pytest.raises(InvalidArgument, match=r"near\.json does not tell of a plugin"):
+        discovery.find(places(tmp_path), "near")
+
+
+def test_a_description_has_what_tls_wants(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    tls = {"InsecureSkipVerify": False, "CAFile": "/ca", "CertFile": "/cert", "KeyFile": "/key"}
+    (tmp_path / "etc/near.json").write_text(json.dumps({"Addr": "https://example.com:1", "TLSConfig": tls}))
+
+    assert discovery.find(places(tmp_path), "near") == Address("https", "example.com", 1, Tls("/ca", "/cert", "/key"))
+
+
+def test_a_socket_comes_before_files(tmp_path: Path, fake: Fake) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/far.spec").write_text("tcp://127.0.0.1:1")
+
+    assert discovery.find(places(tmp_path), "far") == Address("unix", str(tmp_path / "plugins/far.sock"))

@@ -170,7 +170,7 @@ def test_an_unknown_volume_is_removed_by_force_only(store: Store) -> None:
     with pytest.raises(NotFound, match="get nosuch: no such volume"):
         store.remove("nosuch")
 
-    assert store.remove("nosuch", force=True) is False
+    assert store.remove("nosuch", force=True) is None
 
 
 def test_a_tree_deeper_than_pythons_stack_is_removed(store: Store, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Fake:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.implements = ["VolumeDriver"]
         self.answers: dict[str, Any] = {}
+        self.status: dict[str, Any] = {}
 
     def answer(self, call: str, document: dict[str, Any]) -> Any:
         self.asked.append((call, document))
@@ -33,39 +34,74 @@ class Fake:
         if call == "VolumeDriver.Remove":
             shutil.rmtree(path, ignore_errors=True)
         if call == "VolumeDriver.Get":
-            return {"Volume": {"Name": path.name, "Mountpoint": ""}}
+            return (
+                {"Volume": {"Name": path.name, "Status": self.status}} if path.exists() else {"Err": "no such volume"}
+            )
+        if call == "VolumeDriver.List":
+            return {"Volumes": [{"Name": each.name, "Mountpoint": str(each)} for each in sorted(self.root.iterdir())]}
         return {"Mountpoint": str(path)} if call == "VolumeDriver.Mount" else {}
 
 
+class Handler(BaseHTTPRequestHandler):
+    """HTTP as dockerd's Go speaks it, and ours."""
+
+    fake: Fake
+
+    def do_POST(self) -> None:
+        body = self._body()
+        answer = self.fake.answer(self.path[1:], json.loads(body or b"{}"))
+        raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def address_string(self) -> str:
+        return "socket"
+
+
 @contextmanager
-def served(directory: Path) -> Iterator[Fake]:
-    """The plugin `far`, listening in a plugin directory, for as long as the block takes."""
-    made = Fake(directory.parent / "remote")
-    made.root.mkdir()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = made.answer(self.path[1:], json.loads(body))
-            raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-        def address_string(self) -> str:
-            return "socket"
-
-    directory.mkdir()
-    server = socketserver.ThreadingUnixStreamServer(str(directory / "far.sock"), Handler)
+def answering(server: socketserver.BaseServer) -> Iterator[None]:
+    """A server that works for as long as the block takes."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield made
+        yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def served(directory: Path, name: str = "far") -> Iterator[Fake]:
+    """A plugin, listening in a plugin directory, for as long as the block takes."""
+    made = Fake(directory.parent / "remote")
+    made.root.mkdir(exist_ok=True)
+    directory.mkdir(exist_ok=True)
+    handler = type("Answers", (Handler,), {"fake": made})
+    with answering(socketserver.ThreadingUnixStreamServer(str(directory / f"{name}.sock"), handler)):
+        yield made
+
+
+@contextmanager
+def served_on_tcp(root: Path) -> Iterator[tuple[Fake, int]]:
+    """The same, on a port of 127.0.0.1."""
+    made = Fake(root)
+    made.root.mkdir(exist_ok=True)
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), type("Answers", (Handler,), {"fake": made}))
+    with answering(server):
+        yield made, server.server_address[1]

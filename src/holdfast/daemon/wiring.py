@@ -266,6 +266,7 @@ def _counter(packages: Packages) -> system_routes.Counter:
             paused=paused,
             stopped=len(states) - running - paused,
             images=len(packages.images.list()),
+            volume_drivers=tuple(packages.volumes.driver_names()),
         )
 
     return count

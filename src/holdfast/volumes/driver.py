@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from holdfast.volumes.volume import Volume
+from holdfast.volumes.discovery import Address
+from holdfast.volumes.volume import Described, Volume
 
 
 class Driver(Protocol):
@@ -42,4 +43,22 @@ class Driver(Protocol):
 
     def remove(self, volume: Volume) -> None:
         """Deletes the volume and its content; one that is gone already is no error."""
+        ...
+
+
+class Keeper(Driver, Protocol):
+    """A driver that may have volumes which no record of ours knows, and knows more of them than we do: a plugin.
+
+    `scope` is `global` when other hosts have the same volumes.
+    """
+
+    address: Address
+    scope: str
+
+    def describe(self, name: str) -> Described | None:
+        """The volume as it is now; None when there is none."""
+        ...
+
+    def list(self) -> list[Described]:
+        """All its volumes; Unavailable."""
         ...

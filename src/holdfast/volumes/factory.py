@@ -1,40 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The volume drivers by name: our own, and whatever listens in the plugin directory. The only importer of `drivers`."""
+"""The volume drivers by name: our own, and the plugins that can be found. The only importer of `drivers`."""
 
 from __future__ import annotations
 
-import os
-import re
-
-from holdfast.errors import NotFound
-from holdfast.volumes.driver import Driver
+from holdfast.errors import HoldfastError
+from holdfast.volumes import discovery
+from holdfast.volumes.discovery import Places
+from holdfast.volumes.driver import Driver, Keeper
 from holdfast.volumes.drivers.local import Local, resolve_host
 from holdfast.volumes.volume import LOCAL
-
-PLUGINS = "/run/docker/plugins"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}", re.ASCII)
 
 
 class Drivers:
     """Finds drivers; `local` is always there."""
 
-    def __init__(self, root: str, plugins: str = PLUGINS) -> None:
+    def __init__(self, root: str, places: Places) -> None:
         self.local = Local(root, resolve_host)
-        self._plugins = plugins
-        self._active: dict[str, Driver] = {}
+        self._places = places
+        self._active: dict[str, Keeper] = {}
 
     def find(self, name: str) -> Driver:
-        """The driver of that name; NotFound in Docker's words, Unavailable when its socket is there and it is not."""
-        if name in ("", LOCAL):
-            return self.local
-        path = f"{self._plugins}/{name}.sock"
-        if not _NAME.fullmatch(name) or ".." in name or not os.path.exists(path):
-            self._active.pop(name, None)
-            raise NotFound(f'error looking up volume plugin {name}: plugin "{name}" not found')
-        if name not in self._active:
+        """The driver of that name; NotFound in Docker's words, Unavailable when it is told of and does not answer."""
+        return self.local if name in ("", LOCAL) else self.plugin(name)
+
+    def plugin(self, name: str) -> Keeper:
+        """The same for plugins only."""
+        try:
+            address = discovery.find(self._places, name)
+            active = self._active.get(name)
+            if active is not None and active.address == address:
+                return active
             from holdfast.volumes.drivers.plugin import Plugin  # few hosts have one
 
-            plugin = Plugin(name, path)
+            plugin = Plugin(name, address)
             plugin.activate()
-            self._active[name] = plugin
-        return self._active[name]
+        except HoldfastError as error:
+            self._active.pop(name, None)
+            raise type(error)(f"error looking up volume plugin {name}: {error.message}") from None
+        self._active[name] = plugin
+        return plugin
+
+    def plugins(self) -> list[Keeper]:
+        """Those that answer, or did so before."""
+        found: list[Keeper] = []
+        for name in discovery.names(self._places):
+            try:
+                found.append(self.plugin(name))
+            except HoldfastError:
+                continue  # of another kind, or not there
+        return found
+
+    def names(self) -> list[str]:
+        """Of those that are in use, and our own."""
+        return [LOCAL, *sorted(self._active)]

@@ -19,10 +19,11 @@ import msgspec
 
 from holdfast import metadata
 from holdfast.errors import Conflict, HoldfastError, NotFound
-from holdfast.volumes import tree
+from holdfast.volumes import census, tree
+from holdfast.volumes.discovery import PLACES, Places
 from holdfast.volumes.driver import Driver
-from holdfast.volumes.factory import PLUGINS, Drivers
-from holdfast.volumes.volume import ANONYMOUS_LABEL, Volume
+from holdfast.volumes.factory import Drivers
+from holdfast.volumes.volume import ANONYMOUS_LABEL, Described, Volume
 
 BUCKET = "volumes"
 
@@ -48,7 +49,7 @@ class Store:
         root: str | os.PathLike[str],
         records: metadata.Store,
         now_nanos: Callable[[], int] = time.time_ns,
-        plugins: str = PLUGINS,
+        plugins: Places = PLACES,
     ) -> None:
         self._drivers = Drivers(os.fspath(root), plugins)
         self._records = records
@@ -71,25 +72,28 @@ class Store:
     ) -> tuple[Volume, bool]:
         """The volume of that name, and whether it was made just now; without a name an anonymous one.
 
-        An existing volume is returned as it is, whatever labels and options say. Durable on return, unless `writes`
+        An existing volume is returned as it is, whatever labels and options say; without a driver that of a plugin, too,
+        though no record knows it. A plugin's volume that the plugin has no more is made again. Durable on return, unless `writes`
         takes the record: then the caller writes it and calls `confirm`, or removes the volume. With `pin` it stays
         until `unpin`, whoever wants to remove it.
         """
-        if not name:
+        is_named = bool(name)
+        if not is_named:
             name = secrets.token_hex(32)
             labels = {**(labels or {}), ANONYMOUS_LABEL: ""}
         found = self._find_driver(name, driver)
         with self._guard(name):
-            with self._lock:
-                existing = self._volumes.get(name)
-                if existing is not None and driver and existing.driver != found.name:
-                    raise Conflict(
-                        f"create {name}: conflict: volume name must be unique: a volume of driver {existing.driver} has it"
-                    )
-                if existing is not None:
+            existing = self._existing(name, is_named and not driver)
+            if existing is not None and driver and existing.driver != found.name:
+                raise Conflict(
+                    f"create {name}: driver '{existing.driver}' already has volume '{name}': volume name must be unique"
+                )
+            if existing is not None and name in self._volumes:
+                with self._lock:
                     self._pin(name, pin)
-                    return existing, False
-            volume = Volume(
+                return existing, False
+            is_new = existing is None
+            volume = existing or Volume(
                 name=name,
                 mountpoint=found.create(name, options or {}),
                 created_nanos=self._now_nanos(),
@@ -107,7 +111,7 @@ class Store:
             with self._lock:
                 self._volumes[name] = volume
                 self._pin(name, pin)
-            return volume, True
+            return volume, is_new
 
     def confirm(self, names: Sequence[str]) -> None:
         """The records of these new volumes are on disk."""
@@ -134,9 +138,27 @@ class Store:
         return name in self._volumes
 
     def list(self) -> list[Volume]:
-        """All volumes, in the order of their names."""
+        """All recorded volumes, in the order of their names."""
         with self._lock:
             return sorted(self._volumes.values(), key=lambda volume: volume.name)
+
+    def inspect(self, name: str) -> tuple[Volume, Described | None]:
+        """The volume as it is now, and what its plugin says of it; NotFound. Blocks for a plugin."""
+        volume = self._volumes.get(name)
+        if volume is not None:
+            return (volume, None) if volume.is_ours else census.look(self._drivers, volume)
+        probed = census.probe(self._drivers, name)
+        if probed is None:
+            raise NotFound(f"get {name}: no such volume")
+        return probed
+
+    def survey(self) -> tuple[list[Volume], list[str]]:
+        """All volumes, those that only plugins know, too, and what plugins could not be asked. Blocks for plugins."""
+        return census.survey(self._drivers, self.list())
+
+    def driver_names(self) -> list[str]:
+        """Of our own driver and the plugins in use."""
+        return self._drivers.names()
 
     def acquire(self, name: str, user: str) -> str:
         """Mounts the volume for `user` and returns the directory; the second time for the same user does nothing.
@@ -200,31 +222,25 @@ class Store:
             error.message = f"failed to populate volume: {error.message}"
             raise
 
-    def remove(self, name: str, users: Sequence[str] = (), *, force: bool = False, pin: str = "") -> bool:
-        """Deletes the volume; Conflict while containers (`users`, their ids) have it; False: not there, but forced.
+    def remove(self, name: str, users: Sequence[str] = (), *, force: bool = False, pin: str = "") -> Volume | None:
+        """Deletes the volume; Conflict while containers (`users`, their ids) have it; None: not there, but forced.
 
         `pin` is the caller's own, which does not count.
         """
         with self._guard(name):
-            with self._lock:
-                volume = self._volumes.get(name)
-                if volume is None:
-                    if force:
-                        return False
-                    raise NotFound(f"get {name}: no such volume")
-                holders = [*users, *sorted(self._pins.get(name, set()) - {pin, *users})]
-                if holders:
-                    raise Conflict(f"remove {name}: volume is in use - [{', '.join(holders)}]")
+            volume = self._removable(name, users, pin)
+            if volume is None and not force:
+                raise NotFound(f"get {name}: no such volume")
+            if volume is None:
+                return None
             driver = self._drivers.find(volume.driver)
             if not volume.is_ours:
                 driver.remove(volume)  # it may refuse
-            with self._records.transaction() as transaction:
-                transaction.delete(BUCKET, name)
-            with self._lock:
-                del self._volumes[name]
+            if name in self._volumes:
+                self._forget(name)
             if volume.is_ours:
                 driver.remove(volume)
-        return True
+        return volume
 
     def size_bytes(self, name: str) -> int:
         """What the volume's files take, hard links counted once; walks it. -1 when they are not on a disk of ours."""
@@ -234,8 +250,39 @@ class Store:
     def _find_driver(self, name: str, driver: str) -> Driver:
         try:
             return self._drivers.find(driver)
-        except NotFound as error:
-            raise NotFound(f"create {name}: {error.message}") from None
+        except HoldfastError as error:
+            raise type(error)(f"create {name}: {error.message}") from None
+
+    def _existing(self, name: str, is_anybodys: bool) -> Volume | None:
+        """The volume that a wish for this name finds; with `is_anybodys` also one that only a plugin knows."""
+        volume = self._volumes.get(name)
+        if volume is None:
+            probed = census.probe(self._drivers, name) if is_anybodys else None
+            return probed[0] if probed else None
+        if volume.is_ours:
+            return volume
+        try:
+            return census.look(self._drivers, volume)[0]
+        except NotFound:
+            self._forget(name)
+            return None
+
+    def _removable(self, name: str, users: Sequence[str], pin: str) -> Volume | None:
+        """The volume if there is one and nobody has it; a record of what a plugin has no more goes."""
+        with self._lock:
+            volume = self._volumes.get(name)
+            holders = [*users, *sorted(self._pins.get(name, set()) - {pin, *users})] if volume else []
+        if holders:
+            raise Conflict(f"remove {name}: volume is in use - [{', '.join(holders)}]")
+        if volume is None or not volume.is_ours:
+            return self._existing(name, is_anybodys=True)
+        return volume
+
+    def _forget(self, name: str) -> None:
+        with self._records.transaction() as transaction:
+            transaction.delete(BUCKET, name)
+        with self._lock:
+            del self._volumes[name]
 
     @contextmanager
     def _guard(self, name: str) -> Generator[None]:

@@ -8,6 +8,7 @@ Source: Engine API "Volume"; what dockerd 28.5 accepts and answers.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,8 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """A record: `labels` and `options` are None when none were given; `mountpoint` is its directory on the host.
 
-    A plugin's volume may have none as long as it is not mounted.
+    A plugin's volume may have none as long as it is not mounted, and 0 for a time that nobody knows. `scope` is `global`
+    when other hosts have it, too.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = LOCAL
     labels: dict[str, str] | None = None
     options: dict[str, str] | None = None
+    scope: str = LOCAL
 
     @property
     def is_ours(self) -> bool:
@@ -52,6 +55,15 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     def is_anonymous(self) -> bool:
         """True when nobody chose the name, so that `prune` may take it without being asked twice."""
         return self.labels is not None and ANONYMOUS_LABEL in self.labels
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plugin says of a volume; `created_nanos` 0: not told."""
+
+    name: str
+    mountpoint: str = ""
+    created_nanos: int = 0
+    status: dict[str, Any] | None = None
 
 
 def check_name(name: str) -> None:

@@ -6,6 +6,8 @@ Called through `daemon.wiring`. Source: Engine API v1.51 "Volume"; texts and sta
 
 from __future__ import annotations
 
+import asyncio
+
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
 from holdfast.api.routes.swarm import NO_SWARM
@@ -27,8 +29,8 @@ def routes(packages: Packages) -> list[Route]:
 
     async def index(request: Request) -> Response:
         in_use = usage.volumes_in_use(packages.containers.list())
-        found = list_volumes(store=store, in_use=in_use, filters=request.query.filters())
-        return Json(schema.VolumeList([schema.render(volume) for volume in found]))
+        found, warnings = await list_volumes(store=store, in_use=in_use, filters=request.query.filters())
+        return Json(schema.VolumeList([schema.render(volume) for volume in found], warnings or None))
 
     async def create(request: Request) -> Response:
         body = await request.json(schema.VolumeCreate)
@@ -40,7 +42,7 @@ def routes(packages: Packages) -> list[Route]:
         return Json(schema.render(volume), 201)
 
     async def inspect(request: Request) -> Response:
-        return Json(schema.render(store.get(request.params["name"])))
+        return Json(schema.render(*await asyncio.to_thread(store.inspect, request.params["name"])))
 
     async def remove(request: Request) -> Response:
         name = request.params["name"]

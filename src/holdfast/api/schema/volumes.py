@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 
+from holdfast.volumes import Described
 from holdfast.volumes import Volume as Record
+
+_NO_TIME = "0001-01-01T00:00:00Z"
 
 
 class VolumeCreate(msgspec.Struct):
@@ -31,6 +34,7 @@ class Volume(msgspec.Struct):
     Name: str
     Options: dict[str, str] | None
     Scope: str = "local"
+    Status: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class VolumeList(msgspec.Struct):
@@ -47,13 +51,17 @@ class VolumePrune(msgspec.Struct):
     SpaceReclaimed: int
 
 
-def render(record: Record) -> Volume:
-    """A record as clients see it; times in whole seconds."""
+def render(record: Record, described: Described | None = None) -> Volume:
+    """A record as clients see it, with what its plugin says of it; times in whole seconds."""
+    seconds = record.created_nanos // 1_000_000_000
+    status = described.status if described else None
     return Volume(
-        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created_nanos // 1_000_000_000)),
+        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else _NO_TIME,
         Driver=record.driver,
         Labels=record.labels,
         Mountpoint=record.mountpoint,
         Name=record.name,
         Options=record.options,
+        Scope=record.scope,
+        Status=status or msgspec.UNSET,
     )

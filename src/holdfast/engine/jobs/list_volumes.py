@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Set
 
 from holdfast import volumes
@@ -12,16 +13,20 @@ from holdfast.engine.filtering import Filters
 KEYS = frozenset(("dangling", "driver", "label", "name"))
 
 
-def list_volumes(*, store: volumes.Store, in_use: Set[str], filters: Filters) -> list[volumes.Volume]:
-    """The volumes that fit, in the order of their names; `dangling` are those that no container mounts."""
+async def list_volumes(
+    *, store: volumes.Store, in_use: Set[str], filters: Filters
+) -> tuple[list[volumes.Volume], list[str]]:
+    """The volumes that fit, in the order of their names, and warnings; `dangling` are those that no container mounts."""
     filtering.check(filters, KEYS)
     is_dangling = filtering.boolean(filters, "dangling", None)
     drivers = filters.get("driver", ())
-    return [
+    found, warnings = await asyncio.to_thread(store.survey)
+    fitting = [
         volume
-        for volume in store.list()
+        for volume in found
         if (is_dangling is None or is_dangling is (volume.name not in in_use))
         and (not drivers or volume.driver in drivers)
         and filtering.has_labels(volume.labels, filters.get("label", ()))
         and filtering.is_match(volume.name, filters.get("name", ()))
     ]
+    return fitting, warnings

@@ -14,5 +14,6 @@ async def remove_volume(
     *, store: volumes.Store, events: Events, name: str, users: Sequence[str], force: bool = False
 ) -> None:
     """Deletes the volume; NotFound (unless forced), Conflict while containers (`users`) have it, forced or not."""
-    if await asyncio.to_thread(store.remove, name, users, force=force):
-        events.publish("volume", "destroy", name, {"driver": "local"})
+    removed = await asyncio.to_thread(store.remove, name, users, force=force)
+    if removed is not None:
+        events.publish("volume", "destroy", name, {"driver": removed.driver})

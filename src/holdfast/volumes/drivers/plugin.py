@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volume driver in a process of somebody else's, which listens at a socket in a plugin directory.
+"""A volume driver in a process of somebody else's, which answers at an address (see `volumes.discovery`).
 
-`NAME.sock` in /run/docker/plugins is the plugin NAME. Each call is a POST of JSON on a connection of its own, and an
-answer with a text in `Err` is a refusal. What the plugin mounts is in the host's mount namespace and its own affair; it
-gets one Mount and one Unmount per container and counts them. Blocks until the plugin answers, two minutes at the most.
-Not here: plugins of docker plugin install, and .spec and .json files. Source: docs.docker.com "Volume plugins", protocol 1.2.
+Each call is a POST of JSON on a connection of its own, and an answer with a text in `Err` is a refusal. What the plugin
+mounts is in the host's mount namespace and its own affair; it gets one Mount and one Unmount per container and counts
+them. It may have volumes that nobody made through us. Blocks until the plugin answers: two minutes at the most where it
+works, ten seconds where it is only asked. A mount waits some seconds for a plugin that does not listen yet.
+Not here: plugins of docker plugin install. Source: docs.docker.com "Volume plugins", protocol 1.2; moby 28
+`volume/drivers`; texts of dockerd 28.5.
 """
 
 from __future__ import annotations
@@ -13,46 +15,57 @@ import http.client
 import json
 import os
 import socket
+import ssl
+import time
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from holdfast.errors import Conflict, InvalidArgument, NotFound, Unavailable
-from holdfast.volumes.volume import Volume
+from holdfast.volumes.discovery import Address
+from holdfast.volumes.volume import Described, Volume
 
 _TYPE = "application/vnd.docker.plugins.v1.2+json"
 _INTERFACE = "VolumeDriver"
-_SECONDS = 120.0
-_ANSWER_BYTES = 1 << 20
+_WORK_SECONDS, _QUESTION_SECONDS, _PATIENCE_SECONDS, _PAUSE_SECONDS = 120.0, 10.0, 5.0, 0.2
+_ANSWER_BYTES = 1 << 24
+_WHERE = "http://plugin.moby.localhost"
 
 
 class Plugin:
-    """See the module and `driver.Driver`."""
+    """See the module and `driver.Keeper`."""
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(self, name: str, address: Address) -> None:
         self.name = name
-        self._path = path
+        self.address = address
+        self.scope = "local"
 
     def activate(self) -> None:
         """Asks whether it is a volume driver; NotFound when it is another kind."""
         answer = self._post("Plugin.Activate", {})
         if _INTERFACE not in (answer.get("Implements") or ()):
-            raise NotFound(
-                f'error looking up volume plugin {self.name}: plugin "{self.name}" does not implement "volumedriver"'
-            )
+            raise NotFound(f'plugin "{self.name}" does not implement "volumedriver"')
+        try:
+            capabilities: Any = self._post("VolumeDriver.Capabilities", {}).get("Capabilities") or {}
+            self.scope = "global" if str(capabilities.get("Scope")).lower() == "global" else "local"
+        except (Unavailable, AttributeError):
+            return  # the call is newer than some plugins
 
     def create(self, name: str, options: Mapping[str, str]) -> str:
-        self._refuse(f"create {name}", self._post("VolumeDriver.Create", {"Name": name, "Opts": dict(options)}))
-        found = self._post("VolumeDriver.Get", {"Name": name})
-        self._refuse(f"create {name}", found)
-        described: dict[str, Any] = found.get("Volume") or {}
-        return str(described.get("Mountpoint") or "")
+        known = self.describe(name)
+        if known is not None:
+            return known.mountpoint
+        request = {"Name": name, "Opts": dict(options)}
+        self._refuse(f"create {name}", self._post("VolumeDriver.Create", request, _WORK_SECONDS))
+        return ""
 
     def confirm(self, name: str) -> None:
         del name
 
     def mount(self, volume: Volume, user: str, *, is_first: bool) -> str:
         del is_first
-        answer = self._post("VolumeDriver.Mount", {"Name": volume.name, "ID": user})
+        request = {"Name": volume.name, "ID": user}
+        answer = self._post("VolumeDriver.Mount", request, _WORK_SECONDS, patience=_PATIENCE_SECONDS)
         self._refuse(f"error while mounting volume '{volume.mountpoint}'", answer)
         path = str(answer.get("Mountpoint") or "")
         if not os.path.isabs(path) or not os.path.isdir(path):
@@ -65,43 +78,111 @@ class Plugin:
 
     def unmount(self, volume: Volume, user: str, *, is_last: bool) -> None:
         del is_last
-        answer = self._post("VolumeDriver.Unmount", {"Name": volume.name, "ID": user})
+        answer = self._post("VolumeDriver.Unmount", {"Name": volume.name, "ID": user}, _WORK_SECONDS)
         self._refuse(f"error while unmounting volume '{volume.name}'", answer)
 
     def remove(self, volume: Volume) -> None:
-        answer = self._post("VolumeDriver.Remove", {"Name": volume.name})
+        answer = self._post("VolumeDriver.Remove", {"Name": volume.name}, _WORK_SECONDS)
         if answer.get("Err"):
-            raise Conflict(f"remove {volume.name}: VolumeDriver.Remove: {answer['Err']}")
+            raise Conflict(f"remove {volume.name}: {answer['Err']}")
+
+    def describe(self, name: str) -> Described | None:
+        found: Any = self._post("VolumeDriver.Get", {"Name": name}).get("Volume")
+        return _described(cast("dict[str, Any]", found)) if isinstance(found, dict) and found else None
+
+    def list(self) -> list[Described]:
+        answer = self._post("VolumeDriver.List", {})
+        if answer.get("Err"):
+            raise Unavailable(str(answer["Err"]))
+        listed: Any = answer.get("Volumes") or ()
+        return [
+            _described(cast("dict[str, Any]", each)) for each in listed if isinstance(each, dict) and "Name" in each
+        ]
 
     def _refuse(self, what: str, answer: Mapping[str, Any]) -> None:
         if answer.get("Err"):
-            raise InvalidArgument(f"{what}: {answer['_call']}: {answer['Err']}")
+            raise InvalidArgument(f"{what}: {answer['Err']}")
 
-    def _post(self, call: str, document: Mapping[str, object]) -> dict[str, Any]:
+    def _post(
+        self, call: str, document: Mapping[str, object], seconds: float = _QUESTION_SECONDS, *, patience: float = 0
+    ) -> dict[str, Any]:
         """One call; Unavailable when nobody answers, or not as the protocol says."""
-        connection = _Connection(self._path)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self._exchange(call, document, seconds)
+            except (ConnectionRefusedError, FileNotFoundError) as error:
+                if time.monotonic() < deadline:
+                    time.sleep(_PAUSE_SECONDS)
+                    continue
+                reason = (error.strerror or "").lower()
+                raise Unavailable(f'Post "{_WHERE}/{call}": dial {self.address.shown}: connect: {reason}') from None
+            except TimeoutError:
+                raise Unavailable(f'Post "{_WHERE}/{call}": context deadline exceeded') from None
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                where = self.address.place
+                raise Unavailable(f"plugin {self.name} does not answer {call} at {where}: {error}") from None
+
+    def _exchange(self, call: str, document: Mapping[str, object], seconds: float) -> dict[str, Any]:
+        connection = _open(self.address, seconds)
         try:
             connection.request("POST", f"/{call}", json.dumps(document), {"Content-Type": _TYPE, "Accept": _TYPE})
             response = connection.getresponse()
             body = response.read(_ANSWER_BYTES)
+        finally:
+            connection.close()
+        is_refused = response.status >= http.client.BAD_REQUEST
+        try:
             answer: object = json.loads(body) if body.strip() else {}
             if not isinstance(answer, dict):
                 raise ValueError("not an object")
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise Unavailable(f"plugin {self.name} does not answer {call} at {self._path}: {error}") from None
-        finally:
-            connection.close()
-        found: dict[str, Any] = {**answer, "_call": call}  # pyright: ignore[reportUnknownVariableType]
-        if response.status >= http.client.BAD_REQUEST and not found.get("Err"):
-            found["Err"] = f"status {response.status}"
+        except ValueError:
+            if not is_refused:
+                raise
+            answer = {"Err": body.decode(errors="replace").strip()}
+        found = cast("dict[str, Any]", answer)
+        if is_refused:
+            found["Err"] = f"{call}: {found.get('Err') or f'status {response.status}'}"
         return found
 
 
-class _Connection(http.client.HTTPConnection):
+def _described(found: Mapping[str, Any]) -> Described:
+    status: Any = found.get("Status")
+    return Described(
+        name=str(found.get("Name") or ""),
+        mountpoint=str(found.get("Mountpoint") or ""),
+        created_nanos=_nanos(str(found.get("CreatedAt") or "")),
+        status=cast("dict[str, Any]", status) if isinstance(status, dict) and status else None,
+    )
+
+
+def _nanos(text: str) -> int:
+    """0 for a time that is none."""
+    try:
+        return max(0, int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _open(address: Address, seconds: float) -> http.client.HTTPConnection:
+    if address.scheme == "unix":
+        return _Unix(address.place, seconds)
+    if address.scheme != "https":
+        return http.client.HTTPConnection(address.place, address.port, timeout=seconds)
+    context = ssl.create_default_context(cafile=address.tls.ca or None)
+    if address.tls.is_blind:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if address.tls.certificate:
+        context.load_cert_chain(address.tls.certificate, address.tls.key or None)
+    return http.client.HTTPSConnection(address.place, address.port, timeout=seconds, context=context)
+
+
+class _Unix(http.client.HTTPConnection):
     """HTTP to a socket in the file system."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("plugin", timeout=_SECONDS)
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("plugin", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:
