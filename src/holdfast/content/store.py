@@ -111,9 +111,13 @@ class Store:
         except FileNotFoundError:
             raise NotFound(f"blob {digest} not found") from None
 
-    def has(self, digest: Digest) -> bool:
-        """Tells whether the blob is there, complete. One syscall."""
-        return os.path.exists(self.path(digest))
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Tells whether the blob is there, complete; one that the disk left with another size is not. One syscall."""
+        try:
+            found = os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            return False
+        return size is None or found == size
 
     def ingest(
         self, ref: str, expected: Digest | None = None, size: int | None = None, *, resumable: bool = True

@@ -55,7 +55,7 @@ class _Found(msgspec.Struct):
 def load(store: Store, source: compression.Readable, progress: Progress) -> list[str]:
     """Loads all images; returns what each is called (`name:tag` or the id). Errors leave no image behind."""
     loaded: list[str] = []
-    with store.content.lease():
+    with store.intake():
         members = Members(store.content)
         members.take_in(source, store.limits, store.documents_limits)
         for found in _find(store, members):

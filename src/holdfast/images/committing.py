@@ -45,7 +45,7 @@ def commit(
 ) -> Digest:
     """Makes the image and names it if `target` is given; returns its id. `attempt` is unique among running ones."""
     layers, diff_ids = list(parent.blobs), list(parent.layers)
-    with store.content.lease():
+    with store.intake():
         with store.content.ingest(f"commit-{attempt}", resumable=False) as blob:
             buffer = _Buffer(blob)
             write_layer(buffer)

@@ -42,7 +42,7 @@ def import_(
     """Makes the image and names it if `target` is given; returns its id. Bad changes and names are refused first."""
     run = apply_changes(documents.RunConfig(), changes)
     reference = references.parse_tagged(target) if target else None
-    with store.content.lease():
+    with store.intake():
         plain = compression.Reader(source, limits=store.limits)
         with store.content.ingest(f"import-{id(source)}-{now}") as blob:
             diff_id = store.unpack(_Tee(plain, blob), None)

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.content import compression
-from holdfast.errors import AlreadyExists, Corrupt
+from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument
 from holdfast.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -56,12 +56,19 @@ class Layers:
         diff_id: Digest,
         on_read: Callable[[int], None] | None,
     ) -> Digest:
-        """Unpacks a blob, compressed or not, on its parent chain; returns the new chain id; a no-op if it is there."""
+        """Unpacks a blob, compressed or not, on its parent chain; returns the new chain id; a no-op if it is there.
+
+        A blob that the disk has changed is removed and named by a Corrupt.
+        """
         chain = digests.chain(parent, diff_id)
         if not self.has(chain):
-            with self._content.open(descriptor.digest) as blob:
-                stream = compression.Reader(_Counted(blob, on_read), limits=self.limits)
-                self.unpack(stream, parent, expected=diff_id)
+            try:
+                with self._content.open(descriptor.digest) as blob:
+                    stream = compression.Reader(_Counted(blob, on_read), limits=self.limits)
+                    self.unpack(stream, parent, expected=diff_id)
+            except (Corrupt, InvalidArgument):
+                self._content.verify(descriptor.digest)
+                raise
         return chain
 
     def unpack(self, stream: Readable, parent: Digest | None, expected: Digest | None) -> Digest:

@@ -10,6 +10,7 @@ Thread-safe; blocking on disk. Called by engine (all image jobs), distribution (
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -17,21 +18,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.content import compression
-from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.images import archive_load, archive_save, deletion, filters, importing, naming
 from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, seconds_of
 from holdfast.images.layers import Layers
 from holdfast.images.progress import Progress, silent
+from holdfast.images.reading import DocumentReader, Documents, absent
 from holdfast.images.records import IMAGES, TAGS, ImageRecord, TagRecord
+from holdfast.images.tags import Tags
 from holdfast.oci import digest as digests
-from holdfast.oci import image as documents
 from holdfast.oci import media, strict
 from holdfast.oci import reference as references
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from holdfast.content import Store as ContentStore
     from holdfast.images.layers import Readable
@@ -39,14 +41,6 @@ if TYPE_CHECKING:
     from holdfast.oci.platform import Platform
     from holdfast.oci.reference import Reference
     from holdfast.snapshots import Driver
-
-
-class _Documents(msgspec.Struct, frozen=True):
-    """An image's parsed blobs; they never change, so they are read once."""
-
-    manifest: documents.Manifest
-    config: documents.ImageConfig
-    raw_config: bytes
 
 
 class Store:
@@ -70,9 +64,8 @@ class Store:
         self._layers = Layers(content, snapshots, limits if limits is not None else compression.Limits(), clock)
         self._lock = threading.RLock()
         self._images: dict[Digest, ImageRecord] = {}
-        self._tags: dict[str, TagRecord] = {}
-        self._names: dict[Digest, dict[str, Reference]] = {}
-        self._documents: dict[Digest, _Documents] = {}
+        self._tags = Tags()
+        self._documents = DocumentReader(content)
         self._shown: dict[Digest, Image] = {}
         self.damaged: list[str] = []
         self._restore()
@@ -92,7 +85,7 @@ class Store:
                 self.damaged.append(f"{TAGS}/{key}")
                 continue
             if record.image in self._images:
-                self._remember(key, record)
+                self._tags.put(key, record)
 
     @property
     def limits(self) -> compression.Limits:
@@ -101,9 +94,13 @@ class Store:
 
     # looking
 
-    def has(self, image: Digest) -> bool:
-        """Tells whether there is an image of that whole id."""
-        return image in self._images
+    def is_whole(self, image: Digest) -> bool:
+        """Tells whether there is an image of that id, and nothing of it is missing or damaged as far as a look shows.
+
+        Its documents are read, its layers' blobs looked at only (one syscall each).
+        """
+        record = self._images.get(image)
+        return record is not None and self._is_whole(record)
 
     def has_chain(self, chain_id: Digest) -> bool:
         """Tells whether the layers up to this one are unpacked; if so they stay until the caller's lease ends."""
@@ -112,7 +109,7 @@ class Store:
     def resolve(self, name: str) -> Digest:
         """The id that a name, an id or a unique prefix stands for; NotFound `No such image: …`."""
         with self._lock:
-            return naming.find(name, self._tags, self._images)
+            return naming.find(name, self._tags.records, self._images)
 
     def get(self, name: str) -> Image:
         """The image; NotFound, InvalidArgument for what is no reference, Corrupt when its blobs are damaged."""
@@ -129,13 +126,18 @@ class Store:
     def tags_of(self, repository: Reference) -> list[Reference]:
         """All tags of a repository, sorted."""
         with self._lock:
-            names = [name for each in self._names.values() for name in each.values()]
+            names = self._tags.all()
         return sorted((n for n in names if n.name == repository.name and n.digest is None), key=str)
+
+    def platform_of(self, image: Digest) -> Platform:
+        """What a known image runs on."""
+        with self._lock:
+            return self._read(self._images[image].manifest).config.platform
 
     def manifest_type(self, image: Digest) -> str:
         """The media type of an image's manifest."""
         with self._lock:
-            return self._read(self._images[image].manifest).manifest.media_type or media.OCI_MANIFEST
+            return self._documents.read(self._images[image].manifest).manifest.media_type or media.OCI_MANIFEST
 
     def children(self, image: Digest) -> list[Digest]:
         """The images that were made from this one here."""
@@ -157,6 +159,16 @@ class Store:
 
     # bringing in
 
+    @contextlib.contextmanager
+    def intake(self) -> Generator[None]:
+        """Keeps what is brought in during the block; when the block fails, what it has brought goes again."""
+        try:
+            with self.content.lease():
+                yield
+        except BaseException:
+            self.collect()
+            raise
+
     def unpack_layer(
         self,
         descriptor: Descriptor,
@@ -176,13 +188,14 @@ class Store:
 
     def add(self, manifest: Digest, *, parent: str = "") -> Digest:
         """Makes the image of a manifest known, without a name; its blobs and layers must be there. Returns its id."""
-        found = self._read(manifest)
+        found = self._documents.read(manifest)
         image = found.manifest.config.digest
-        chains = digests.chains(found.config.rootfs.diff_ids)
+        chains = found.chains
         with self._lock:
             known = self._images.get(image)
             if known is not None and self._is_whole(known):
                 return image
+            parent = parent or (known.parent if known is not None else "")
             for chain in chains:
                 if not self.snapshots.exists(chain):
                     raise NotFound(f"layer {chain} of image {image} is not unpacked")
@@ -204,7 +217,7 @@ class Store:
             keys = [naming.key_of(reference.without_suffix().with_digest(top))]
             if reference.tag is not None and reference.digest is None:
                 keys.append(naming.key_of(reference))
-            changed = [key for key in keys if (record := self._tags.get(key)) is None or record.image != image]
+            changed = [key for key in keys if (record := self._tags.records.get(key)) is None or record.image != image]
             if changed:
                 self._name(image, keys)
         return bool(changed)
@@ -219,7 +232,7 @@ class Store:
 
     def owner_of(self, reference: Reference) -> Digest | None:
         """The image that has the name now."""
-        record = self._tags.get(naming.key_of(reference))
+        record = self._tags.records.get(naming.key_of(reference))
         return record.image if record else None
 
     def load(self, stream: Readable, progress: Progress = silent) -> list[str]:
@@ -261,7 +274,7 @@ class Store:
             plan = deletion.plan_delete(
                 name,
                 image,
-                list(self._names.get(image, {}).values()),
+                list(self._tags.of(image)),
                 force=force,
                 containers=containers,
                 has_children=bool(self.children(image)),
@@ -284,10 +297,10 @@ class Store:
         """
         with self._lock:
             try:
-                found = [self._read(record.manifest) for record in self._images.values()]
+                found = [self._documents.read(record.manifest) for record in self._images.values()]
             except HoldfastError:
                 return []
-            gone = self._layers.collect(chain for each in found for chain in _chains_of(each))
+            gone = self._layers.collect(chain for each in found for chain in each.chains)
             roots = {record.manifest for record in self._images.values()}
             for each in found:
                 roots.add(each.manifest.config.digest)
@@ -301,21 +314,18 @@ class Store:
         try:
             return self._image(record)
         except HoldfastError as error:
-            empty = _Documents(
-                documents.Manifest(schema_version=2, config=_no_config(record)), documents.ImageConfig(), b""
-            )
-            return self._make_image(record, empty, error.message)
+            return self._make_image(record, absent(record.id), error.message)
 
     def _image(self, record: ImageRecord) -> Image:
         """The image as a value, made anew only after its names have changed."""
         shown = self._shown.get(record.id)
         if shown is None:
-            shown = self._shown[record.id] = self._make_image(record, self._read(record.manifest))
+            shown = self._shown[record.id] = self._make_image(record, self._documents.read(record.manifest))
         return shown
 
-    def _make_image(self, record: ImageRecord, found: _Documents, damage: str = "") -> Image:
-        chains = digests.chains(found.config.rootfs.diff_ids)
-        names = self._names.get(record.id, {}).values()
+    def _make_image(self, record: ImageRecord, found: Documents, damage: str = "") -> Image:
+        chains = found.chains
+        names = self._tags.of(record.id)
         return Image(
             id=record.id,
             manifest=record.manifest,
@@ -327,41 +337,25 @@ class Store:
             repo_digests=tuple(sorted(name.familiar for name in names if name.digest is not None)),
             size=record.size,
             parent=record.parent,
-            tagged_nanos=max((self._tags[naming.key_of(name)].tagged_nanos for name in names), default=0),
+            tagged_nanos=self._tags.last_nanos(record.id),
             damage=damage,
         )
 
-    def _read(self, manifest: Digest) -> _Documents:
-        """An image's documents from content, once; Corrupt when they are damaged or do not fit each other."""
-        known = self._documents.get(manifest)
-        if known is not None:
-            return known
-        parsed = documents.decode(self.content.read(manifest, strict.STORED_MAX_BYTES))
-        if not isinstance(parsed, documents.Manifest):
-            raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
-        raw_config = self.content.read(parsed.config.digest, strict.STORED_MAX_BYTES)
-        config = documents.decode_config(raw_config)
-        if len(config.rootfs.diff_ids) != len(parsed.layers):
-            raise InvalidArgument(
-                f"invalid image {parsed.config.digest}: its manifest has {len(parsed.layers)} layers, "
-                f"its config {len(config.rootfs.diff_ids)}"
-            )
-        for diff_id in config.rootfs.diff_ids:
-            digests.parse(diff_id)
-        found = _Documents(parsed, config, raw_config)
-        self._documents[manifest] = found
-        return found
-
     def _is_whole(self, record: ImageRecord) -> bool:
         try:
-            return all(self.snapshots.exists(chain) for chain in self._chains(record.id))
+            self.content.read(record.manifest, strict.STORED_MAX_BYTES)
+            self.content.read(record.id, strict.STORED_MAX_BYTES)
+            found = self._documents.read(record.manifest)
         except HoldfastError:
             return False
+        return all(self.content.has(layer.digest, layer.size) for layer in found.manifest.layers) and all(
+            self.has_chain(chain) for chain in found.chains
+        )
 
     def _chains(self, image: Digest) -> list[Digest]:
         """The chain ids of a known image, base first; none when it is damaged."""
         try:
-            return digests.chains(self._read(self._images[image].manifest).config.rootfs.diff_ids)
+            return self._documents.read(self._images[image].manifest).chains
         except HoldfastError:
             return []
 
@@ -372,7 +366,7 @@ class Store:
         used = {use.image_id for use in containers}
         while parent:
             record = self._images.get(Digest(parent))
-            if record is None or self._names.get(record.id) or record.id in used:
+            if record is None or self._tags.of(record.id) or record.id in used:
                 break
             if set(self.children(record.id)) - {image, *doomed}:
                 break
@@ -390,13 +384,8 @@ class Store:
             self._remember(key, record)
 
     def _remember(self, key: str, record: TagRecord) -> None:
-        previous = self._tags.get(key)
-        if previous is not None:
-            self._names.get(previous.image, {}).pop(key, None)
-            self._shown.pop(previous.image, None)
-        self._shown.pop(record.image, None)
-        self._tags[key] = record
-        self._names.setdefault(record.image, {})[key] = naming.reference_of(key)
+        for image in self._tags.put(key, record):
+            self._shown.pop(image, None)
 
     def _drop(self, keys: Sequence[str], images: Sequence[Digest]) -> None:
         with self.metadata.transaction() as transaction:
@@ -405,21 +394,11 @@ class Store:
             for image in images:
                 transaction.delete(IMAGES, image)
         for key in keys:
-            record = self._tags.pop(key, None)
-            if record is not None:
-                self._names.get(record.image, {}).pop(key, None)
-                self._shown.pop(record.image, None)
+            for image in self._tags.drop(key):
+                self._shown.pop(image, None)
         for image in images:
             record = self._images.pop(image, None)
-            self._names.pop(image, None)
+            self._tags.forget(image)
             self._shown.pop(image, None)
             if record is not None:
-                self._documents.pop(record.manifest, None)
-
-
-def _chains_of(found: _Documents) -> list[Digest]:
-    return digests.chains(found.config.rootfs.diff_ids)
-
-
-def _no_config(record: ImageRecord) -> Descriptor:
-    return Descriptor(media.OCI_CONFIG, record.id, 0)
+                self._documents.forget(record.manifest)
