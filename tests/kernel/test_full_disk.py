@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A load on a disk without room: a clear error, nothing left behind, and it goes on once there is room."""
+"""A load, an import and a commit on a disk without room: a clear error, nothing left behind, and it goes on once there is room."""
 
 import io
 import json
@@ -67,6 +67,81 @@ mount("remount,size=64m")
 store.import_(open(archive, "rb"), platform=Platform("linux", "amd64"), target="imported:1")
 print(store.list()[0].repo_tags)
 """
+
+COMMIT = """
+import hashlib, io, os, subprocess, sys
+from holdfast import content, images, metadata, snapshots
+from holdfast.errors import Exhausted
+from holdfast.images import committing
+from holdfast.oci.image import RunConfig
+from holdfast.snapshots import changes, diff
+root, archive, driver = sys.argv[1:]
+
+subprocess.run(["sh", "-c", "truncate -s 64m %s.ext4; mkfs.ext4 -qm 0 -O ^has_journal %s.ext4" % (root, root)], check=True)
+subprocess.run(["mount", "-o", "loop", root + ".ext4", root], check=True)
+
+def room(size):
+    status = os.statvfs(root)
+    free = status.f_bavail * status.f_frsize
+    with open(root + "/ballast", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(4096, free - size - (free - size) // 1000))
+
+def state():
+    return (sorted(store.snapshots.iter_names()), sorted(store.snapshots.iter_keys()), sorted(store.content.iter()),
+            os.listdir(root + "/content/ingest"), [(each.id, each.repo_tags) for each in store.list()])
+
+def commit(attempt):
+    trees = changes.trees(store.snapshots, "container")
+    def write(target):
+        if trees.is_whole:
+            diff.write_changes(trees.lowers[0], trees.upper, target)
+        else:
+            diff.write_layer(trees.upper, target, changes.hidden(trees))
+    return committing.commit(store, parent, write, RunConfig(), attempt=str(attempt), now=1.0, created_by="x", target="made:1")
+
+store = images.Store(metadata.Store(root + "/metadata.db"), content.Store(root + "/content"),
+                     snapshots.open_driver(driver, root))
+store.load(open(archive, "rb"))
+parent = store.get("app:1")
+store.snapshots.prepare("container", parent.chain_id)
+own = changes.trees(store.snapshots, "container").upper
+for number in range(20):
+    with open(own + "/new%d" % number, "wb") as file:
+        file.write(os.urandom(100_000))
+before = state()
+failed = []
+for size in (0, 100_000, 500_000, 1_000_000, 1_900_000, 2_100_000, 3_000_000, *range(3_900_000, 5_000_000, 25_000)):
+    room(size)
+    try:
+        made = commit(size)
+        break
+    except Exhausted as error:
+        failed.append(size)
+        assert "no space left" in error.message or "disk is full" in error.message, error.message
+        assert state() == before, (size, state(), before)
+    finally:
+        os.unlink(root + "/ballast")
+layers = store.snapshots.layers(store.get("made:1").chain_id)
+copies = [os.path.exists(layers[0] + "/new%d" % number) for number in range(20)]
+assert len(failed) >= 7, failed
+print(made == store.get("made:1").id, all(copies), len(store.list()))
+"""
+
+
+@pytest.mark.parametrize("driver", ["overlay2", "vfs", "erofs"])
+def test_a_commit_on_a_full_disk_leaves_nothing_and_stops_nothing(driver: str, tmp_path: Path) -> None:
+    layer = _tar({"file": b"x" * 100})
+    config = json.dumps({"rootfs": {"diff_ids": ["sha256:" + sha256(layer).hexdigest()]}}).encode()
+    item = {"Config": "c", "RepoTags": ["app:1"], "Layers": ["l"]}
+    archive = tmp_path / "archive.tar"
+    archive.write_bytes(_tar({"c": config, "l": layer, "manifest.json": json.dumps([item]).encode()}))
+    root = tmp_path / "root"
+    root.mkdir()
+
+    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", COMMIT]
+    done = subprocess.run([*command, str(root), str(archive), driver], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.returncode) == ("True True 2\n", 0), done.stderr
 
 
 @pytest.mark.parametrize("driver", ["overlay2", "vfs"])
