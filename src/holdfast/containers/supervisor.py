@@ -8,7 +8,7 @@ Called by the jobs start and restore; `exits` is read by the job reap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from holdfast.shim import client
@@ -23,9 +23,9 @@ class Supervisor:
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._watchers: dict[Shim, asyncio.Task[None]] = {}
 
-    async def launch(self, launch: Launch, *, after: asyncio.Future[None] | None = None) -> Shim:
+    async def launch(self, launch: Launch, *, meanwhile: Callable[[], Awaitable[None]] | None = None) -> Shim:
         """Starts a container (see `Spawner.launch`); its events are not reported before the caller has been resumed."""
-        shim = await self._spawner.launch(launch, after=after)
+        shim = await self._spawner.launch(launch, meanwhile=meanwhile)
         self._watch(shim)
         return shim
 

@@ -44,40 +44,16 @@ class NetworkWorker:
             if self._is_watching:
                 self._watch_new()
 
-    async def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
-        """Gives a container its network; leaves nothing when it raises."""
-        _attachment, made = await self.begin(request, joined_pid)
-        return await asyncio.shield(made)
+    async def plan(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
+        """Settles what a container's network will be; leaves nothing when it raises."""
+        return await self.run(lambda: self.controller.plan(request, joined_pid))
 
-    async def begin(
-        self, request: ConnectRequest, joined_pid: int | None = None
-    ) -> tuple[Attachment, asyncio.Future[Attachment]]:
-        """As `connect`, but returns as soon as it is certain what the container gets; the future, when it has it.
-
-        In between lie milliseconds of the kernel's, in which the caller can do what needs only names and addresses.
-        """
-        loop = asyncio.get_running_loop()
-        planned: asyncio.Future[Attachment] = loop.create_future()
-
-        def tell(attachment: Attachment) -> None:
-            loop.call_soon_threadsafe(_fulfil, planned, attachment)
-
-        made = loop.create_task(self.run(lambda: self.controller.connect(request, joined_pid, tell)))
-        made.add_done_callback(lambda done: self._settle(planned, done))
-        return await planned, made
-
-    def _settle(self, planned: asyncio.Future[Attachment], made: asyncio.Future[Attachment]) -> None:
-        self._prepare_when_idle()
-        if planned.done():
-            if not made.cancelled():
-                made.exception()  # whoever waits for `made` hears it; nobody does when the start has failed already
-            return
-        if made.cancelled():
-            planned.cancel()
-        elif (error := made.exception()) is not None:
-            planned.set_exception(error)
-        else:
-            planned.set_result(made.result())
+    async def make(self, request: ConnectRequest) -> None:
+        """Makes what was planned for the request; leaves nothing, not the plan either, when it raises."""
+        try:
+            await self.run(lambda: self.controller.make(request))
+        finally:
+            self._prepare_when_idle()
 
     async def disconnect(self, container_id: str) -> None:
         """Takes it away; idempotent."""
@@ -158,11 +134,6 @@ class NetworkWorker:
 
     def _prepare(self) -> None:
         self._thread.submit(_prepare, self.controller)
-
-
-def _fulfil(future: asyncio.Future[T], value: T) -> None:
-    if not future.done():
-        future.set_result(value)
 
 
 def _prepare(controller: networks.Controller) -> None:

@@ -29,6 +29,7 @@ _CLONE_VFORK = 0x4000
 _CLONE_PARENT = 0x8000
 _STACK_BYTES = 1 << 20
 _DIED = 1
+_LEAST_URGENT = 19
 
 _BODY = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 # PyDLL keeps the interpreter's lock over the call: the child runs as the thread that holds it
@@ -46,8 +47,9 @@ def become(body: Callable[[], None], flags: int, closes: int) -> NoReturn:
     """Makes a child of this process's parent in new namespaces (`flags`), runs `body` in it, and ends this process.
 
     `body` executes or fails: when it returns or raises the child ends with status 1. Descriptor `closes` is closed here
-    before the (slower) end, so that who reads its other side hears of the execve at once. Raises OSError when there is
-    no child; nothing has changed then. The caller has reset its signal handlers: the child has them too.
+    before the end, so that who reads its other side hears of the execve at once; the end itself, a millisecond of giving
+    pages back, has the lowest priority. Raises OSError when there is no child; nothing has changed then. The caller has
+    reset its signal handlers: the child has them too.
     """
 
     def run(_: int | None) -> int:
@@ -59,11 +61,12 @@ def become(body: Callable[[], None], flags: int, closes: int) -> NoReturn:
     entry = _BODY(run)
     stack = mmap.mmap(-1, _STACK_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_STACK)
     top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + _STACK_BYTES
-    close, leave = os.close, os._exit
+    close, leave, yield_to_others = os.close, os._exit, os.nice
     all_flags = flags | _CLONE_VM | _CLONE_VFORK | _CLONE_PARENT | signal.SIGCHLD
     pid = _clone(entry, top, ctypes.c_int(all_flags).value, None)
     if pid == -1:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))
     close(closes)
+    yield_to_others(_LEAST_URGENT)
     leave(0)

@@ -8,7 +8,7 @@ any line finds what to make or to take down. Traffic needs no daemon: namespaces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -221,22 +221,26 @@ class Controller:
         endpoint_plan.check_settings(settings, network.name if network else settings.network, network)
         return network
 
-    def connect(
-        self,
-        request: ConnectRequest,
-        joined_pid: int | None = None,
-        told: Callable[[Attachment], None] | None = None,
-    ) -> Attachment:
-        """Gives a container its network; whatever it had before is taken down first.
+    def plan(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
+        """Settles what a container's network will be, addresses, ports and paths; `make` makes it so on the host.
 
-        `told` hears the outcome as soon as it is certain, before it is true on the host. Raises NotFound (network),
-        Forbidden (address), Exhausted (port taken, in Docker's words); leaves nothing then.
+        Whatever the container had before is taken down first. Raises NotFound (network), Forbidden (address), Exhausted
+        (port taken, in Docker's words); leaves nothing then.
         """
         if request.mode.startswith(_CONTAINER_MODE):
             return self._share(request, joined_pid)
-        return _attachment(
-            self._sandboxes.connect(request, told and (lambda planned: told(_attachment(planned, request)))), request
-        )
+        return _attachment(self._sandboxes.plan(request), request)
+
+    def make(self, request: ConnectRequest) -> None:
+        """Carries out what was planned for the request; leaves nothing, not the plan either, when it raises."""
+        if not request.mode.startswith(_CONTAINER_MODE):
+            self._sandboxes.make(request)
+
+    def connect(self, request: ConnectRequest, joined_pid: int | None = None) -> Attachment:
+        """`plan` and `make` in one."""
+        planned = self.plan(request, joined_pid)
+        self.make(request)
+        return planned
 
     def change(self, request: ConnectRequest) -> Attachment:
         """Makes a living container's networks those of the request, and touches no other; errors as of `connect`."""

@@ -102,24 +102,25 @@ class Sandboxes:
                 notes.append(f"network {network.name}: interface of {found.name} is missing: {error}")
         return notes
 
-    def connect(self, request: ConnectRequest, told: Callable[[Sandbox], None] | None = None) -> Sandbox:
-        """Gives a container its network; whatever it had before is taken down first. Leaves nothing when it raises.
+    def plan(self, request: ConnectRequest) -> Sandbox:
+        """Settles what a container's network will be; whatever it had before is taken down first.
 
-        `told` hears what it will be, once that is certain and before the host is touched.
+        Nothing changes on the host but that the ports are taken. Leaves nothing when it raises.
         """
         self.disconnect(request.container_id)
         planned = self._plan(request)
         self._by_container[request.container_id] = planned
-        if told is not None:
-            told(planned)
+        return planned
+
+    def make(self, request: ConnectRequest) -> None:
+        """Makes what was planned for the request true on the host; leaves nothing, not the plan either, when it raises."""
         try:
-            self._make(request, planned)
+            self._make(request, self._by_container[request.container_id])
         except BaseException as error:
             self.disconnect(request.container_id)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise _unfinished(request, error) from error
             raise
-        return planned
 
     def change(self, request: ConnectRequest) -> Sandbox:
         """Makes a living container's networks those of the request; NotFound when it has no network of its own.

@@ -4,12 +4,14 @@
 from holdfast.runtime.container import Created, Stdio, become, create, rehearse
 from holdfast.runtime.errors import StartError
 from holdfast.runtime.exec import ExecProcess, become_exec, exec_process
+from holdfast.runtime.prepare import Stock
 
 __all__ = [
     "Created",
     "ExecProcess",
     "StartError",
     "Stdio",
+    "Stock",
     "become",
     "become_exec",
     "create",

@@ -149,6 +149,7 @@ def become(
     hierarchy: Hierarchy,
     end: channel.Channel,
     wait: Callable[[], None] | None = None,
+    stock: prepare.Stock | None = None,
 ) -> bool:
     """As `create` and `start` in one, and quicker: the init borrows the caller's memory, which uses the caller up.
 
@@ -162,7 +163,7 @@ def become(
         return False
     handed = init.hand(planned.process, stdio, seccomp)
     handed.goes_at_once = True
-    into, outer = _make_ready(planned, handed, cgroup, hierarchy, [], wait)
+    into, outer = _make_ready(planned, handed, cgroup, hierarchy, [], wait, stock)
     if into is not None and cgroup is not None:
         cgroup.join(os.getpid())  # a member's child is born a member
     for fd, kind in outer:
@@ -179,11 +180,15 @@ def become(
         ) from error
 
 
-def rehearse(spec: dict[str, Any], hierarchy: Hierarchy) -> None:
-    """Does the pure half of `become`, so that a process that waits for a start has the pages for it."""
+def rehearse(spec: dict[str, Any], hierarchy: Hierarchy) -> prepare.Stock:
+    """Does the half of `become` that no container is needed for; a process that waits for a start has the pages then.
+
+    Returns what `become` can use; StartError.
+    """
     planned = plan.plan_create("", spec, (), "/")
-    _expand_cgroup(planned, hierarchy, hierarchy.open("/rehearsal"))
+    links = _expand_cgroup(planned, hierarchy, hierarchy.open("/"))
     init.hand(planned.process, Stdio(0, 1, 2), None)
+    return prepare.Stock(planned, links)
 
 
 def _make_ready(
@@ -193,6 +198,7 @@ def _make_ready(
     hierarchy: Hierarchy | None,
     held: list[int],
     wait: Callable[[], None] | None,
+    stock: prepare.Stock | None = None,
 ) -> tuple[int | None, list[tuple[int, int]]]:
     """Does what can be done before there is a child; returns the cgroup to be born in (v2) and `outer` joins."""
     handed.waits_for_maps = bool(planned.clone_flags & namespaces.NEWUSER)
@@ -201,7 +207,7 @@ def _make_ready(
     handed.detached = _detach_root(planned, held)
     if wait is not None:
         wait()
-    handed.prepared = prepare.prepare(planned, links, held)
+    handed.prepared = prepare.prepare(planned, links, held, stock)
     handed.join_fds, outer = _open_joins(planned, held)
     return into, outer
 

@@ -68,6 +68,10 @@ class Maker:
         """Has it start a process; `wait` for the outcome. OSError when it is dead."""
         Channel(self._sock).send(order, fds)
 
+    def close(self) -> None:
+        """Lets go of it; it ends without having started anything, unless it has. Idempotent."""
+        self._sock.close()
+
     def wait(self) -> Born:
         """Returns when the command has been executed; raises the HoldfastError for which it has not."""
         with self._sock:

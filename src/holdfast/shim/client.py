@@ -13,15 +13,16 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast import errors
-from holdfast.shim import birth, protocol, state
+from holdfast.shim import birth, state
 from holdfast.shim.births import Births
 from holdfast.shim.channel import Channel
 from holdfast.shim.connection import Connection
 from holdfast.shim.fork_server import ForkServer
+from holdfast.shim.meanwhile import Meanwhile
 from holdfast.shim.values import Detached, Event, Exited, Launch, LogTarget, OutOfMemory, ShimLost, StreamGrant
 
 __all__ = [
@@ -196,11 +197,11 @@ class Spawner:
         """Waits for the launches of a daemon that was killed; False when one of them takes longer than a few seconds."""
         return await self._births.settle(_HELLO_SECONDS)
 
-    async def launch(self, launch: Launch, *, after: asyncio.Future[None] | None = None) -> Shim:
+    async def launch(self, launch: Launch, *, meanwhile: Callable[[], Awaitable[None]] | None = None) -> Shim:
         """Starts a container; returns when its command has been executed. Raises StartError with nothing left behind.
 
-        The shim goes ahead until it needs what the spec names on the host: namespaces, sources of mounts. That is there
-        once `after` is done, whose error is raised here. The grants' sockets are closed here when it succeeds.
+        `meanwhile` makes what the spec names on the host, namespaces and sources of mounts, while the shim does all that
+        needs none of it; its error is raised here. The grants' sockets are closed here when it succeeds.
         """
         os.makedirs(launch.directory, 0o700, exist_ok=True)
         directory_fd = state.open_directory(launch.directory)
@@ -208,7 +209,7 @@ class Spawner:
             state.write(directory_fd, state.CONFIG, dict(launch.spec))
         finally:
             os.close(directory_fd)
-        start = asyncio.create_task(self._start(launch, after))
+        start = asyncio.create_task(self._start(launch, Meanwhile(meanwhile) if meanwhile else None))
         try:
             shim = await asyncio.shield(start)
         except asyncio.CancelledError:  # whoever asked is gone; what is half-born is finished and undone
@@ -219,25 +220,25 @@ class Spawner:
             grant.sock.close()
         return shim
 
-    async def _start(self, launch: Launch, after: asyncio.Future[None] | None) -> Shim:
+    async def _start(self, launch: Launch, meanwhile: Meanwhile | None) -> Shim:
         try:
-            connection, first = await self._launch(launch, after)
+            connection, first = await self._launch(launch, meanwhile)
         except BaseException:
             shutil.rmtree(launch.directory, ignore_errors=True)
-            if after is not None:
-                await after  # its error is why the shim gave up
+            if meanwhile is not None:
+                await meanwhile.outcome()  # its error is why the shim gave up
             raise
         return Shim(launch.container_id, launch.directory, connection, first)
 
-    async def _launch(self, launch: Launch, after: asyncio.Future[None] | None) -> tuple[Connection, dict[str, Any]]:
-        request = {**launch.to_message(), "waits": after is not None}
+    async def _launch(self, launch: Launch, meanwhile: Meanwhile | None) -> tuple[Connection, dict[str, Any]]:
+        request = {**launch.to_message(), "waits": meanwhile is not None}
         sockets = [grant.sock.fileno() for grant in launch.grants]
         for _ in range(2):
             generation = self._server.generation
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             connection = Connection(Channel(ours))
             try:
-                with theirs, _readiness(after) as readiness:
+                with theirs, meanwhile.readiness() if meanwhile else contextlib.nullcontext([]) as readiness:
                     await self._server.send(request, [theirs.fileno(), *readiness, *sockets])
                 first = await connection.next_event()
                 if first is not None:
@@ -287,27 +288,6 @@ def read_exit(directory: str) -> Exited | None:
     finally:
         os.close(directory_fd)
     return None if message is None else Exited.from_message(message["container_id"], message)
-
-
-@contextlib.contextmanager
-def _readiness(after: asyncio.Future[None] | None) -> Generator[list[int]]:
-    """The end of a pipe to be sent to a shim, through which it gets one byte when `after` is done, and else nothing."""
-    if after is None:
-        yield []
-        return
-    theirs, ours = os.pipe2(os.O_CLOEXEC)
-
-    def open_it(done: asyncio.Future[None]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            with contextlib.suppress(BrokenPipeError):  # it has given up for another reason
-                os.write(ours, protocol.GO)
-        os.close(ours)
-
-    after.add_done_callback(open_it)
-    try:
-        yield [theirs]
-    finally:
-        os.close(theirs)
 
 
 async def _undo(shim: Shim) -> None:

@@ -17,7 +17,7 @@ from holdfast import errors
 from holdfast.logs import factory as logs
 from holdfast.runtime import cgroups
 from holdfast.shim import labour, protocol, state
-from holdfast.shim.birth import Maker
+from holdfast.shim.birth import Born, Maker
 from holdfast.shim.process import Process
 from holdfast.shim.stdio import Pipes
 from holdfast.shim.streams import Streams
@@ -33,8 +33,32 @@ if TYPE_CHECKING:
     from holdfast.shim.protocol import Message
 
 
+class _Ordered:
+    """A process that a maker has the order to start, and our ends of its streams."""
+
+    __slots__ = ("maker", "pipes")
+
+    def __init__(self, maker: Maker, pipes: Pipes | None) -> None:
+        self.maker = maker
+        self.pipes = pipes
+
+    def wait(self) -> Born:
+        """Waits until it runs; raises what keeps it from running, with the streams closed."""
+        try:
+            return self.maker.wait()
+        except BaseException:
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """Has it not started; a maker without anybody to report to ends."""
+        self.maker.close()
+        if self.pipes is not None:
+            self.pipes.close()
+
+
 class Container:
-    """The container of this shim. `start` comes first; `exit` is what `exit.json` says once it has ended."""
+    """The container of this shim. `order` and `start` come first; `exit` is what `exit.json` says once it has ended."""
 
     __slots__ = (
         "_directory_fd",
@@ -46,6 +70,7 @@ class Container:
         "_loop",
         "_notify",
         "_oom_watch",
+        "_ordered",
         "_runner",
         "_shares_pids",
         "exit",
@@ -67,6 +92,7 @@ class Container:
         self._notify = notify
         self._runner = labour.choose(launch, directory_fd)
         self._log: Writer | None = None
+        self._ordered: _Ordered | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
         self._oom_watch: V1Watch | V2Watch | None = None
@@ -74,21 +100,43 @@ class Container:
         self.init: Process | None = None
         self.exit: Message | None = None
 
-    def start(self, clients: Sequence[socket.socket], maker: Maker, readiness: Sequence[int]) -> None:
-        """Starts the container with its first clients attached; raises StartError or another HoldfastError.
+    def order(self, maker: Maker, readiness: Sequence[int]) -> None:
+        """Has the maker begin, which takes milliseconds; the shim makes itself ready meanwhile.
 
-        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here. When this raises, nothing of the
-        container is left.
+        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here.
         """
-        self._log = _open_log(self._launch["log"])
+        self._ordered = self._place_order(None, self._launch, maker, readiness)
+
+    def start(self, clients: Sequence[socket.socket]) -> None:
+        """Waits until the container runs, with its first clients attached; raises StartError or another HoldfastError.
+
+        When it raises, nothing of the container is left.
+        """
         try:
-            self.init = self._bear(None, self._launch, clients, maker, readiness)
+            self._log = _open_log(self._launch["log"])
+            self.init = self._receive(None, self._launch, clients, self._taken())
         except BaseException:
-            self._remove_what_was_begun()
+            self.abandon()
             raise
         self._launch["rootfs_mounts"] = self._launch["grants"] = None
         if self._launch["has_memory_limit"]:
             self._watch_memory()
+
+    def abandon(self) -> None:
+        """Takes back what `order` began."""
+        if self._ordered is not None:
+            self._taken().cancel()
+        try:
+            self._cgroup.kill()
+            self._cgroup.remove()
+        except (errors.HoldfastError, OSError):
+            return  # there was no cgroup yet
+
+    def _taken(self) -> _Ordered:
+        ordered, self._ordered = self._ordered, None
+        if ordered is None:
+            raise errors.Internal("container was not ordered")
+        return ordered
 
     def _watch_memory(self) -> None:
         """A kill for want of memory is told at once, for the container may go on without that process."""
@@ -112,41 +160,34 @@ class Container:
             self._loop.remove(watch.fd)
             watch.close()
 
-    def _remove_what_was_begun(self) -> None:
-        try:
-            self._cgroup.kill()
-            self._cgroup.remove()
-        except (errors.HoldfastError, OSError):
-            return  # there was no cgroup yet
-
-    def _bear(
-        self,
-        exec_id: str | None,
-        request: Message,
-        clients: Sequence[socket.socket],
-        maker: Maker,
-        readiness: Sequence[int] = (),
-    ) -> Process:
-        """Starts the init or an exec, its streams running and its clients attached."""
-        is_tty = bool(request["tty"])
+    def _place_order(
+        self, exec_id: str | None, request: Message, maker: Maker, readiness: Sequence[int] = ()
+    ) -> _Ordered:
+        """Has a maker start the init or an exec."""
         fds = [self._directory_fd, *readiness]
         if exec_id is not None:
             fds.append(self._running().pidfd)
-        pipes = None if is_tty else Pipes(open_stdin=request["open_stdin"])
+        pipes = None if request["tty"] else Pipes(open_stdin=request["open_stdin"])
+        ordered = _Ordered(maker, pipes)
         try:
-            maker.order(self._order(request), fds if pipes is None else [*fds, *pipes.theirs])
-            for fd in readiness:
-                os.close(fd)
-            if pipes is not None:
-                pipes.close_theirs()
-            born = maker.wait()
+            maker.order(self._order_of(request), fds if pipes is None else [*fds, *pipes.theirs])
         except BaseException:
-            if pipes is not None:
-                pipes.close()
+            ordered.cancel()
             raise
+        for fd in readiness:
+            os.close(fd)
+        if pipes is not None:
+            pipes.close_theirs()
+        return ordered
+
+    def _receive(
+        self, exec_id: str | None, request: Message, clients: Sequence[socket.socket], ordered: _Ordered
+    ) -> Process:
+        """The process that was ordered, its streams running and its clients attached."""
+        born, pipes = ordered.wait(), ordered.pipes
         streams = Streams(
             self._loop,
-            is_tty=is_tty,
+            is_tty=bool(request["tty"]),
             log=self._log if exec_id is None else None,
             on_detached=lambda: self._notify({"event": "detached", "exec_id": exec_id}),
         )
@@ -163,7 +204,7 @@ class Container:
             streams.attach(sock, grant)
         return Process(exec_id, born.pid, born.pidfd, born.console_fd, streams)
 
-    def _order(self, request: Message) -> Message:
+    def _order_of(self, request: Message) -> Message:
         """What `labour` must know."""
         launch = self._launch
         return {
@@ -195,7 +236,8 @@ class Container:
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
         try:
-            process = self._bear(exec_id, request, clients, Maker(self._live))
+            ordered = self._place_order(exec_id, request, Maker(self._live))
+            process = self._receive(exec_id, request, clients, ordered)
         except errors.HoldfastError:
             if self._running().is_dead:  # that was the reason
                 raise errors.Conflict("container is not running") from None

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.runtime import Stdio
+    from holdfast.runtime import Stdio, Stock
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
     from holdfast.runtime.channel import Channel as Gate
     from holdfast.shim.protocol import Message
@@ -70,6 +70,7 @@ class External:
         gate: Gate,
         hierarchy: Hierarchy,
         wait: Callable[[], None] | None,
+        stock: Stock | None,
     ) -> Started:
         """Mounts the root, creates and starts the init; raises StartError with nothing left behind."""
         if wait is not None:

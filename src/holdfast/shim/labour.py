@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
+    from holdfast.runtime import Stock
     from holdfast.runtime.cgroups import Hierarchy
     from holdfast.shim.birth import Started
     from holdfast.shim.protocol import Message
@@ -44,11 +45,10 @@ def live(sock: socket.socket, hierarchy: Hierarchy, sample: bytes = b"") -> NoRe
     channel = Channel(sock)
     try:
         process.reset_signals(_CAUGHT_MASK)
-        if sample:
-            rehearsal.of_maker(sample, hierarchy)
+        stock = rehearsal.of_maker(sample, hierarchy) if sample else None
         received = channel.wait()
         if received is not None:
-            started = _carry_out(*received, Gate(sock), hierarchy)
+            started = _carry_out(*received, Gate(sock), hierarchy, stock)
             fds = [started.pidfd] if started.console_fd is None else [started.pidfd, started.console_fd]
             channel.send({"pid": started.pid}, fds)
     except errors.HoldfastError as error:
@@ -66,7 +66,7 @@ def choose(order: Message, directory_fd: int) -> Native | External:
     return External(order["runtime"], order["container_id"], order["directory"], directory_fd)
 
 
-def _carry_out(order: Message, fds: Sequence[int], gate: Gate, hierarchy: Hierarchy) -> Started:
+def _carry_out(order: Message, fds: Sequence[int], gate: Gate, hierarchy: Hierarchy, stock: Stock | None) -> Started:
     """Returns only when the process could not borrow this one's memory."""
     directory_fd = fds[0]
     stdio = None if order["tty"] else Stdio(*fds[-3:])
@@ -81,7 +81,8 @@ def _carry_out(order: Message, fds: Sequence[int], gate: Gate, hierarchy: Hierar
     resources = spec.get("linux", {}).get("resources", {})
     cgroup = hierarchy.create(order["cgroup_path"], resources)
     _prepare(spec["process"], order, stdio)
-    return runner.start(order, spec, cgroup, stdio, gate, hierarchy, _wait(fds[1]) if order["waits"] else None)
+    wait = _wait(fds[1]) if order["waits"] else None
+    return runner.start(order, spec, cgroup, stdio, gate, hierarchy, wait, stock)
 
 
 def _wait(fd: int) -> Callable[[], None]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NAME = "hold-shim"
 SPARE_NAME = "hold-spare"
+_LEAST_URGENT = 19
 BIRTHS_FD = 4
 """The share of the births' lock that comes with the fork (see `births`)."""
 
@@ -52,7 +53,6 @@ def live(orders: Channel, hierarchy: Hierarchy, sample: bytes) -> None:
         return
     orders.close()
     launch, fds = received
-    _write_own("comm", NAME.encode())
     _run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy, maker)
 
 
@@ -61,14 +61,14 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     directory_fd = state.open_directory(launch["directory"])
     sys.excepthook = _logging_to(directory_fd)
     poll = loop.Loop()
-    children = watch_children()
     server = Server(directory_fd, poll)
-    os.close(BIRTHS_FD)
     container = Container(launch, directory_fd, poll, hierarchy, server.notify)
     readiness = fds[:1] if launch["waits"] else []
     clients = [socket.socket(fileno=fd) for fd in fds[len(readiness) :]]
     try:
-        container.start(clients, maker, readiness)
+        container.order(maker, readiness)
+        children = _become_known(server, container)
+        container.start(clients)
     except (errors.HoldfastError, OSError) as error:
         refusal = error if isinstance(error, errors.HoldfastError) else errors.Internal(f"start: {error}")
         signal.set_wakeup_fd(-1)
@@ -84,6 +84,20 @@ def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy
     signal.set_wakeup_fd(-1)  # a SIGCHLD after its socket is closed raises SIGPIPE, which raises itself
     if server.removes:
         state.remove(server.removes)
+    os.nice(_LEAST_URGENT)  # what is left is the kernel's: a millisecond of giving pages back
+
+
+def _become_known(server: Server, container: Container) -> socket.socket:
+    """What a shim needs for a life of its own, made while the maker is at work; returns what its children wake."""
+    try:
+        children = watch_children()
+        server.listen()
+    except BaseException:
+        container.abandon()
+        raise
+    _write_own("comm", NAME.encode())
+    os.close(BIRTHS_FD)
+    return children
 
 
 def prepare() -> None:

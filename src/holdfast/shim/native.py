@@ -35,10 +35,11 @@ class Native:
         gate: Gate,
         hierarchy: Hierarchy,
         wait: Callable[[], None] | None,
+        stock: runtime.Stock | None,
     ) -> runtime.Created:
         """Starts the init, in the caller's place if it can be; else returns when execve has succeeded. StartError.
 
-        `wait` returns when what the spec names is there; much can be done before.
+        `wait` returns when what the spec names is there; much can be done before. `stock` is what has been made ahead.
         """
         mounts = order["rootfs_mounts"]
         arguments: dict[str, Any] = {
@@ -55,7 +56,7 @@ class Native:
         if spec.get("hooks"):  # they want this process beside the init, which therefore cannot borrow its memory
             created = runtime.create(**arguments, hooks=_hooks(order, spec))
         else:
-            runtime.become(**arguments, end=gate)
+            runtime.become(**arguments, end=gate, stock=stock)
             created = runtime.create(**arguments)
         created.start()
         return created

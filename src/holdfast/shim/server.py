@@ -43,14 +43,17 @@ class Server:
         self.removes = ""
         """The directory, by its last name, when its removal is left to this process."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def listen(self) -> None:
+        """From now on a new daemon finds this shim; OSError."""
         old_mask = os.umask(0o177)
         try:
-            self._listener.bind(state.socket_address(directory_fd))
+            self._listener.bind(state.socket_address(self._directory_fd))
         finally:
             os.umask(old_mask)
         self._listener.listen(_BACKLOG)
         self._listener.setblocking(False)
-        poll.add(self._listener.fileno(), loop.READ, self._accept)
+        self._loop.add(self._listener.fileno(), loop.READ, self._accept)
 
     def adopt(self, channel: Channel) -> None:
         """Serves a connection that exists already."""

@@ -25,7 +25,7 @@ from holdfast.shim.spares import Spares
 
 NAME = "hold-spawner"
 CONTROL_FD = 3
-_REFILL_MILLISECONDS = 12
+_REFILL_MILLISECONDS = 20
 """So much quiet before a spare is forked: on two processors it would compete with the start that took the last one."""
 
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import select
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 
 from holdfast.containers import Container, spec
 from holdfast.containers.record import Health as HealthState
@@ -73,7 +73,7 @@ async def start_locked(packages: Packages, container: Container) -> None:
 
 async def _launch(packages: Packages, container: Container) -> None:
     record = container.record
-    attachment, connected = await _connect(packages, container)
+    attachment, make_network = await _plan_network(packages, container)
     grants: Sequence[StreamGrant] = ()
     try:
         sources = await mounting.attach(packages, container)
@@ -81,7 +81,7 @@ async def _launch(packages: Packages, container: Container) -> None:
         document = spec.compile_spec(record, around)
         grants = _present(container.drop_pending())
         plan = _plan_launch(packages, container, document, around.cgroup_path, grants)
-        shim = await packages.supervisor.launch(plan, after=connected)
+        shim = await packages.supervisor.launch(plan, meanwhile=make_network)
     except BaseException:
         for grant in (*grants, *container.drop_pending()):
             grant.sock.close()
@@ -144,17 +144,17 @@ def _plan_launch(
     )
 
 
-async def _connect(packages: Packages, container: Container) -> tuple[Attachment, asyncio.Future[None]]:
-    """What its network will be, and when it is."""
+async def _plan_network(packages: Packages, container: Container) -> tuple[Attachment, Callable[[], Awaitable[None]]]:
+    """What its network will be, and what makes it."""
     request, joined_pid = container_network.request_of(packages, container)
     with _naming_the_network():
-        attachment, made = await packages.networks.begin(request, joined_pid)
+        attachment = await packages.networks.plan(request, joined_pid)
 
-    async def finish() -> None:
+    async def make() -> None:
         with _naming_the_network():
-            await made
+            await packages.networks.make(request)
 
-    return attachment, asyncio.ensure_future(finish())
+    return attachment, make
 
 
 @contextlib.contextmanager
