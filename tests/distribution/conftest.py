@@ -21,6 +21,7 @@ from holdfast.distribution import pull, retry
 from holdfast.distribution.endpoints import RegistryConfig
 from holdfast.distribution.registries import Registries
 from holdfast.oci import digest as digests
+from holdfast.oci import image as documents
 from holdfast.oci import media
 
 OCI_MANIFEST = media.OCI_MANIFEST
@@ -260,11 +261,21 @@ class RecordingImages:
         self.store = store
         self.chains: list[str] = []
         self.names: dict[str, tuple[str, str]] = {}
-        self.image_ids: set[str] = set()
+        self.image_ids: dict[str, dict[str, Any]] = {}
         self.lock = threading.Lock()
 
-    def has(self, image_id: str) -> bool:
-        return image_id in self.image_ids
+    def is_whole(self, image: Any) -> bool:
+        if image not in self.image_ids or sha256(self.store.open(image).read()) != image:
+            return False
+        layers = self.image_ids[image]["layers"]
+        return all(self.store.has(layer["digest"], layer["size"]) for layer in layers)
+
+    def owner_of(self, reference: Any) -> Any:
+        found = self.names.get(reference.familiar)
+        return found[1] if found else None
+
+    def platform_of(self, image: Any) -> Any:
+        return documents.decode_config(self.store.read(image, 1 << 20)).platform
 
     def has_chain(self, chain_id: str) -> bool:
         return chain_id in self.chains
@@ -281,8 +292,9 @@ class RecordingImages:
     def register(self, reference: Any, *, top: Any, manifest: Any) -> bool:
         document = json.loads(self.store.read(manifest, 1 << 26))
         before = self.names.get(reference.familiar)
-        self.names[reference.familiar] = (str(top), document["config"]["digest"])
-        self.image_ids.add(document["config"]["digest"])
+        for name in (reference, reference.without_suffix().with_digest(top)):
+            self.names[name.familiar] = (str(top), document["config"]["digest"])
+        self.image_ids[document["config"]["digest"]] = document
         return before != self.names[reference.familiar]
 
 

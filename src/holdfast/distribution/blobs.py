@@ -29,8 +29,8 @@ from holdfast.oci.digest import Digest
 class Target(Protocol):
     """Where a blob goes: a content store, or what stands for one."""
 
-    def has(self, digest: Digest) -> bool:
-        """Tells whether the blob is there."""
+    def has(self, digest: Digest, size: int) -> bool:
+        """Tells whether the blob is there, in its size."""
         ...
 
     def ingest(self, ref: str, expected: Digest, size: int) -> content.Ingest:
@@ -51,7 +51,7 @@ def fetch(
     A no-op but for the message when it is present already. The descriptor's `urls` are never followed.
     """
     identifier = digests.short(descriptor.digest)
-    if not store.has(descriptor.digest):
+    if not store.has(descriptor.digest, descriptor.size):
         with store.ingest(f"blob-{descriptor.digest}", descriptor.digest, descriptor.size) as ingest:
             meter = Meter(progress, "Downloading", identifier, descriptor.size)
             try:

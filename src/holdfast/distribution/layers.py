@@ -21,11 +21,12 @@ from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.flights import Flights, settle
 from holdfast.distribution.progress import Meter, Progress
 from holdfast.distribution.remote import Remote
-from holdfast.errors import HoldfastError, InvalidArgument
+from holdfast.errors import Corrupt, HoldfastError, InvalidArgument
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
+from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
 UNPACK_THREADS = 2
@@ -34,8 +35,16 @@ UNPACK_THREADS = 2
 class Images(Protocol):
     """What a pull needs of `images.Store`."""
 
-    def has(self, image_id: Digest, /) -> bool:
-        """Tells whether the image is registered."""
+    def is_whole(self, image: Digest) -> bool:
+        """Tells whether the image is registered and nothing of it is missing."""
+        ...
+
+    def owner_of(self, reference: Reference) -> Digest | None:
+        """The image that has the name."""
+        ...
+
+    def platform_of(self, image: Digest) -> Platform:
+        """What a registered image runs on."""
         ...
 
     def has_chain(self, chain_id: Digest) -> bool:
@@ -89,12 +98,9 @@ class Lander:
         Returns the layers whose own blob was unpacked here, and so found to have their diff id.
         """
         unpacked: list[Layer] = []
-        missing = layers
-        while missing and self._images.has_chain(missing[0].chain_id):
-            progress(messages.layer("Already exists", missing[0].identifier))
-            missing = missing[1:]
-        for layer in missing:
-            progress(messages.layer("Pulling fs layer", layer.identifier))
+        missing = [layer for layer in layers if not self._is_here(layer)]
+        for layer in layers:
+            progress(messages.layer("Pulling fs layer" if layer in missing else "Already exists", layer.identifier))
         with ExitStack() as seats:
             landed = {layer.descriptor.digest: self._fetch(remote, layer, progress, seats) for layer in missing}
             for layer in missing:
@@ -107,8 +113,20 @@ class Lander:
                     if is_ours:
                         raise
                     _wait(self._fetch(remote, layer, progress, seats)[0], cancellation)
-                self._unpack(layer, progress, cancellation, unpacked)
+                try:
+                    self._unpack(layer, progress, cancellation, unpacked)
+                except Corrupt:
+                    if self._store.has(layer.descriptor.digest):
+                        raise
+                    # the disk had changed a blob that was here before; it is gone now
+                    _wait(self._fetch(remote, layer, progress, seats)[0], cancellation)
+                    self._unpack(layer, progress, cancellation, unpacked)
         return unpacked
+
+    def _is_here(self, layer: Layer) -> bool:
+        """Unpacked, and with the blob that the manifest names: another image may have brought the same files otherwise."""
+        is_unpacked = self._images.has_chain(layer.chain_id)
+        return is_unpacked and self._store.has(layer.descriptor.digest, layer.descriptor.size)
 
     def _fetch(self, remote: Remote, layer: Layer, progress: Progress, seats: ExitStack) -> tuple[Future[None], bool]:
         """Boards the layer's flight; a flight that another pull started, perhaps from a worse registry, is not ours."""

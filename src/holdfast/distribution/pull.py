@@ -29,9 +29,10 @@ from holdfast.distribution.layers import Images, Lander, Layer, plan_layers
 from holdfast.distribution.origins import Origin, Origins
 from holdfast.distribution.progress import Message, Progress, silent
 from holdfast.distribution.registries import Registries
-from holdfast.distribution.remote import RegistryDown
+from holdfast.distribution.remote import RegistryDown, Remote
 from holdfast.distribution.resolve import Resolved, look_up, resolve, translated, untranslated
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, Unauthenticated
+from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import platform as platforms
 from holdfast.oci import strict
@@ -194,12 +195,16 @@ class Puller:
     ) -> PullResult:
         wanted = platform or platforms.of_machine(os.uname().machine)
         remotes = list(self._registries.readers(reference, credentials))
-        label = reference.tag if reference.tag and not reference.digest else reference.familiar
+        present, remotes = self._present(remotes, reference, wanted, cancellation)
+        if present is not None:
+            progress(_heading(reference))
+            progress(messages.status(f"Digest: {present.digest}"))
+            return present
         is_told = False
         while True:
             resolved = resolve(remotes, reference, wanted, cancellation)
             if not is_told:
-                progress(messages.status(f"Pulling from {reference.path}", label))
+                progress(_heading(reference))
                 is_told = True
             try:
                 return self._land(resolved, reference, progress, cancellation)
@@ -210,6 +215,43 @@ class Puller:
                 if not resolved.remote.endpoint.is_mirror:
                     raise
                 remotes = remotes[remotes.index(resolved.remote) + 1 :]
+
+    def _present(
+        self, remotes: list[Remote], reference: Reference, wanted: Platform, cancellation: Cancellation
+    ) -> tuple[PullResult | None, list[Remote]]:
+        """The result when the name still stands for the image that is here, whole; one HEAD, whatever the image weighs.
+
+        Also who is to be asked otherwise: not those where nobody listens. Whatever else goes wrong is for them to say.
+        """
+        image_id = self._images.owner_of(reference)
+        if image_id is None:
+            return None, remotes
+        failure: Unreachable | None = None
+        for number, remote in enumerate(remotes):
+            cancellation.check()
+            try:
+                digest = remote.peek(reference.digest or reference.tag or "latest")
+            except Unreachable as error:
+                if not error.never_connected:
+                    return None, remotes[number:]
+                failure = error
+                continue
+            except HoldfastError:
+                return None, remotes[number:]
+            if not self._is_present(image_id, reference, digest, wanted):
+                return None, remotes[number:]
+            return PullResult(digest=Digest(digest), image_id=image_id, is_newer=False), remotes
+        raise failure or Internal(f"no endpoint for {reference.familiar}")
+
+    def _is_present(self, image_id: Digest, reference: Reference, digest: str, wanted: Platform) -> bool:
+        if not digests.is_digest(digest):
+            return False
+        pinned = reference.without_suffix().with_digest(Digest(digest))
+        return (
+            self._images.owner_of(pinned) == image_id
+            and self._images.is_whole(image_id)
+            and platforms.rank(wanted, self._images.platform_of(image_id)) == 0
+        )
 
     def _land(
         self, resolved: Resolved, reference: Reference, progress: Progress, cancellation: Cancellation
@@ -222,7 +264,7 @@ class Puller:
             config = self._config_of(resolved, reference, cancellation)
             layers = plan_layers(resolved.manifest, config)
             unpacked: list[Layer] = []
-            if not self._images.has(image_id):
+            if not self._images.is_whole(image_id):
                 unpacked = self._lander.land(resolved.remote, layers, progress, cancellation)
             is_newer = self._register(resolved, reference)
         if self._origins is not None and not resolved.remote.endpoint.is_mirror:
@@ -251,9 +293,8 @@ class Puller:
             raise InvalidArgument(
                 f"image config {descriptor.digest} declares {descriptor.size} bytes ({strict.OPTION})"
             )
-        if self._store.has(descriptor.digest):
-            data = self._store.read(descriptor.digest, strict.STORED_MAX_BYTES)
-        else:
+        data = self._kept(descriptor)
+        if data is None:
             try:
                 data = resolved.remote.small_blob(descriptor.digest, descriptor.size, cancellation)
             except Refused as refusal:
@@ -264,10 +305,24 @@ class Puller:
         self._store.put(data)
         return config
 
+    def _kept(self, descriptor: Descriptor) -> bytes | None:
+        """A document of the store; None when it is not there, or not as it should be."""
+        if not self._store.has(descriptor.digest, descriptor.size):
+            return None
+        try:
+            return self._store.read(descriptor.digest, strict.STORED_MAX_BYTES)
+        except Corrupt:
+            return None
+
     def _register(self, resolved: Resolved, reference: Reference) -> bool:
         for document in (resolved.top, resolved.document):
             self._store.put(document.data)
         return self._images.register(reference, top=resolved.top.digest, manifest=resolved.document.digest)
+
+
+def _heading(reference: Reference) -> Message:
+    label = reference.tag if reference.tag and not reference.digest else reference.familiar
+    return messages.status(f"Pulling from {reference.path}", label)
 
 
 def _outcome(reference: Reference, *, is_newer: bool) -> Message:

@@ -117,6 +117,11 @@ class Remote:
 
         return self.persist(f"manifest {name}", attempt, cancellation)
 
+    def peek(self, name: str) -> str:
+        """The digest that a tag or digest leads to now, asked once; empty when the registry does not say. Unreachable."""
+        with self.exchange("HEAD", self._reading(f"{self.path}/manifests/{name}"), {"Accept": _ACCEPT}) as answer:
+            return answer.headers.get("Docker-Content-Digest", "") if answer.status == 200 else ""
+
     def head_blob(self, digest: Digest, cancellation: Cancellation) -> int | None:
         """The size of a blob; None when the repository has not got it, or does not say how large it is."""
 

@@ -132,7 +132,7 @@ class Store:
     def platform_of(self, image: Digest) -> Platform:
         """What a known image runs on."""
         with self._lock:
-            return self._read(self._images[image].manifest).config.platform
+            return self._documents.read(self._images[image].manifest).config.platform
 
     def manifest_type(self, image: Digest) -> str:
         """The media type of an image's manifest."""

@@ -47,8 +47,8 @@ class _Flight:
         self.is_over = threading.Event()
         self.failure: HoldfastError | None = None
 
-    def has(self, digest: Digest) -> bool:
-        return self._store.has(digest)
+    def has(self, digest: Digest, size: int) -> bool:
+        return self._store.has(digest, size)
 
     def ingest(self, ref: str, expected: Digest, size: int) -> content.Ingest:
         self.growing = self._store.ingest(ref, expected, size)
