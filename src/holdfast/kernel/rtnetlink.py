@@ -45,10 +45,8 @@ _VETH_INFO_PEER = 1
 _BRPORT_STATE, _BRPORT_MODE, _BRPORT_FLUSH, _BRPORT_ISOLATED = 1, 4, 24, 33
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST = 1, 2, 3, 4
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 7, 15
-_RTA_PRIORITY = 6
 NDA_DST, NDA_LLADDR = 1, 2
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
-_RT_TABLE_LOCAL, _RTN_LOCAL = 255, 2
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _IFA_F_NODAD = 0x2
 _VLAN_ID, _MACVLAN_MODE, _IPVLAN_MODE, _IPVLAN_FLAGS = 1, 1, 1, 2
@@ -271,18 +269,6 @@ def add_device_route(index: int, *, ipv6: bool) -> Request:
     scope = _SCOPE_UNIVERSE if ipv6 else _SCOPE_LINK
     payload = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, 0)
     return NEWROUTE, CREATE | REPLACE, payload + u32_attribute(RTA_OIF, index)
-
-
-def add_loopback_route(index: int) -> Request:
-    """Lets packets for ::1 come in by a link, last of all ways: what route_localnet is for 127.0.0.0/8.
-
-    The kernel looks for ::1 on the link that a packet came by only, and drops a packet that had that address on the
-    wire before anything else sees it; so this serves answers whose address was translated, and nobody else.
-    """
-    target = socket.inet_pton(socket.AF_INET6, "::1")
-    payload = _ROUTE.pack(socket.AF_INET6, 128, 0, 0, _RT_TABLE_LOCAL, _RTPROT_BOOT, _SCOPE_UNIVERSE, _RTN_LOCAL, 0)
-    payload += attribute(RTA_DST, target) + u32_attribute(RTA_OIF, index) + u32_attribute(_RTA_PRIORITY, 0x7FFFFFFF)
-    return NEWROUTE, CREATE | REPLACE, payload
 
 
 def get_routes(family: int = socket.AF_INET) -> Request:

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, nfelement, nftables
-from holdfast.networks import creation, endpoint_plan, factory, host_subnets, sandbox_names
+from holdfast.networks import creation, endpoint_plan, factory, host_subnets, rules, sandbox_names
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.creation import NetworkWish
 from holdfast.networks.firewall import Firewall, Monitor, NoFirewall
@@ -26,6 +26,7 @@ from holdfast.networks.names import NoResolver, Resolver
 from holdfast.networks.network import Network, format_time
 from holdfast.networks.ports import PortAllocator, read_ephemeral_range
 from holdfast.networks.registry import Registry, Store
+from holdfast.networks.relay.client import Relay
 from holdfast.networks.sandboxes import Sandboxes, Surroundings
 from holdfast.networks.undertaker import Undertaker
 from holdfast.networks.values import Attachment, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
@@ -65,13 +66,12 @@ class Controller:
         self._links = netlink.Socket()
         self._undertaker = Undertaker()
         self._drivers = factory.open_drivers(self._links, self._undertaker)
-        self._firewall = (
-            Firewall(nftables.open_nftables(), nfelement.open_socket()) if config.firewall else NoFirewall()
-        )
-        self._monitor = Monitor() if config.firewall else None
+        self._firewall = _open_firewall(config)
+        self._monitor = Monitor() if isinstance(self._firewall, Firewall) else None
         self._ports = PortAllocator(ephemeral=read_ephemeral_range())
         self._addresses = Addresses()
         self._resolver = resolver or NoResolver()
+        self._relay = Relay(root, self._ports.holder)
         self._host = Host(
             config,
             root,
@@ -92,6 +92,7 @@ class Controller:
                 journal=journal,
                 firewall=self._firewall,
                 resolver=self._resolver,
+                relay=self._relay,
                 synchronise=lambda: self._host.synchronise(self._sandboxes),
             )
         )
@@ -100,9 +101,13 @@ class Controller:
         """Finds or makes everything on the host; returns what was noticed, for the daemon's log."""
         notes = [f"network record {key} is damaged and not used" for key in self._registry.damaged]
         notes += self._host.settle()
-        notes += self._sandboxes.restore()
+        notes += self._restore_sandboxes()
         self._host.synchronise(self._sandboxes)
         self._host.switch_forwarding_on()
+        try:
+            self._relay.start([rule for found in self._sandboxes for rule in rules.relay_rules(found, self._config)])
+        except errors.HoldfastError as error:
+            notes.append(str(error))
         try:
             self._resolver.start([sandbox_names.names_of(found) for found in self._sandboxes if found.asks_us])
         except errors.HoldfastError as error:
@@ -114,6 +119,7 @@ class Controller:
         self._sandboxes.close()
         self._undertaker.close()
         self._resolver.close()
+        self._relay.close()
         self._ports.close()
         self._firewall.close()
         if self._monitor is not None:
@@ -122,7 +128,7 @@ class Controller:
 
     def watched(self) -> list[int]:
         """Descriptors that become readable when `repair` has something to look at; ask again after each repair."""
-        found = [self._resolver.fileno(), -1 if self._monitor is None else self._monitor.fileno()]
+        found = [self._resolver.fileno(), self._relay.fileno(), -1 if self._monitor is None else self._monitor.fileno()]
         return [fd for fd in found if fd >= 0]
 
     def repair(self) -> list[str]:
@@ -133,8 +139,8 @@ class Controller:
         if changes:
             culprits = ", ".join(who) or "somebody"
             notes.append(f"{culprits} changed the packet rules, now put right ({len(changes)}): {changes[0]}")
-        revived = self._resolver.repair()
-        return [*notes, revived] if revived else notes
+        notes += [note for note in (self._resolver.repair(), self._relay.repair()) if note]
+        return notes
 
     def lookout_seconds(self) -> float | None:
         """How soon `repair` should look though nothing was told; None: never."""
@@ -289,6 +295,13 @@ class Controller:
 
     # inside
 
+    def _restore_sandboxes(self) -> list[str]:
+        recovered = self._relay.recover()
+        notes = self._sandboxes.restore(recovered)
+        for unneeded in recovered.values():
+            unneeded.close()
+        return notes
+
     def _refuse_same_bridge(self, planned: Network, known: Collection[Network]) -> None:
         if planned.driver != "bridge":
             return
@@ -309,6 +322,13 @@ class Controller:
         else:
             raise errors.Conflict(f"cannot join network of a non running container: {request.mode[10:]}")
         return _files(Attachment(sandbox_id="", netns_path=path), request.directory)
+
+
+def _open_firewall(config: NetworkConfig) -> Firewall | NoFirewall:
+    if not config.firewall and not config.firewall6:
+        return NoFirewall()
+    unruled = "" if config.firewall and config.firewall6 else ("ipv6" if config.firewall else "ipv4")
+    return Firewall(nftables.open_nftables(), nfelement.open_socket(), unruled=unruled)
 
 
 def _attachment(found: Sandbox, request: ConnectRequest) -> Attachment:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which host port a published port gets, and the socket that keeps others from taking it.
 
-A reservation is a bound socket that never listens: the firewall forwards the traffic before a socket would see it, the
-socket makes a second `bind`, ours or a foreign program's, fail while the port is ours. When the daemon dies the socket
-closes and the forwarding lives on; `adopt` takes the port again after a restart. Called by the controller.
+A reservation is a bound socket: the firewall forwards the traffic before a socket would see it, the socket makes a
+second `bind`, ours or a foreign program's, fail while the port is ours. It listens only where the relay serves it. When
+the daemon dies the socket closes and the forwarding lives on; `adopt` takes the port again after a restart. Called by
+the controller.
 """
 
 from __future__ import annotations
@@ -103,19 +104,26 @@ class PortAllocator:
                 break
         raise errors.Exhausted(f"driver failed programming external connectivity on endpoint {endpoint}: {refusal}")
 
-    def adopt(self, bound: Iterable[BoundPort]) -> list[BoundPort]:
-        """Takes ports again that a record names; returns those whose socket a foreign program holds now."""
+    def adopt(self, bound: Iterable[BoundPort], recovered: dict[str, socket.socket] | None = None) -> list[BoundPort]:
+        """Takes ports again that a record names; returns those whose socket a foreign program holds now.
+
+        `recovered`: sockets, by `BoundPort.key`, that outlived the last daemon; those that are needed are taken out.
+        """
         lost: list[BoundPort] = []
         for port in bound:
             if not port.host_port:
                 continue
-            held = None
+            held = recovered.pop(port.key, None) if recovered else None
             try:
-                held = self._bind(port.protocol, port.host_ip, port.host_port)
+                held = held or self._bind(port.protocol, port.host_ip, port.host_port)
             except OSError:
                 lost.append(port)
             self._keep(port, held)
         return lost
+
+    def holder(self, port: BoundPort) -> socket.socket | None:
+        """The socket that reserves a port; None where a foreign program has it."""
+        return self._held.get((port.protocol, port.host_port), {}).get(port.host_ip)
 
     def release(self, bound: Iterable[BoundPort]) -> None:
         """Gives ports back; idempotent."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from holdfast.networks.gateways import Gateways
 from holdfast.networks.network import Network
 from holdfast.networks.ports import PortAllocator
+from holdfast.networks.rules import RELAYED
 from holdfast.networks.values import BoundPort, ConnectRequest, Endpoint, PortBinding
 
 _ANY = {False: "0.0.0.0", True: "::"}
@@ -21,39 +22,52 @@ class Way(NamedTuple):
     """How one family gets in: to the container's `address`, from `host_ip` where no other was asked for.
 
     `host_ip` empty: only from addresses that were asked for. `is_routed`: straight, so no port of the host is taken.
+    `is_relayed`: the container has no address of this family, and `address` is its other one.
     """
 
     is_ipv6: bool
     address: str
     host_ip: str
     is_routed: bool
+    is_relayed: bool = False
 
 
-def ways(gateways: Gateways, network_of: Callable[[str], Network]) -> tuple[Way, ...]:
-    """The families in which ports can be published: none for a container that no network leads out of."""
-    return tuple(
-        [
-            _way(endpoint, network_of(endpoint.network_id), ipv6=ipv6)
-            for endpoint, ipv6 in ((gateways.ipv4, False), (gateways.ipv6, True))
-            if endpoint is not None and endpoint.driver == "bridge"
-        ]
-    )
+def ways(gateways: Gateways, network_of: Callable[[str], Network], *, relays: bool) -> tuple[Way, ...]:
+    """The families in which ports can be published: none for a container that no network leads out of.
+
+    `relays`: IPv6 reaches a container that has only IPv4, too.
+    """
+    found = [
+        _way(endpoint, network_of(endpoint.network_id), ipv6=ipv6)
+        for endpoint, ipv6 in ((gateways.ipv4, False), (gateways.ipv6, True))
+        if endpoint is not None and endpoint.driver == "bridge"
+    ]
+    if relays and gateways.ipv6 is None and found and not found[0].is_routed and gateways.ipv4 is not None:
+        host_ip = _host_ip(network_of(gateways.ipv4.network_id), ipv6=True)
+        found.append(Way(is_ipv6=True, address=found[0].address, host_ip=host_ip, is_routed=False, is_relayed=True))
+    return tuple(found)
 
 
 def _way(endpoint: Endpoint, network: Network, *, ipv6: bool) -> Way:
-    wanted = network.host_binding_ip
-    is_any = wanted in _ANY.values()
     return Way(
         is_ipv6=ipv6,
         address=endpoint.ipv6_address if ipv6 else endpoint.ip_address,
-        host_ip=_ANY[ipv6] if is_any else (wanted if (":" in wanted) is ipv6 else ""),
+        host_ip=_host_ip(network, ipv6=ipv6),
         is_routed=network.gateway_mode(ipv6=ipv6) == "routed",
     )
 
 
+def _host_ip(network: Network, *, ipv6: bool) -> str:
+    wanted = network.host_binding_ip
+    if wanted in _ANY.values():
+        return _ANY[ipv6]
+    return wanted if (":" in wanted) is ipv6 else ""
+
+
 def is_same_for_host(before: tuple[Way, ...], after: tuple[Way, ...]) -> bool:
-    """Whether ports that are taken for the one do for the other: only the container's address differs."""
-    return [way._replace(address="") for way in before] == [way._replace(address="") for way in after]
+    """Whether ports that are taken for the one do for the other: only how they lead to the container differs."""
+    same, other = [[way._replace(address="", is_relayed=False) for way in each] for each in (before, after)]
+    return same == other
 
 
 def reserve(
@@ -65,7 +79,11 @@ def reserve(
         for binding in request.ports:
             chosen = [way for way in found if not binding.host_ip or (":" in binding.host_ip) is way.is_ipv6]
             bound += [_routed(binding, way) for way in chosen if way.is_routed]
-            hosts = [binding.host_ip or way.host_ip for way in chosen if not way.is_routed]
+            hosts = [
+                binding.host_ip or way.host_ip
+                for way in chosen
+                if not way.is_routed and not (way.is_relayed and binding.protocol not in RELAYED)
+            ]
             bound += allocator.reserve(
                 binding,
                 host_ips=[host for host in hosts if host],

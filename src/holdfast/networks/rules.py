@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from holdfast.networks.firewall import BridgeRules, Identity, PortRule
 from holdfast.networks.journal import Sandbox
 from holdfast.networks.network import Network
-from holdfast.networks.values import Endpoint
+from holdfast.networks.values import Endpoint, NetworkConfig, RelayRule
+
+RELAYED = ("tcp", "udp")
+"""The protocols that the relay speaks."""
 
 
 def bridge_rules(network: Network) -> BridgeRules:
@@ -44,7 +47,8 @@ def identity(network: Network, endpoint: Endpoint) -> Identity | None:
 def port_rules(found: Sandbox) -> list[PortRule]:
     """A sandbox's published ports, each led to its address in the network of the default route of its family.
 
-    A port without a number on the host is one of a network in gateway mode `routed`.
+    A port without a number on the host is one of a network in gateway mode `routed`. None leads from ::1: answers to it
+    cannot come back through a bridge (see `relay_rules`).
     """
     if not found.ports:
         return []
@@ -53,7 +57,7 @@ def port_rules(found: Sandbox) -> list[PortRule]:
     for port in found.ports:
         is_ipv6 = ":" in port.host_ip
         gateway = ways[is_ipv6]
-        if gateway is None:
+        if gateway is None or port.host_ip == "::1":
             continue
         rules.append(
             PortRule(
@@ -65,4 +69,26 @@ def port_rules(found: Sandbox) -> list[PortRule]:
                 is_routed=port.host_port == 0,
             )
         )
+    return rules
+
+
+def relay_rules(found: Sandbox, config: NetworkConfig) -> list[RelayRule]:
+    """Those of a sandbox's ports that no packet rule can lead, or all of them: the relay's.
+
+    That is IPv6 to a container without it, ::1 (which `::` includes), and whatever comes by a protocol that the
+    administrator wants no rules for.
+    """
+    if not config.relay or not found.ports:
+        return []
+    ways = found.gateways
+    rules: list[RelayRule] = []
+    for port in found.ports:
+        is_ipv6 = ":" in port.host_ip
+        is_led = (config.firewall6 and port.host_ip not in ("::", "::1")) if is_ipv6 else config.firewall
+        own = ways.ipv6 if is_ipv6 else ways.ipv4
+        target = own or ways.ipv4
+        if not port.host_port or port.protocol not in RELAYED or target is None or (own is not None and is_led):
+            continue
+        address = target.ipv6_address if is_ipv6 and own is not None else target.ip_address
+        rules.append(RelayRule(port=port, container_ip=address))
     return rules

@@ -30,7 +30,7 @@ def open_namespace(
 def make_namespace(sysctls: Sequence[tuple[str, str]] = ()) -> netns.Netns:
     """One without a name, with loopback up; raises Internal and leaves nothing."""
     try:
-        made = netns.make((*(_SYSCTLS if _has_ipv6() else ()), *sysctls))
+        made = netns.make((*(_SYSCTLS if has_ipv6() else ()), *sysctls))
     except OSError as error:
         raise errors.Internal(f"failed to make network namespace: {error.strerror}") from error
     try:
@@ -41,5 +41,6 @@ def make_namespace(sysctls: Sequence[tuple[str, str]] = ()) -> netns.Netns:
     return made
 
 
-def _has_ipv6() -> bool:
+def has_ipv6() -> bool:
+    """Whether the calling thread's host has the protocol at all."""
     return os.path.exists("/proc/sys/net/ipv6")

@@ -9,6 +9,7 @@ the difference alone is applied. Called by the controller, in its one thread: it
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, new_id
 from holdfast.networks.ports import PortAllocator
 from holdfast.networks.registry import Registry
+from holdfast.networks.relay.client import Relay
 from holdfast.networks.spare import Spare
 from holdfast.networks.values import BoundPort, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
@@ -45,6 +47,7 @@ class Surroundings:
     journal: Journal
     firewall: Firewall | NoFirewall
     resolver: names.Resolver
+    relay: Relay
     synchronise: Callable[[], object]
 
 
@@ -72,8 +75,11 @@ class Sandboxes:
     def close(self) -> None:
         self._spare.close()
 
-    def restore(self) -> list[str]:
-        """Reads what the last daemon left and takes its addresses and ports again; returns notes for the log."""
+    def restore(self, recovered: dict[str, socket.socket]) -> list[str]:
+        """Reads what the last daemon left and takes its addresses and ports again; returns notes for the log.
+
+        `recovered`: see `PortAllocator.adopt`.
+        """
         found, damaged = self._around.journal.load()
         notes = [f"network state of container {container_id} is damaged" for container_id in damaged]
         for each in found:
@@ -82,7 +88,7 @@ class Sandboxes:
                 self._around.addresses.adopt(endpoint)
             notes += [
                 f"port {port.host_ip}:{port.host_port}/{port.protocol} of {each.name} is also used by another program"
-                for port in self._around.ports.adopt(each.ports)
+                for port in self._around.ports.adopt(each.ports, recovered)
             ]
         return notes
 
@@ -153,7 +159,7 @@ class Sandboxes:
         around = self._around
         steps: list[Callable[[], None]] = []
         if found.ports:
-            steps.append(lambda: around.firewall.withdraw(rules.port_rules(found)))
+            steps.append(lambda: self._close_ports(found))
         steps += [partial(self._leave, found, endpoint, lives_on=False) for endpoint in found.endpoints]
         if found.asks_us:
             steps.append(lambda: around.resolver.withdraw(found.sandbox_id))
@@ -242,7 +248,8 @@ class Sandboxes:
         return publication.reserve(self._around.ports, request, ways, named.endpoint_id if named else "")
 
     def _ways(self, found: Sandbox) -> tuple[publication.Way, ...]:
-        return publication.ways(found.gateways, self._around.registry.find)
+        relays = self._around.config.relay and sandbox.has_ipv6()
+        return publication.ways(found.gateways, self._around.registry.find, relays=relays)
 
     def _release(self, endpoints: Collection[Endpoint]) -> None:
         for each in endpoints:
@@ -285,6 +292,11 @@ class Sandboxes:
                 self._around.firewall.publish(wanted)
             except OutOfStep:
                 self._around.synchronise()
+        self._around.relay.open(rules.relay_rules(planned, self._around.config))
+
+    def _close_ports(self, found: Sandbox) -> None:
+        self._around.relay.shut(rules.relay_rules(found, self._around.config))
+        self._around.firewall.withdraw(rules.port_rules(found))
 
     def _write_files(self, request: ConnectRequest, planned: Sandbox) -> None:
         bridge = self._around.registry.default_pool()
@@ -344,7 +356,7 @@ class Sandboxes:
         """
         if found.gateways == after.gateways:
             return after
-        self._around.firewall.withdraw(rules.port_rules(found))
+        self._close_ports(found)
         if not publication.is_same_for_host(self._ways(found), self._ways(after)):
             self._around.ports.release(found.ports)
             try:

@@ -33,6 +33,19 @@ class BoundPort(msgspec.Struct, frozen=True, kw_only=True):
     host_ip: str
     host_port: int
 
+    @property
+    def key(self) -> str:
+        """`tcp [::]:8080`: no two of one host are the same."""
+        return f"{self.protocol} {f'[{self.host_ip}]' if ':' in self.host_ip else self.host_ip}:{self.host_port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRule:
+    """A published port that the relay carries to a container's address."""
+
+    port: BoundPort
+    container_ip: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSettings:

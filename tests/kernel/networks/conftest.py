@@ -154,9 +154,11 @@ class Lan:
             "ip addr add 192.0.2.2/24 dev lan0 && ip link set lan0 up && ip route add 172.16.0.0/12 via 192.0.2.1"
         )
 
-    def start_daemon(self, *, resolver=None, **options):
+    def start_daemon(self, *, resolver=None, relay=False, **options):
+        """Without a relay, for most: it would be a process more for each test."""
+
         def start():
-            config = networks.NetworkConfig(**options)
+            config = networks.NetworkConfig(relay=relay, **options)
             controller = networks.Controller(
                 self.store, self.directory / "exec", config, now_nanos=time.time_ns(), resolver=resolver
             )
@@ -169,9 +171,9 @@ class Lan:
         """What a `kill -9` leaves: sockets closed, nothing taken down."""
         self.host.run(self.controller.close)
 
-    def restart_daemon(self):
+    def restart_daemon(self, **options):
         self.kill_daemon()
-        self.controller = self.start_daemon()
+        self.controller = self.start_daemon(**options)
 
     def request(self, name, *, ports=(), mode="bridge", **more):
         directory = self.directory / name

@@ -106,7 +106,6 @@ class Bridge:
                 batch += [
                     rtnetlink.add_address(index, network.ipv6.gateway, length),
                     rtnetlink.add_address(index, *_LINK_LOCAL, is_link_local=True),
-                    rtnetlink.add_loopback_route(index),
                 ]
         self._links.execute(*batch)
         netns.write_sysctl(_LOOPBACK_ROUTING.format(network.bridge_interface), "1")

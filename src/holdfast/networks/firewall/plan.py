@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from holdfast.networks.firewall.shapes import IFNAME, PROTOCOL, SHAPES, TableShape
+from holdfast.networks.firewall.shapes import IFNAME, PACKETS, PROTOCOL, SHAPES, TableShape
 from holdfast.networks.firewall.values import NAT, ROUTED, UNPROTECTED, BridgeRules, Identity, PortRule
 
 Elements = dict[str, set[str]]
@@ -92,10 +92,13 @@ def plan_changes(table: str, current: Elements, wanted: Elements) -> list[str]:
     return commands
 
 
-def render_table(shape: TableShape, table: str, *, is_router: bool = True, is_router6: bool = True) -> list[str]:
+def render_table(
+    shape: TableShape, table: str, *, is_router: bool = True, is_router6: bool = True, unruled: str = ""
+) -> list[str]:
     """The commands that make a table, or put its static part right; sets, maps and the user's chain keep their content.
 
     `is_router` false: it was us who switched forwarding (of IPv4) on, so what concerns no bridge is not forwarded.
+    `unruled`: the protocol (`ipv4` or `ipv6`) that the administrator wants no rules for.
     """
     where = f"{shape.family} {table}"
     commands = [f"add table {where}"]
@@ -105,7 +108,7 @@ def render_table(shape: TableShape, table: str, *, is_router: bool = True, is_ro
             commands.append(f"add chain {where} {name}")
             continue
         commands += [f"add chain {where} {name} {{ {chain.hook} }}", f"flush chain {where} {name}"]
-        rules = chain.rules
+        rules = (f"meta nfproto {unruled} accept", *chain.rules) if unruled and shape is PACKETS else chain.rules
         if name == "forward":
             rules += () if is_router else ("meta nfproto ipv4 drop",)
             rules += () if is_router6 else ("meta nfproto ipv6 drop",)

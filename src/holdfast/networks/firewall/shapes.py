@@ -5,9 +5,10 @@ A network is a few set elements, a published port is one map element, so a chang
 
 How a packet travels through table `inet holdfast`:
 * `guard` (raw): nothing that comes in through a bridge may speak to 127.0.0.0/8; the bridges have route_localnet, which
-  the answers to connections from the host's own 127.0.0.1 need. (Of ::1 the kernel itself sees to that.)
+  the answers to connections from the host's own 127.0.0.1 need. (What comes with ::1 the kernel drops by itself.)
 * `publish_in`, `publish_out` (nat): a connection to a published address and port of the host is led to its container.
   From outside loopback addresses are never looked up, so a port published there cannot be reached by routing.
+  What the host says to ::1 is left to `networks.relay`: the kernel lets no answer with that address in by a bridge.
 * `user`: the administrator's own rules; made empty once and never touched again. First of all in `forward`.
 * `forward`: into a bridge goes what belongs to a known connection, what was led there by a published port, what comes
   from the same bridge, and what a network in another gateway mode lets in; all else is dropped, whatever other tables
@@ -110,6 +111,7 @@ PACKETS = TableShape(
         "publish_out": ChainShape(
             "type nat hook output priority -100; policy accept;",
             (
+                "ip6 daddr ::1 return",
                 "fib daddr type != local return",
                 "meta nfproto ipv4 dnat ip to ip daddr . meta l4proto . th dport map @ports",
                 "meta nfproto ipv4 dnat ip to meta l4proto . th dport map @ports_any",
@@ -145,7 +147,6 @@ PACKETS = TableShape(
                 "oifname != @bridges ip saddr @masqueraded masquerade",
                 "oifname != @bridges ip6 saddr @masqueraded6 masquerade",
                 "oifname @bridges ip saddr 127.0.0.0/8 masquerade",
-                "oifname @bridges ip6 saddr ::1 masquerade",
                 "oifname @bridges ct status dnat ip saddr @masqueraded masquerade",
                 "oifname @bridges ct status dnat ip6 saddr @masqueraded6 masquerade",
             ),

@@ -29,15 +29,18 @@ class OutOfStep(errors.Internal):
 
 
 class Firewall:
-    """Raises Internal with nothing changed."""
+    """Raises Internal with nothing changed. `unruled`: see `plan.render_table`."""
 
-    __slots__ = ("_elements", "_flows", "_interfaces", "_neighbours", "_nftables", "_right", "_table")
+    __slots__ = ("_elements", "_flows", "_interfaces", "_neighbours", "_nftables", "_right", "_table", "_unruled")
 
-    def __init__(self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast") -> None:
+    def __init__(
+        self, nftables: Nftables, elements: netlink.Socket, table: str = "holdfast", *, unruled: str = ""
+    ) -> None:
         self._nftables = nftables
         self._elements = elements
         self._flows = StaleFlows()
         self._table = table
+        self._unruled = unruled
         self._right: dict[str, tuple[list[str], frozenset[tuple[str, int]]]] = {}
         self._interfaces: set[str] = set()
         self._neighbours = Neighbours(nftables)
@@ -62,8 +65,10 @@ class Firewall:
     ) -> list[str]:
         """Makes the tables what they must be; returns what was not so, none when all was right."""
         wanted = plan.plan_elements(bridges, ports, identities)
-        self._interfaces = {bridge.interface for bridge in bridges}
-        static = plan.render_table(PACKETS, self._table, is_router=is_router, is_router6=is_router6)
+        self._interfaces = {bridge.interface for bridge in bridges} if self._unruled != "ipv4" else set()
+        static = plan.render_table(
+            PACKETS, self._table, is_router=is_router, is_router6=is_router6, unruled=self._unruled
+        )
         found = self._put_right(PACKETS, static, wanted)
         if identities or self._list(FRAMES):
             found += self._put_right(FRAMES, plan.render_table(FRAMES, self._table), wanted)
@@ -92,7 +97,8 @@ class Firewall:
 
     def add_bridge(self, bridge: BridgeRules) -> None:
         self._change({}, plan.plan_elements((bridge,), ()))
-        self._interfaces.add(bridge.interface)
+        if self._unruled != "ipv4":
+            self._interfaces.add(bridge.interface)
         self._neighbours.open_for(sorted(self._interfaces))
 
     def remove_bridge(self, bridge: BridgeRules) -> None:
