@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -78,8 +78,11 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @contextmanager
-def started_holdfastd(name: str, home: Path, *flags: str) -> Iterator[Daemon]:
-    """A holdfastd from this checkout in a network namespace of its own; everything goes when the block ends."""
+def started_holdfastd(name: str, home: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Daemon]:
+    """A holdfastd from this checkout in a network namespace of its own; everything goes when the block ends.
+
+    `within` is the beginning of a command line that starts the rest of it.
+    """
     home.mkdir()
     subprocess.run(["ip", "netns", "add", name], check=True)
     inside = ["nsenter", f"--net=/run/netns/{name}"]
@@ -96,7 +99,7 @@ def started_holdfastd(name: str, home: Path, *flags: str) -> Iterator[Daemon]:
     ]
     program += ["--exec-root", str(home / "exec"), "--pidfile", str(home / "pid"), *flags]
     with open(home / "log", "wb") as log:
-        process = subprocess.Popen([*inside, *program], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen([*inside, *within, *program], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     daemon = Daemon("holdfast", socket, name)
     try:
         deadline = time.monotonic() + 15
@@ -195,6 +198,12 @@ def registries(dockerd: Daemon, holdfastd: Daemon, tmp_path_factory: pytest.Temp
         started_registry(holdfastd.netns, tmp_path_factory.mktemp("registry-of-holdfast")) as address,
     ):
         yield address
+
+
+@pytest.fixture(scope="session")
+def daemon_type() -> type[Daemon]:
+    """To make something of a daemon that the test started itself."""
+    return Daemon
 
 
 @pytest.fixture(scope="session")

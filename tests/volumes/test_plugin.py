@@ -202,7 +202,7 @@ def test_a_plugin_is_told_of_by_a_file(tmp_path: Path) -> None:
         assert store.create("one", driver="near")[0].driver == "near"
         assert store.create("two", driver="kept")[0].driver == "kept"
 
-        assert store.driver_names() == ["local", "kept", "near"]
+        assert store.driver_names() == ["kept", "local", "near"]
         assert [call for call, _ in fake.asked].count("VolumeDriver.Create") == 2
     assert discovery.names(places(tmp_path)) == ["kept", "near"]
 

@@ -87,9 +87,9 @@ def answering(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 @contextmanager
-def served(directory: Path, name: str = "far") -> Iterator[Fake]:
+def served(directory: Path, name: str = "far", root: Path | None = None) -> Iterator[Fake]:
     """A plugin, listening in a plugin directory, for as long as the block takes."""
-    made = Fake(directory.parent / "remote")
+    made = Fake(root or directory.parent / "remote")
     made.root.mkdir(exist_ok=True)
     directory.mkdir(exist_ok=True)
     handler = type("Answers", (Handler,), {"fake": made})

@@ -52,4 +52,4 @@ class Drivers:
 
     def names(self) -> list[str]:
         """Of those that are in use, and our own."""
-        return [LOCAL, *sorted(self._active)]
+        return sorted([LOCAL, *self._active])
