@@ -16,36 +16,29 @@ Source: Linux Documentation/filesystems/{erofs,overlayfs}.rst.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import tempfile
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound, Unsupported
+from holdfast.errors import Corrupt, InvalidArgument, NotFound, Unsupported
 from holdfast.kernel import erofs as kernel
-from holdfast.kernel import paths
 from holdfast.oci.mount import Mount
-from holdfast.snapshots import counting, durability, erofs, names, removal
+from holdfast.snapshots import counting, durability, erofs, names, removal, stock
 from holdfast.snapshots.driver import Applied, Usage
+from holdfast.snapshots.stock import Committed, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.snapshots.driver import Readable
     from holdfast.snapshots.tar import Limits
 
-_GONE = ".gone-"
 _IMAGE = "layer.erofs"
-_MAX_DEPTH = 500
 _HELD_IMAGES = 1024
 _PARKED_NUMBERS = 64
 """So many descriptor numbers rest before one is used again: a late reader finds an empty directory there, no other file."""
-_FORBIDDEN = frozenset(",:\\")
 _EMPTY_TAR = bytes(1024)
 
 
@@ -73,40 +66,30 @@ class _Bytes:
         return data
 
 
-class _Committed(msgspec.Struct, frozen=True):
-    name: str
-    size: int
-    inodes: int
-    root_mode: int
-
-
 class Erofs:
     """See the module and `driver.Driver`."""
 
     name = "erofs"
 
     def __init__(self, root: str, limits: Limits | None = None) -> None:
-        if _FORBIDDEN & set(root):
-            raise InvalidArgument(f"data root {root!r} holds a character that overlayfs's options cannot carry")
+        self._stock = Stock(root, mark="below")
         self.root = root
         self._limits = limits
-        os.makedirs(root, 0o700, exist_ok=True)
+        self._root_fd = self._stock.fd
         reason = _probe_in(root)
         if reason is not None:
             raise Unsupported(f"storage driver erofs cannot be used in {root}: {reason}")
-        self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         os.makedirs(f"{root}/.empty", 0o700, exist_ok=True)
         self._empty_fd = os.open(f"{root}/.empty", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = threading.Lock()
         self._applied: dict[str, erofs.Layer] = {}
         self._held: dict[str, int] = {}
         self._parked: deque[int] = deque()
-        self._serial = 0
 
     # Snapshotter
 
     def prepare(self, key: str, parent: str | None) -> list[Mount]:
-        with self._all_or_nothing(key):
+        with self._stock.all_or_nothing(key):
             identity, mode = self._make(key, parent)
             own = f"{self.root}/{identity}"
             os.mkdir(f"{own}/diff", 0o755)
@@ -115,54 +98,34 @@ class Erofs:
         return self._mounts(identity)
 
     def view(self, key: str, parent: str | None) -> list[Mount]:
-        with self._all_or_nothing(key):
+        with self._stock.all_or_nothing(key):
             identity, _ = self._make(key, parent)
             os.mkdir(f"{self.root}/{identity}/empty", 0o755)
         return self._mounts(identity)
 
     def mounts(self, key: str) -> list[Mount]:
-        return self._mounts(self._existing(key))
+        return self._mounts(self._stock.existing(key))
 
     def commit(self, name: str, key: str) -> None:
-        identity, target = self._active(key), names.directory(name)
-        if self.exists(name):
-            raise AlreadyExists(f"snapshot {name} already exists")
-        if not os.path.exists(f"{self.root}/{identity}/{_IMAGE}"):
-            raise InvalidArgument(f"snapshot {key} has no layer: only what `apply` has unpacked can be committed")
-        layer = self._applied[identity]
-        directory_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
-        try:
-            record = _Committed(name, layer.applied.size_bytes, layer.applied.entries, layer.root_mode)
-            durability.write_file("committed", msgspec.json.encode(record), dir_fd=directory_fd)
+        identity = self._stock.active(key)
+        with self._stock.committing(name, identity) as directory_fd:
+            layer = self._applied.get(identity)
+            if layer is None:
+                raise InvalidArgument(f"snapshot {key} has no layer: only what `apply` has unpacked can be committed")
+            record = Committed(name, layer.applied.size_bytes, layer.applied.entries, layer.root_mode)
+            stock.write_record(record, directory_fd, is_durable=True)
             for leftover in ("work", "diff"):
                 removal.remove(leftover, dir_fd=directory_fd)
             os.fsync(directory_fd)
             self._let_go(identity)
-            os.rename(identity, target, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise AlreadyExists(f"snapshot {name} already exists") from error
-            raise durability.explained(error, f"snapshot {name}") from error
-        finally:
-            os.close(directory_fd)
-        os.fsync(self._root_fd)
         self._forget(identity)
 
     def remove(self, key: str) -> None:
-        identity = names.directory(key)
-        with self._lock:
-            self._serial += 1
-            aside = f"{_GONE}{identity}-{os.getpid()}-{self._serial}"
-        try:
-            os.rename(identity, aside, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
-        except FileNotFoundError:
-            raise NotFound(f"snapshot {key} not found") from None
-        self._forget(identity)
-        removal.remove(aside, dir_fd=self._root_fd)
+        self._forget(self._stock.remove(key))
 
     def usage(self, key: str) -> Usage:
-        identity = self._existing(key)
-        committed = self._committed(identity)
+        identity = self._stock.existing(key)
+        committed = self._stock.committed(identity)
         if committed is not None:
             return Usage(committed.size, committed.inodes)
         applied = self._applied.get(identity)
@@ -171,7 +134,7 @@ class Erofs:
         return counting.count(f"{self.root}/{identity}/diff")
 
     def apply(self, key: str, tar: Readable) -> Applied:
-        identity = self._active(key)
+        identity = self._stock.active(key)
         own = f"{self.root}/{identity}"
         below = self._below(identity)
         self._let_go(identity)
@@ -183,7 +146,7 @@ class Erofs:
                 tar,
                 root_mode=os.stat(f"{own}/diff").st_mode & 0o7777,
                 limits=self._limits,
-                inherit=lambda path: self._attributes(below, path),
+                inherit=lambda path: stock.attributes(map(self._directory_of, below), path),
             )
             os.fsync(fd)
             os.rename(temporary, f"{own}/{_IMAGE}")
@@ -200,7 +163,7 @@ class Erofs:
         return layer.applied
 
     def layers(self, key: str) -> list[str]:
-        identity = self._existing(key)
+        identity = self._stock.existing(key)
         lowers = [self._directory_of(below) for below in self._below(identity)]
         if os.path.exists(f"{self.root}/{identity}/{_IMAGE}"):
             return [self._directory_of(identity), *lowers]
@@ -210,63 +173,38 @@ class Erofs:
     # Inventory
 
     def exists(self, key: str) -> bool:
-        return os.path.exists(f"{self.root}/{names.directory(key)}/below")
+        return self._stock.exists(key)
 
     def iter_names(self) -> Iterator[str]:
-        for identity in self._identities():
-            committed = self._committed(identity)
-            if committed is not None:
-                yield committed.name
+        return self._stock.iter_names()
 
     def iter_keys(self) -> Iterator[str]:
-        for identity in self._identities():
-            if self._committed(identity) is None:
-                yield identity
+        return self._stock.iter_keys()
 
     def parent(self, key: str) -> str | None:
-        below = self._below(self._existing(key))
+        below = self._below(self._stock.existing(key))
         if not below:
             return None
-        committed = self._committed(below[0])
+        committed = self._stock.committed(below[0])
         return committed.name if committed else below[0]
 
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
-        for name in os.listdir(self.root):
-            if name.startswith(_GONE):
-                removal.remove(name, dir_fd=self._root_fd)
-        for identity in self._identities():
-            if not self.exists(identity) or (self._committed(identity) is None and not is_wanted(identity)):
-                self.remove(identity)
+        for identity in self._stock.leftovers(is_wanted):
+            self.remove(identity)
 
     # the parts of a snapshot's directory
 
-    @contextlib.contextmanager
-    def _all_or_nothing(self, key: str) -> Generator[None]:
-        """Removes what was made of a snapshot when the disk says no; what was there before is not touched."""
-        try:
-            yield
-        except OSError as error:
-            with contextlib.suppress(OSError, NotFound):
-                self.remove(key)
-            raise durability.explained(error, f"snapshot {key}") from error
-
     def _make(self, key: str, parent: str | None) -> tuple[str, int]:
         """The directory with what lies below it; returns its name and the mode for a new root."""
-        identity = names.directory(key)
         below: list[str] = []
         mode = 0o755
         if parent is not None:
             upmost = names.directory(parent)
-            record = self._committed(upmost)
+            record = self._stock.committed(upmost)
             if record is None:
                 raise NotFound(f"parent snapshot {parent} not found")
             below, mode = [upmost, *self._below(upmost)], record.root_mode
-        if len(below) > _MAX_DEPTH:
-            raise InvalidArgument(f"snapshot {key} would have more than {_MAX_DEPTH} layers below it")
-        try:
-            os.mkdir(identity, 0o700, dir_fd=self._root_fd)
-        except FileExistsError:
-            raise AlreadyExists(f"snapshot {key} already exists") from None
+        identity = self._stock.make(key, len(below))
         fd = os.open(f"{self.root}/{identity}/below", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, "\n".join(below).encode())
@@ -277,7 +215,7 @@ class Erofs:
     def _mounts(self, identity: str) -> list[Mount]:
         own = f"{self.root}/{identity}"
         lowers = [f"{self.root}/{below}/{_IMAGE}" for below in self._below(identity)]
-        if os.path.isdir(f"{own}/work"):
+        if self._stock.is_active(identity):
             if not lowers:
                 return [Mount("bind", f"{own}/diff", "/", ("rbind", "rw"))]
             options = (f"lowerdir={':'.join(lowers)}", f"upperdir={own}/diff", f"workdir={own}/work")
@@ -317,45 +255,6 @@ class Erofs:
     def _below(self, identity: str) -> list[str]:
         with open(f"{self.root}/{identity}/below", encoding="ascii") as file:
             return file.read().split()
-
-    def _existing(self, key: str) -> str:
-        if not self.exists(key):
-            raise NotFound(f"snapshot {key} not found")
-        return names.directory(key)
-
-    def _active(self, key: str) -> str:
-        identity = self._existing(key)
-        if not os.path.isdir(f"{self.root}/{identity}/work"):
-            raise InvalidArgument(f"snapshot {key} is not writable")
-        return identity
-
-    def _committed(self, identity: str) -> _Committed | None:
-        """The record of a committed snapshot; one that an interrupted commit wrote under another name is none."""
-        try:
-            with open(f"{self.root}/{identity}/committed", "rb") as file:
-                record = msgspec.json.decode(file.read(), type=_Committed)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return None
-        return record if names.directory(record.name) == identity else None
-
-    def _attributes(self, below: list[str], path: bytes) -> os.stat_result | None:
-        """What a directory that the new layer only implies looks like in the layers below."""
-        for identity in below:
-            root_fd = paths.open_root(self._directory_of(identity))
-            try:
-                fd = paths.openat2(root_fd, path, paths.DIRECTORY, resolve=paths.PLAIN)
-            except OSError:
-                continue
-            finally:
-                os.close(root_fd)
-            try:
-                return os.fstat(fd)
-            finally:
-                os.close(fd)
-        return None
-
-    def _identities(self) -> list[str]:
-        return [name for name in os.listdir(self.root) if not name.startswith(".")]
 
     def _let_go(self, identity: str) -> None:
         with self._lock:

@@ -26,25 +26,21 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
-from holdfast.kernel import mount, paths
+from holdfast.errors import NotFound
+from holdfast.kernel import mount
 from holdfast.oci.mount import Mount
 from holdfast.snapshots import apply as applying
-from holdfast.snapshots import counting, durability, names, removal, whiteouts
+from holdfast.snapshots import counting, durability, names, removal, stock, whiteouts
 from holdfast.snapshots.driver import Applied, Usage
+from holdfast.snapshots.stock import Committed, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.snapshots.driver import Readable
     from holdfast.snapshots.tar import Limits
 
 _LINKS = "l"
-_GONE = ".gone-"
-_MAX_DEPTH = 500
-_FORBIDDEN = frozenset(",:\\")
 
 
 def probe() -> str | None:
@@ -59,35 +55,27 @@ def probe() -> str | None:
     return "the kernel has no overlay file system (try: modprobe overlay)"
 
 
-class _Committed(msgspec.Struct, frozen=True):
-    name: str
-    size: int
-    inodes: int
-
-
 class Overlay2:
     """See the module and `driver.Driver`."""
 
     name = "overlay2"
 
     def __init__(self, root: str, limits: Limits | None = None) -> None:
-        if _FORBIDDEN & set(root):
-            raise InvalidArgument(f"data root {root!r} holds a character that overlayfs's options cannot carry")
+        self._stock = Stock(root, mark="link", reserved=frozenset({_LINKS}))
         self.root = root
         self._limits = limits
+        self._root_fd = self._stock.fd
         os.makedirs(f"{root}/{_LINKS}", 0o700, exist_ok=True)
-        self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = threading.Lock()
         self._umask = applying.umask()
         self._parents: dict[str, tuple[tuple[str, ...], int]] = {}
         self._below: dict[str, tuple[str, ...]] = {}
         self._applied: dict[str, Applied] = {}
-        self._serial = 0
 
     # Snapshotter
 
     def prepare(self, key: str, parent: str | None) -> list[Mount]:
-        with self._all_or_nothing(key):
+        with self._stock.all_or_nothing(key):
             lowers, mode = self._make(key, parent)
             identity = names.directory(key)
             os.mkdir(f"{identity}/diff", 0o755, dir_fd=self._root_fd)
@@ -98,69 +86,42 @@ class Overlay2:
         return self._overlay(identity, lowers)
 
     def view(self, key: str, parent: str | None) -> list[Mount]:
-        with self._all_or_nothing(key):
+        with self._stock.all_or_nothing(key):
             lowers, _ = self._make(key, parent)
             identity = names.directory(key)
             os.mkdir(f"{identity}/merged", 0o700, dir_fd=self._root_fd)
         return self._read_only(identity, lowers)
 
     def mounts(self, key: str) -> list[Mount]:
-        identity = self._existing(key)
+        identity = self._stock.existing(key)
         lowers = self._lowers(identity)
-        if os.path.isdir(f"{self.root}/{identity}/work"):
-            return self._overlay(identity, lowers)
-        return self._read_only(identity, lowers)
+        return (self._overlay if self._stock.is_active(identity) else self._read_only)(identity, lowers)
 
     def commit(self, name: str, key: str) -> None:
-        identity, target = self._active(key), names.directory(name)
-        if self.exists(name):
-            raise AlreadyExists(f"snapshot {name} already exists")
-        usage = self._measure(identity, key)
-        directory_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
-        try:
-            document = msgspec.json.encode(_Committed(name, usage.size_bytes, usage.inodes))
-            durability.write_file("committed", document, dir_fd=directory_fd, is_durable=False)
+        identity, target = self._stock.active(key), names.directory(name)
+        with self._stock.committing(name, identity) as directory_fd:
+            usage = self._measure(identity)
+            stock.write_record(Committed(name, usage.size_bytes, usage.inodes), directory_fd, is_durable=False)
             self._write_link(directory_fd, target)
             removal.remove("work", dir_fd=directory_fd)
             removal.remove("merged", dir_fd=directory_fd)
             durability.sync_file_system(directory_fd)
-        except OSError as error:
-            raise durability.explained(error, f"snapshot {name}") from error
-        finally:
-            os.close(directory_fd)
-        try:
-            os.rename(identity, target, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise AlreadyExists(f"snapshot {name} already exists") from error
-            raise durability.explained(error, f"snapshot {name}") from error
-        os.fsync(self._root_fd)
         if identity != target:
             self._unlink(f"{_LINKS}/{_short(identity)}")
         self._forget(identity)
 
     def remove(self, key: str) -> None:
-        identity = names.directory(key)
-        with self._lock:
-            self._serial += 1
-            aside = f"{_GONE}{identity}-{os.getpid()}-{self._serial}"
-        try:
-            os.rename(identity, aside, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
-        except FileNotFoundError:
-            raise NotFound(f"snapshot {key} not found") from None
+        identity = self._stock.remove(key)
         self._forget(identity)
         self._unlink(f"{_LINKS}/{_short(identity)}")
-        removal.remove(aside, dir_fd=self._root_fd)
 
     def usage(self, key: str) -> Usage:
-        identity = self._existing(key)
-        committed = self._committed(identity)
-        if committed is not None:
-            return Usage(committed.size, committed.inodes)
-        return self._measure(identity, key)
+        identity = self._stock.existing(key)
+        committed = self._stock.committed(identity)
+        return self._measure(identity) if committed is None else Usage(committed.size, committed.inodes)
 
     def apply(self, key: str, tar: Readable) -> Applied:
-        identity = self._active(key)
+        identity = self._stock.active(key)
         self._spread(identity)
         lowers = [self._real(link) for link in self._lowers(identity)]
         applied = applying.unpack(
@@ -168,14 +129,14 @@ class Overlay2:
             tar,
             whiteouts.Overlay(),
             limits=self._limits,
-            inherit=lambda path: _attributes(lowers, path),
+            inherit=lambda path: stock.attributes(lowers, path),
         )
         with self._lock:
             self._applied[identity] = applied
         return applied
 
     def layers(self, key: str) -> list[str]:
-        identity = self._existing(key)
+        identity = self._stock.existing(key)
         own = f"{self.root}/{identity}/diff"
         lowers = [self._real(link) for link in self._lowers(identity)]
         return [own, *lowers] if os.path.isdir(own) else lowers
@@ -183,60 +144,35 @@ class Overlay2:
     # Inventory
 
     def exists(self, key: str) -> bool:
-        return os.path.exists(f"{self.root}/{names.directory(key)}/link")
+        return self._stock.exists(key)
 
     def iter_names(self) -> Iterator[str]:
-        for identity in self._identities():
-            committed = self._committed(identity)
-            if committed is not None:
-                yield committed.name
+        return self._stock.iter_names()
 
     def iter_keys(self) -> Iterator[str]:
-        for identity in self._identities():
-            if self._committed(identity) is None:
-                yield identity
+        return self._stock.iter_keys()
 
     def parent(self, key: str) -> str | None:
-        lowers = self._lowers(self._existing(key))
+        lowers = self._lowers(self._stock.existing(key))
         if not lowers:
             return None
         identity = os.path.basename(os.path.dirname(self._real(lowers[0])))
-        committed = self._committed(identity)
+        committed = self._stock.committed(identity)
         return committed.name if committed else identity
 
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
-        for name in os.listdir(self.root):
-            if name.startswith(_GONE):
-                removal.remove(name, dir_fd=self._root_fd)
-        for identity in self._identities():
-            if not self.exists(identity) or (self._committed(identity) is None and not is_wanted(identity)):
-                self.remove(identity)
+        for identity in self._stock.leftovers(is_wanted):
+            self.remove(identity)
         for link in os.listdir(f"{self.root}/{_LINKS}"):
             if not os.path.exists(f"{self.root}/{_LINKS}/{link}"):
                 self._unlink(f"{_LINKS}/{link}")
 
     # the parts of a snapshot's directory
 
-    @contextlib.contextmanager
-    def _all_or_nothing(self, key: str) -> Generator[None]:
-        """Removes what was made of a snapshot when the disk says no; what was there before is not touched."""
-        try:
-            yield
-        except OSError as error:
-            with contextlib.suppress(OSError, NotFound):
-                self.remove(key)
-            raise durability.explained(error, f"snapshot {key}") from error
-
     def _make(self, key: str, parent: str | None) -> tuple[tuple[str, ...], int]:
         """The directory with its link and lower files; returns the lower links and the mode for a new root."""
-        identity = names.directory(key)
         lowers, mode = ((), 0o755) if parent is None else self._on(parent)
-        if len(lowers) > _MAX_DEPTH:
-            raise InvalidArgument(f"snapshot {key} would have more than {_MAX_DEPTH} layers below it")
-        try:
-            os.mkdir(identity, 0o700, dir_fd=self._root_fd)
-        except FileExistsError:
-            raise AlreadyExists(f"snapshot {key} already exists") from None
+        identity = self._stock.make(key, len(lowers))
         directory_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
         try:
             self._write_link(directory_fd, identity)
@@ -252,7 +188,7 @@ class Overlay2:
         below = names.directory(parent)
         known = self._parents.get(below)
         if known is None:
-            if self._committed(below) is None:
+            if self._stock.committed(below) is None:
                 raise NotFound(f"parent snapshot {parent} not found")
             mode = stat.S_IMODE(os.stat(f"{self.root}/{below}/diff").st_mode)
             known = self._parents[below] = ((f"{_LINKS}/{_short(below)}", *self._lowers(below)), mode)
@@ -315,35 +251,11 @@ class Overlay2:
         finally:
             os.close(own_fd)
 
-    def _existing(self, key: str) -> str:
-        if not self.exists(key):
-            raise NotFound(f"snapshot {key} not found")
-        return names.directory(key)
-
-    def _active(self, key: str) -> str:
-        identity = self._existing(key)
-        if not os.path.isdir(f"{self.root}/{identity}/work"):
-            raise InvalidArgument(f"snapshot {key} is not writable")
-        return identity
-
-    def _committed(self, identity: str) -> _Committed | None:
-        """The record of a committed snapshot; one that an interrupted commit wrote under another name is none."""
-        try:
-            with open(f"{self.root}/{identity}/committed", "rb") as file:
-                record = msgspec.json.decode(file.read(), type=_Committed)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return None
-        return record if names.directory(record.name) == identity else None
-
-    def _measure(self, identity: str, key: str) -> Usage:
-        del key
+    def _measure(self, identity: str) -> Usage:
         applied = self._applied.get(identity)
         if applied is not None:
             return Usage(applied.size_bytes, applied.entries)
         return counting.count(f"{self.root}/{identity}/diff")
-
-    def _identities(self) -> list[str]:
-        return [name for name in os.listdir(self.root) if name != _LINKS and not name.startswith(".")]
 
     def _forget(self, identity: str) -> None:
         with self._lock:
@@ -367,20 +279,3 @@ def _write_small(name: str, text: str, directory_fd: int) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
-
-
-def _attributes(lowers: list[str], path: bytes) -> os.stat_result | None:
-    """What a directory that the new layer only implies looks like in the layers below."""
-    for lower in lowers:
-        root_fd = paths.open_root(lower)
-        try:
-            fd = paths.openat2(root_fd, path, paths.DIRECTORY, resolve=paths.PLAIN)
-        except OSError:
-            continue
-        finally:
-            os.close(root_fd)
-        try:
-            return os.fstat(fd)
-        finally:
-            os.close(fd)
-    return None
