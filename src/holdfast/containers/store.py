@@ -141,9 +141,9 @@ class Containers:
             for bucket, key, other in also:
                 transaction.put(bucket, key, other)
 
-    def write_removed(self, container_id: str, volumes: Sequence[str] = ()) -> None:
-        """Deletes a record for good and notes which volumes go after it; blocks for the disk."""
-        with self._metadata.transaction() as transaction:
+    def write_removed(self, container_id: str, volumes: Sequence[str] = (), *, durable: bool = True) -> None:
+        """Deletes a record for good and notes which volumes go after it; blocks for the disk if it is to be durable."""
+        with self._metadata.transaction(durable=durable) as transaction:
             transaction.delete(BUCKET, container_id)
             if volumes:
                 transaction.put(_LEAVING, container_id, msgspec.json.encode(volumes))

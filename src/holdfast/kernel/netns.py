@@ -130,18 +130,27 @@ def write_sysctls(space: Netns, sysctls: Sequence[tuple[str, str]]) -> None:
 
 def remove(path: str) -> None:
     """Takes the name away; idempotent, also for a file on which the mount never happened."""
-    point = os.fsencode(path)
     while True:
+        was_mounted = _unmount(path)
         try:
-            call(UMOUNT2, point, _MNT_DETACH | _UMOUNT_NOFOLLOW)
+            os.unlink(path)
+        except FileNotFoundError:
+            return
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOENT):
+            if error.errno != errno.EBUSY or not was_mounted:
                 raise
-            break
+        else:
+            return  # a file that is mounted once more is busy
+
+
+def _unmount(path: str) -> bool:
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
+        call(UMOUNT2, os.fsencode(path), _MNT_DETACH | _UMOUNT_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+        return False
+    return True
 
 
 def _open_made(sysctls: Sequence[tuple[str, str]]) -> Netns:

@@ -155,7 +155,8 @@ async def _clean_up(
     volume_events.publish_unmounts(packages.events, container)
     if is_shim_lost:
         await asyncio.to_thread(kill_leftovers, packages, container)
-    _is_saved(packages, container)
+    if not container.record.host_config.auto_remove:
+        _is_saved(packages, container)
 
 
 def _is_saved(packages: Packages, container: Container) -> bool:
