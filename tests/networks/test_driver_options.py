@@ -17,6 +17,7 @@ from holdfast.networks import driver_options
             ("x", "", "67", "65536", "-1500", "1 5"),
         ),
         (lambda options: driver_options.check_address(options, "k"), ("127.0.0.1", "::1"), ("x", "", "1.2.3")),
+        (lambda options: driver_options.check_address(options, "k", version=4), ("127.0.0.1",), ("::1", "x")),
         (lambda options: driver_options.check_word(options, "k", ("a", "b"), "unknown"), ("a", ""), ("c",)),
     ],
 )

@@ -32,15 +32,17 @@ def check_mtu(options: Options, label: str, *, minimum: int) -> None:
         raise _refusal(label, value, f"it must be between {minimum} and {_LARGEST_MTU}")
 
 
-def check_address(options: Options, label: str) -> None:
-    """An IP address."""
+def check_address(options: Options, label: str, *, version: int = 0) -> None:
+    """An IP address, of one protocol if `version` names it."""
     value = options.get(label)
     if value is None:
         return
     try:
-        ipaddress.ip_address(value)
+        found = ipaddress.ip_address(value)
     except ValueError:
         raise _refusal(label, value, "nil ip") from None
+    if version not in (0, found.version):
+        raise _refusal(label, value, f"it is no IPv{version} address")
 
 
 def check_word(options: Options, label: str, words: Collection[str], otherwise: str) -> None:

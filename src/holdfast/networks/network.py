@@ -15,6 +15,8 @@ BRIDGE_NAME = "com.docker.network.bridge.name"
 ENABLE_ICC = "com.docker.network.bridge.enable_icc"
 ENABLE_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+HOST_ADDRESS4 = "com.docker.network.host_ipv4"
+HOST_ADDRESS6 = "com.docker.network.host_ipv6"
 GATEWAY_MODE4 = "com.docker.network.bridge.gateway_mode_ipv4"
 GATEWAY_MODE6 = "com.docker.network.bridge.gateway_mode_ipv6"
 INHIBIT_IPV4 = "com.docker.network.bridge.inhibit_ipv4"
@@ -143,6 +145,11 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a default route names the interface alone: the parent's host routes then."""
         is_routing = self.driver == "ipvlan" and self.options.get(IPVLAN_MODE, "").startswith("l3")
         return is_routing and not self.internal and bool(self.options.get(PARENT))
+
+    def leaves_as(self, *, ipv6: bool) -> str:
+        """The host's address that its containers leave with; empty: that of the way out."""
+        address = self.options.get(HOST_ADDRESS6 if ipv6 else HOST_ADDRESS4, "")
+        return "" if address in ("0.0.0.0", "::") else address
 
     def gateway_mode(self, *, ipv6: bool) -> str:
         """nat, nat-unprotected, routed or isolated."""

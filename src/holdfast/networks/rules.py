@@ -24,6 +24,8 @@ def bridge_rules(network: Network) -> BridgeRules:
         masquerade=network.is_masqueraded,
         mode=network.gateway_mode(ipv6=False),
         mode6=network.gateway_mode(ipv6=True),
+        leave_as=network.leaves_as(ipv6=False),
+        leave_as6=network.leaves_as(ipv6=True),
         trusted=network.trusted_interfaces,
     )
 

@@ -160,6 +160,22 @@ def test_masquerading_can_be_switched_off(lan):
     assert container.ask(NEIGHBOUR, 5000) == f"neighbour {address_of(attachment)}"
 
 
+def test_network_leaves_with_the_address_of_the_host_that_was_chosen_for_it(lan6):
+    lan6.host.shell("ip addr add 192.0.2.9/24 dev lan0; ip -6 addr add 2001:db8::9/64 dev lan0 nodad")
+    options = {"com.docker.network.host_ipv4": "192.0.2.9", "com.docker.network.host_ipv6": "2001:db8::9"}
+    create6(lan6, name="chosen", options=options)
+    _, chosen = lan6.connect("one", mode="chosen")
+    _, other = lan6.connect("two")
+    lan6.neighbour.serve(5000)
+    lan6.neighbour.serve(5006, address="::")
+
+    for _ in range(2):
+        assert chosen.ask(NEIGHBOUR, 5000) == "neighbour 192.0.2.9"
+        assert chosen.ask(NEIGHBOUR6, 5006, timeout=2) == "neighbour 2001:db8::9"
+        assert other.ask(NEIGHBOUR, 5000) == f"neighbour {HOST}"
+        lan6.restart_daemon()
+
+
 # IPv6
 
 

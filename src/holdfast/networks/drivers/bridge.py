@@ -27,6 +27,8 @@ from holdfast.networks.network import (
     ENABLE_MASQUERADE,
     GATEWAY_MODE4,
     GATEWAY_MODE6,
+    HOST_ADDRESS4,
+    HOST_ADDRESS6,
     HOST_BINDING,
     INHIBIT_IPV4,
     MTU,
@@ -64,6 +66,8 @@ class Bridge:
             driver_options.check_flag(options, label)
         driver_options.check_mtu(options, MTU, minimum=1280 if network.enable_ipv6 else 68)
         driver_options.check_address(options, HOST_BINDING)
+        driver_options.check_address(options, HOST_ADDRESS4, version=4)
+        driver_options.check_address(options, HOST_ADDRESS6, version=6)
         for label in (GATEWAY_MODE4, GATEWAY_MODE6):
             driver_options.check_word(options, label, _GATEWAY_MODES, "unknown gateway mode")
             if options.get(label) == "isolated" and not network.internal:
