@@ -116,3 +116,19 @@ CASES = [*VOLUME_FLAG, *MOUNT_FLAG, *OTHERS]
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_mounts_act_the_same(case: Case, dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
     compare(case, dockerd, holdfastd, tmp_path)
+
+
+def test_other_owners_by_an_id_map_are_ours_alone(holdfastd: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o777)
+    (tmp_path / "d").chmod(0o777)
+    script = f"""chown 1000:1000 d
+    docker run --rm -v $PWD/d:/d:idmap=1000-0-1 {IMAGE} sh -c 'stat -c "%u %g" /d; touch /d/f'
+    stat -c '%u %g' d/f
+    docker run --name plain -v $PWD/d:/d:idmap {IMAGE} true; echo $?
+    docker inspect plain"""
+
+    done = holdfastd.sh(script, folder=tmp_path)
+
+    assert done.stdout.split("\n")[:3] == ["0 0", "1000 1000", "125"]
+    assert "the mount at /d is to have the id map of the container's user namespace" in done.stderr
+    assert "o such object: plain" in done.stderr

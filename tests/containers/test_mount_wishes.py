@@ -114,3 +114,12 @@ def test_volumes_from_can_only_take_rights_away() -> None:
     assert (point.rw, point.copy_up) == (False, False)
     with pytest.raises(InvalidArgument, match="invalid mode: zz"):
         mount_wishes.volumes_from("abc:zz")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [HostConfig(binds=["/a:/b:idmap"]), HostConfig(mounts=[MountWish(type="volume", target="/b", id_map="idmap")])],
+)
+def test_an_id_map_of_the_containers_own_needs_a_container_that_has_one(host: HostConfig) -> None:
+    with pytest.raises(InvalidArgument, match=r"the mount at /b .* has none of its own: give the mount a map"):
+        mount_wishes.collect(Config(), host, [])

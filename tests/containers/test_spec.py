@@ -221,7 +221,7 @@ def test_an_image_is_mounted_read_only_from_its_view() -> None:
     }
 
 
-def test_id_maps_go_to_their_mount_and_need_an_own_map() -> None:
+def test_id_maps_go_to_their_mount() -> None:
     point = MountPoint(type="bind", source="/s", destination="/d", id_map="uids=1000-0-1;gids=5-6-7")
 
     found = next(each for each in compile_(record(mounts=[point]))["mounts"] if each["destination"] == "/d")
@@ -229,9 +229,6 @@ def test_id_maps_go_to_their_mount_and_need_an_own_map() -> None:
     assert found["uidMappings"] == [{"containerID": 1000, "hostID": 0, "size": 1}]
     assert found["gidMappings"] == [{"containerID": 5, "hostID": 6, "size": 7}]
     assert found["options"][-1] == "idmap"
-    point.id_map = "container"
-    with pytest.raises(InvalidArgument, match="has none of its own"):
-        compile_(record(mounts=[point]))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,19 @@ def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint]) -
             raise InvalidArgument(f"invalid volume specification: '{text}': destination can't be '/'")
         if destination not in found and destination not in own:
             found[destination] = _anonymous(destination, host.volume_driver)
-    return [found[destination] for destination in sorted(found)]
+    points = [found[destination] for destination in sorted(found)]
+    _refuse_own_map(points)
+    return points
+
+
+def _refuse_own_map(points: Iterable[MountPoint]) -> None:
+    """A plain `idmap` means the map of the container's user namespace, which no container has: its ids are the host's."""
+    for point in points:
+        if point.id_map == id_maps.OWN:
+            raise InvalidArgument(
+                f"the mount at {point.destination} is to have the id map of the container's user namespace, but the "
+                "container has none of its own: give the mount a map (idmap=uids=1000-0-1;gids=1000-0-1)"
+            )
 
 
 def volumes_from(text: str) -> tuple[str, str]:

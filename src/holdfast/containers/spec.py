@@ -355,11 +355,6 @@ def _shaped(document: dict[str, Any], point: MountPoint) -> dict[str, Any]:
     """With the part that is wanted and the ids that are mapped."""
     if point.subpath:
         document["subpath"] = point.subpath
-    if point.id_map == id_maps.OWN:
-        raise InvalidArgument(
-            f"the mount at {point.destination} is to have the id map of the container's user namespace, but the "
-            "container has none of its own: give the mount a map (idmap=uids=1000-0-1;gids=1000-0-1)"
-        )
     if point.id_map:
         document["uidMappings"], document["gidMappings"] = id_maps.oci(point.id_map)
         document["options"].append("idmap")
