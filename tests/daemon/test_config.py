@@ -2,6 +2,7 @@
 """Flags over daemon.json over defaults."""
 
 import json
+import re
 
 import pytest
 
@@ -122,8 +123,55 @@ def test_tls_changes_the_default_port_and_finds_the_usual_files(monkeypatch):
 def test_runtimes_come_in_two_forms(write):
     found = load(*write({"runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": []}}}))
 
-    assert found.runtimes == {"crun": "/usr/bin/crun"}
-    assert load("--add-runtime", "mine=/m", "--default-runtime", "mine").runtimes == {"mine": "/m"}
+    assert found.runtimes == {"crun": ("/usr/bin/crun",)}
+    assert load("--add-runtime", "mine=/m", "--default-runtime", "mine").runtimes == {"mine": ("/m",)}
+
+
+def test_a_runtime_may_have_arguments(write):
+    found = load(*write({"runtimes": {"loud": {"path": "/r", "runtimeArgs": ["--debug", "a b"]}}}))
+
+    assert found.runtimes == {"loud": ("/r", "--debug", "a b")}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "complaint"),
+    [
+        ({"runc": {"path": "/r"}}, "runtime name 'runc' is reserved"),
+        ({"x": {}}, "runtime x: either a runtimeType or a path must be configured"),
+        ({"x": {"runtimeType": "io.containerd.kata.v2"}}, "runtime x: runtimeType and options are containerd's"),
+        ({"x": {"path": "/r", "runtimeArgs": [1]}}, "runtime x: runtimeArgs must be a list of strings"),
+        ({"x": {"path": "/r", "runtimeArgs": 1}}, "runtime x: runtimeArgs must be a list of strings"),
+    ],
+)
+def test_a_runtime_that_cannot_be_is_refused(write, runtime, complaint):
+    assert complaint in refusal(*write({"runtimes": runtime}))
+
+
+def test_a_reload_takes_what_the_file_names_and_leaves_the_rest(tmp_path):
+    file = tmp_path / "daemon.json"
+    file.write_text('{"labels": ["a=1"], "shutdown-timeout": 3, "mtu": 1400}')
+    first, given = config.load(["--config-file", str(file), "--max-concurrent-downloads", "7"])
+    file.write_text('{"labels": ["a=2"], "debug": true, "mtu": 1300, "registry-mirrors": ["https://m"]}')
+
+    now = config.reload(first, given)
+
+    assert (now.labels, now.registry_mirrors, now.debug, now.log_level) == (("a=2",), ("https://m",), True, "debug")
+    assert (now.shutdown_seconds, now.max_concurrent_downloads, now.mtu) == (3, 7, 1400)
+
+
+def test_a_reload_is_refused_as_a_whole(tmp_path):
+    file = tmp_path / "daemon.json"
+    file.write_text("{}")
+    first, given = config.load(["--config-file", str(file), "--label", "a=1"])
+    for document, complaint in (
+        ('{"labels": ["b=1"]}', "specified both as a flag and in the configuration file: labels"),
+        ('{"debug": true, "default-runtime": "nosuch"}', "specified default runtime 'nosuch' does not exist"),
+        ('{"debug": true, "mtu": 5}', "invalid default MTU: 5"),
+        ("{", "invalid JSON"),
+    ):
+        file.write_text(document)
+        with pytest.raises(InvalidArgument, match=re.escape(complaint)):
+            config.reload(first, given)
 
 
 @pytest.mark.parametrize(

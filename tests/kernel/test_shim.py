@@ -653,7 +653,7 @@ async def test_signals_are_not_ignored_in_the_container(house: House):
 @pytest.mark.parametrize("program", ["runc", "crun"])
 async def test_a_foreign_runtime_does_the_same(house: House, program: str):
     ours, grant = _client(stdin=True, framed=False, close_stdin_once=True)
-    shim = await house.launch("sh", "-c", "cat; exit 5", open_stdin=True, grants=[grant], runtime=program)
+    shim = await house.launch("sh", "-c", "cat; exit 5", open_stdin=True, grants=[grant], runtime=(program,))
     console, console_grant = _client(framed=False)
 
     await shim.exec("a", _process("sh", "-c", "tty; exit 3", tty=True), tty=True, grants=[console_grant])
@@ -667,4 +667,4 @@ async def test_a_foreign_runtime_does_the_same(house: House, program: str):
     assert await _read_all(ours) == b"hello"
     assert (await _exit_of(shim)).exit_code == 5
     with pytest.raises(StartError, match="nosuch"):
-        await house.launch("nosuch", runtime=program)
+        await house.launch("nosuch", runtime=(program,))

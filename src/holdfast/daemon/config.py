@@ -52,7 +52,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = "text"
     storage_driver: str = ""
     default_runtime: str = "holdfast"
-    runtimes: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    runtimes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     log_driver: str = "json-file"
     log_opts: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     bridge: str = "holdfast0"
@@ -108,20 +108,40 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(arguments: Sequence[str]) -> tuple[Config, dict[str, object]]:
-    """The configuration, and the flags as given (for --help, --version, --validate). InvalidArgument refuses."""
+    """The configuration, and the flags as given (for --help, --version, --validate, `reload`). InvalidArgument refuses."""
     given = flags.parse(arguments)
-    path = str(given.get("config-file", options.DEFAULT_CONFIG_FILE))
-    try:
-        from_file = read_file(path, must_exist="config-file" in given)
-        _check_conflicts(given, from_file)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error.message}") from None
+    from_file = _read_without_conflict(given)
     values = {option.name: option.default for option in options.ALL} | from_file | given
     ignored = tuple(name for name in (*from_file, *given) if not options.BY_NAME[name].is_used)
     for name in ignored:
         if options.BY_NAME[name].is_refused and values[name] != options.BY_NAME[name].default:
             raise InvalidArgument(f"{name} is not implemented by Holdfast yet: starting without it would be less safe")
     return make(values, ignored), given
+
+
+def reload(current: Config, given: Mapping[str, object]) -> Config:
+    """The configuration with what the file now says of options that may change in a running daemon (`options.LIVE`).
+
+    What the file does not name stays as it is. InvalidArgument when anything in the file is wrong; nothing has changed.
+    """
+    from_file = _read_without_conflict(given)
+    whole = make({**{option.name: option.default for option in options.ALL}, **from_file, **given})
+    named = [options.BY_NAME[name].field for name in options.LIVE if name in from_file]
+    if "debug" in from_file:
+        named.append("log_level")
+    changed = msgspec.structs.replace(current, **{field: getattr(whole, field) for field in named})
+    _validate(changed)
+    return changed
+
+
+def _read_without_conflict(given: Mapping[str, object]) -> dict[str, object]:
+    path = str(given.get("config-file", options.DEFAULT_CONFIG_FILE))
+    try:
+        from_file = read_file(path, must_exist="config-file" in given)
+        _check_conflicts(given, from_file)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error.message}") from None
+    return from_file
 
 
 def read_file(path: str, *, must_exist: bool) -> dict[str, object]:
@@ -200,81 +220,54 @@ def _shown(value: object, name: str) -> str:
 
 
 def make(values: Mapping[str, object], ignored: tuple[str, ...] = ()) -> Config:
-    """The typed value of options by flag name; InvalidArgument names the option that is wrong."""
+    """The typed value of options by flag name; InvalidArgument names the option that is wrong.
 
+    A field has the name of its option's key in daemon.json; `_converted` has those whose values are not as given.
+    """
+    plain = {options.BY_NAME[name].field: value for name, value in values.items()}
+    fields = {name: plain[name] for name in Config.__struct_fields__ if name in plain}
+    try:
+        config = msgspec.convert(fields | _converted(values) | {"ignored": ignored}, Config)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"invalid configuration: {error}") from None
+    _validate(config)
+    return config
+
+
+def _converted(values: Mapping[str, object]) -> dict[str, object]:
     def text(name: str) -> str:
         return str(values[name])
 
-    def texts(name: str) -> tuple[str, ...]:
-        return tuple(cast("Sequence[str]", values[name]))
+    def number(name: str) -> int:
+        return cast("int", values[name])
+
+    def pairs(name: str) -> Mapping[str, object]:
+        return cast("Mapping[str, object]", values[name])
 
     exec_root = os.path.abspath(text("exec-root"))
-    config = Config(
-        data_root=os.path.abspath(text("data-root")),
-        exec_root=exec_root,
-        pidfile=os.path.abspath(text("pidfile") or os.path.join(exec_root, "holdfastd.pid")),
-        hosts=texts("host") or ("unix://" + listener.DEFAULT_UNIX,),
-        group=text("group"),
-        allowed_hosts=texts("allowed-host"),
-        config_file=text("config-file"),
-        allow_plain_tcp=bool(values["i-know-this-gives-root"]),
-        tls=_tls(values),
-        debug=bool(values["debug"]),
-        log_level="debug" if values["debug"] else text("log-level"),
-        log_format=text("log-format"),
-        storage_driver=text("storage-driver"),
-        default_runtime=text("default-runtime"),
-        runtimes=_runtimes(cast("Mapping[str, object]", values["add-runtime"])),
-        log_driver=text("log-driver"),
-        log_opts={key: str(value) for key, value in cast("Mapping[str, object]", values["log-opt"]).items()},
-        bridge=text("bridge"),
-        bip=text("bip"),
-        fixed_cidr=text("fixed-cidr"),
-        default_gateway=text("default-gateway"),
-        ipv6=bool(values["ipv6"]),
-        bip6=text("bip6"),
-        fixed_cidr_v6=text("fixed-cidr-v6"),
-        default_gateway_v6=text("default-gateway-v6"),
-        default_address_pools=network_options.parse_pools(texts("default-address-pool")),
-        host_gateway_ip=text("host-gateway-ip"),
-        mtu=cast("int", values["mtu"]) or 1500,
-        dns=texts("dns"),
-        dns_opts=texts("dns-opt"),
-        dns_search=texts("dns-search"),
-        icc=bool(values["icc"]),
-        iptables=bool(values["iptables"]),
-        ip6tables=bool(values["ip6tables"]),
-        userland_proxy=bool(values["userland-proxy"]),
-        ip_forward=bool(values["ip-forward"]),
-        ip_masq=bool(values["ip-masq"]),
-        ip=text("ip"),
-        insecure_registries=texts("insecure-registry"),
-        registry_mirrors=texts("registry-mirror"),
-        max_concurrent_downloads=max(1, cast("int", values["max-concurrent-downloads"])),
-        max_concurrent_uploads=max(1, cast("int", values["max-concurrent-uploads"])),
-        certs_dirs=texts("certs-dir"),
-        labels=texts("label"),
-        cgroup_parent=text("cgroup-parent"),
-        default_shm_bytes=parse_bytes(text("default-shm-size")),
-        shutdown_seconds=cast("int", values["shutdown-timeout"]),
-        cdi_spec_dirs=texts("cdi-spec-dir"),
-        default_cgroupns_mode=text("default-cgroupns-mode"),
-        default_ipc_mode=text("default-ipc-mode"),
-        default_ulimits=sandbox_options.parse_ulimits(cast("Mapping[str, object]", values["default-ulimit"])),
-        init=bool(values["init"]),
-        init_path=text("init-path"),
-        no_new_privileges=bool(values["no-new-privileges"]),
-        seccomp_profile=text("seccomp-profile") or "builtin",
-        proxies=Proxies(*(text(name) for name in options.PROXIES)),
-        max_unpacked_bytes=parse_bytes(text("max-unpacked-size")),
-        max_unpacked_entries=cast("int", values["max-unpacked-entries"]),
-        max_expansion_ratio=cast("int", values["max-expansion-ratio"]),
-        max_manifest_bytes=parse_bytes(text("max-manifest-size")),
-        max_attributes_bytes=parse_bytes(text("max-attributes-size")),
-        ignored=ignored,
-    )
-    _validate(config)
-    return config
+    return {
+        "data_root": os.path.abspath(text("data-root")),
+        "exec_root": exec_root,
+        "pidfile": os.path.abspath(text("pidfile") or os.path.join(exec_root, "holdfastd.pid")),
+        "hosts": values["host"] or ("unix://" + listener.DEFAULT_UNIX,),
+        "allow_plain_tcp": values["i-know-this-gives-root"],
+        "tls": _tls(values),
+        "log_level": "debug" if values["debug"] else text("log-level"),
+        "runtimes": _runtimes(pairs("add-runtime")),
+        "log_opts": {key: str(value) for key, value in pairs("log-opt").items()},
+        "default_address_pools": network_options.parse_pools(cast("Sequence[str]", values["default-address-pool"])),
+        "mtu": number("mtu") or 1500,
+        "max_concurrent_downloads": max(1, number("max-concurrent-downloads")),
+        "max_concurrent_uploads": max(1, number("max-concurrent-uploads")),
+        "default_shm_bytes": parse_bytes(text("default-shm-size")),
+        "shutdown_seconds": number("shutdown-timeout"),
+        "default_ulimits": sandbox_options.parse_ulimits(pairs("default-ulimit")),
+        "seccomp_profile": text("seccomp-profile") or "builtin",
+        "proxies": Proxies(*(text(name) for name in options.PROXIES)),
+        "max_unpacked_bytes": parse_bytes(text("max-unpacked-size")),
+        "max_manifest_bytes": parse_bytes(text("max-manifest-size")),
+        "max_attributes_bytes": parse_bytes(text("max-attributes-size")),
+    }
 
 
 def _tls(values: Mapping[str, object]) -> TLSConfig | None:
@@ -289,14 +282,21 @@ def _tls(values: Mapping[str, object]) -> TLSConfig | None:
     )
 
 
-def _runtimes(given: Mapping[str, object]) -> dict[str, str]:
-    """Name to path; the file's form is `{"name": {"path": "..."}}`, the flag's `name=path`."""
-    found: dict[str, str] = {}
+def _runtimes(given: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Name to command; the file's form is `{"name": {"path": "...", "runtimeArgs": [...]}}`, the flag's `name=path`."""
+    found: dict[str, tuple[str, ...]] = {}
     for name, value in given.items():
-        path = cast("Mapping[str, object]", value).get("path") if isinstance(value, Mapping) else value
+        if name == "runc":
+            raise InvalidArgument("runtime name 'runc' is reserved")
+        given_as = cast("Mapping[str, object]", value if isinstance(value, Mapping) else {"path": value})
+        path, words = given_as.get("path"), given_as.get("runtimeArgs") or ()
+        if given_as.get("runtimeType") or given_as.get("options"):
+            raise InvalidArgument(f"runtime {name}: runtimeType and options are containerd's: Holdfast needs a path")
         if not isinstance(path, str) or not path:
-            raise InvalidArgument(f"runtime {name!r} has no path")
-        found[name] = path
+            raise InvalidArgument(f"runtime {name}: either a runtimeType or a path must be configured")
+        if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in cast("list[object]", words)):
+            raise InvalidArgument(f"runtime {name}: runtimeArgs must be a list of strings")
+        found[name] = (path, *cast("list[str]", words))
     return found
 
 

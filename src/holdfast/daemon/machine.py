@@ -16,10 +16,10 @@ from holdfast.runtime import cgroups
 NATIVE = "holdfast"
 
 
-def runtimes(options: Config) -> dict[str, str]:
-    """The runc-like programs by name: those of the configuration, and those that are installed. Ours is not among them."""
+def runtimes(options: Config) -> dict[str, tuple[str, ...]]:
+    """The runc-like commands by name: those of the configuration, and those that are installed. Ours is not among them."""
     found = {name: shutil.which(name) for name in RUNTIMES if name != NATIVE}
-    return {**{name: path for name, path in found.items() if path}, **options.runtimes}
+    return {**{name: (path,) for name, path in found.items() if path}, **options.runtimes}
 
 
 def read(options: Config) -> Machine:

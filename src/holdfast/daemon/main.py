@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from holdfast.api.facts import VERSION
 from holdfast.daemon import config, flags, lifetime
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif given.get("validate"):
         sys.stderr.write("configuration OK\n")
     else:
-        return _run(options)
+        return _run(options, given)
     return 0
 
 
-def _run(options: config.Config) -> int:
+def _run(options: config.Config, given: Mapping[str, object]) -> int:
     try:
         if os.geteuid() != 0:
             raise HoldfastError("holdfastd needs to run as root")
@@ -50,7 +50,7 @@ def _run(options: config.Config) -> int:
     from holdfast.daemon import service  # the loop and the packages: 100 ms that --help does not need
 
     try:
-        return service.run(options)
+        return service.run(options, given)
     finally:
         lifetime.remove_pidfile(options.pidfile)
         lock.release()

@@ -16,6 +16,9 @@ DEFAULT_CONFIG_FILE = "/etc/holdfast/daemon.json"
 CERTS_DIRS = ("/etc/holdfast/certs.d", "/etc/docker/certs.d")
 
 
+_FIELDS = {"default-shm-size": "default_shm_bytes", "shutdown-timeout": "shutdown_seconds"}
+
+
 class Option(msgspec.Struct, frozen=True):
     """`kind` is text, flag, number, texts (repeatable) or pairs (repeatable `key=value`; an object in the file)."""
 
@@ -32,6 +35,11 @@ class Option(msgspec.Struct, frozen=True):
     def file_key(self) -> str:
         """The key in daemon.json; `-` marks options that only the command line has."""
         return self.key or self.name
+
+    @property
+    def field(self) -> str:
+        """The field of `config.Config`: as the key, but for sizes and durations, which name their unit."""
+        return _FIELDS.get(self.name) or (self.name if self.key == "-" else self.file_key).replace("-", "_")
 
 
 USED = (
@@ -138,6 +146,23 @@ REFUSED = (
     Option("selinux-enabled", "flag", False, "", is_used=False, is_refused=True),
     Option("userns-remap", "text", "", "", is_used=False, is_refused=True),
 )
+
+LIVE = (
+    "add-runtime",
+    "debug",
+    "default-cgroupns-mode",
+    "default-ipc-mode",
+    "default-runtime",
+    "default-shm-size",
+    "insecure-registry",
+    "label",
+    "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "registry-mirror",
+    "shutdown-timeout",
+)
+"""What SIGHUP takes from the file, as dockerd does; the log level besides. What it does not name stays."""
 
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 """The members of the file's object `proxies`."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
 
 import msgspec
 
@@ -22,9 +22,8 @@ from holdfast.api.policy import HostPolicy
 from holdfast.api.respond import ServerHeaders
 from holdfast.api.router import MAXIMUM, Router, dotted
 from holdfast.api.server import Server
-from holdfast.daemon import config, log, tls, wiring
-from holdfast.engine.events import Events
-from holdfast.errors import HoldfastError, InvalidArgument
+from holdfast.daemon import config, log, reload, tls, wiring
+from holdfast.errors import HoldfastError
 from holdfast.kernel import allocator
 from holdfast.transport import listener
 
@@ -37,14 +36,14 @@ class _Bound(msgspec.Struct, frozen=True):
     sockets: list[socket.socket]
 
 
-def run(options: config.Config) -> int:
+def run(options: config.Config, given: Mapping[str, object]) -> int:
     """Serves until SIGTERM or SIGINT; the exit status."""
     log.set_up(options.log_level, options.log_format)
     allocator.share_arenas()
     try:
         _warn(options)
         bound = [_Bound(address, listener.bind(address, group=options.group or None)) for address in options.addresses]
-        asyncio.run(_serve(options, bound))
+        asyncio.run(_serve(options, given, bound))
     except HoldfastError as error:
         _LOG.critical("failed to start daemon: %s", error.message)
         return 1
@@ -62,14 +61,15 @@ def _warn(options: config.Config) -> None:
             _LOG.warning("API on %s without --tlsverify: clients are not asked who they are", address)
 
 
-async def _serve(options: config.Config, bound: list[_Bound]) -> None:
+async def _serve(options: config.Config, given: Mapping[str, object], bound: list[_Bound]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     context = tls.make_context(options.tls) if options.tls else None
     built = await wiring.build(options)
-    loop.add_signal_handler(signal.SIGHUP, _reload, options, built.packages.events)
+    reloader = reload.Reloader(options, given, built)
+    loop.add_signal_handler(signal.SIGHUP, reloader)
     names = (*options.allowed_hosts, *(address.host for address in options.addresses if address.host))
     server = Server(
         Router(built.routes),
@@ -91,7 +91,7 @@ async def _serve(options: config.Config, bound: list[_Bound]) -> None:
     _LOG.info("stopping; containers live on")
     for each in listeners:
         each.stop_accepting()
-    await server.wait_quiet(options.shutdown_seconds)
+    await server.wait_quiet(reloader.options.shutdown_seconds)
     await asyncio.gather(*(each.close() for each in listeners))
     await wiring.close(built.packages)
 
@@ -104,25 +104,6 @@ async def _give_memory_back(server: Server) -> None:
             trimmed_at = server.requests
             allocator.trim()
         await asyncio.sleep(_TRIM_SECONDS)
-
-
-def _reload(options: config.Config, events: Events) -> None:
-    """SIGHUP: takes the log level from the configuration file and says so in an event, as dockerd.
-
-    Other options need a restart, which no container notices.
-    """
-    try:
-        values = config.read_file(options.config_file, must_exist=False)
-        level = "debug" if values.get("debug", options.debug) else str(values.get("log-level", options.log_level))
-        if level not in config.LOG_LEVELS:
-            raise InvalidArgument(f"invalid logging level: {level}")
-    except InvalidArgument as error:
-        _LOG.error("configuration not reloaded: %s", error.message)
-        return
-    log.set_level(level)
-    _LOG.info("configuration reloaded, log level %s", level)
-    told = {"name": socket.gethostname(), "debug": str(level == "debug").lower(), "labels": json.dumps(options.labels)}
-    events.publish("daemon", "reload", wiring.daemon_id(options.data_root), told)
 
 
 def _remove_sockets(options: config.Config) -> None:

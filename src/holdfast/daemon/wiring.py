@@ -53,9 +53,10 @@ NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null")
 
 
 class Built(msgspec.Struct, frozen=True):
-    """The running house: its packages and routes."""
+    """The running house: its packages, what `info` tells of it, and its routes."""
 
     packages: Packages
+    system: system_routes.System
     routes: list[Route]
 
 
@@ -71,6 +72,7 @@ async def build(options: Config) -> Built:
     await asyncio.to_thread(_offer_builtin_image, packages.images)
     return Built(
         packages,
+        described,
         [
             *system_routes.routes(described, packages.events),
             *build_routes.routes(packages.events),
@@ -115,7 +117,7 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int, sampler: Sampl
     pictures = images.Store(
         records, blobs, layers, limits=caps.of_streams(options), documents_limits=caps.of_documents(options)
     )
-    registries, origins = Registries(_registry_config(options)), Origins(records)
+    registries, origins = Registries(registry_config(options)), Origins(records)
     return Packages(
         config=_settings(options, cgroup_version),
         metadata=records,
@@ -216,7 +218,8 @@ def _network_config(options: Config) -> networks.NetworkConfig:
     )
 
 
-def _registry_config(options: Config) -> RegistryConfig:
+def registry_config(options: Config) -> RegistryConfig:
+    """How registries are reached."""
     return RegistryConfig(
         mirrors=options.registry_mirrors,
         insecure=options.insecure_registries,
@@ -241,7 +244,7 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         log_drivers=log_factory.NAMES,
         network_drivers=NETWORK_DRIVERS,
         default_runtime=options.default_runtime,
-        runtimes={machine.NATIVE: "", **machine.runtimes(options)},
+        runtimes=shown_runtimes(options),
         seccomp_profile=options.seccomp_profile,
         has_no_new_privileges=options.no_new_privileges,
         init_binary=options.init_path or "docker-init",
@@ -254,6 +257,11 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         warnings=machine.warnings(host, options),
         count=_counter(packages),
     )
+
+
+def shown_runtimes(options: Config) -> dict[str, tuple[str, ...]]:
+    """The commands that `info` lists; ours has none."""
+    return {machine.NATIVE: ("",), **machine.runtimes(options)}
 
 
 def _counter(packages: Packages) -> system_routes.Counter:

@@ -37,6 +37,11 @@ class Flights(Generic[R]):
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight[R]] = {}
 
+    def move(self, pool: ThreadPoolExecutor, limit: int) -> None:
+        """New flights start from another pool; those in the air and those that wait stay where they are."""
+        with self._lock:
+            self._pool, self._limit = pool, limit
+
     def board(
         self, key: str, work: Work[R], progress: Progress, waiting: Message | None = None
     ) -> tuple[Future[R], bool]:

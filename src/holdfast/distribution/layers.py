@@ -87,6 +87,11 @@ class Lander:
         self._downloads: Flights[None] = Flights(self._download_pool, max_downloads)
         self._unpacks: Flights[None] = Flights(self._unpack_pool, UNPACK_THREADS)
 
+    def resize(self, max_downloads: int) -> None:
+        """Has so many downloads at once from now on; the old pool ends with its last one."""
+        self._download_pool = ThreadPoolExecutor(max_downloads, "download")
+        self._downloads.move(self._download_pool, max_downloads)
+
     def close(self) -> None:
         """Ends the pools; pulls under way must have been cancelled."""
         self._download_pool.shutdown(wait=False, cancel_futures=True)

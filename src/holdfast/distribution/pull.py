@@ -23,7 +23,7 @@ from holdfast.distribution import search as searching
 from holdfast.distribution.answers import Refused
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import ANONYMOUS, Credentials
-from holdfast.distribution.endpoints import server_domain
+from holdfast.distribution.endpoints import RegistryConfig, server_domain
 from holdfast.distribution.http import Unreachable
 from holdfast.distribution.layers import Images, Lander, Layer, plan_layers
 from holdfast.distribution.origins import Origin, Origins
@@ -89,6 +89,11 @@ class Puller:
             cancellation.cancel()
         self._pull_pool.shutdown(wait=False, cancel_futures=True)
         self._lander.close()
+
+    def reconfigure(self, config: RegistryConfig) -> None:
+        """Asks other mirrors, or so many at once, from now on; pushes find the registries by the same configuration."""
+        self._registries.config = config
+        self._lander.resize(config.max_concurrent_downloads)
 
     def pull(
         self,

@@ -111,6 +111,11 @@ class Pusher:
         self._lock = threading.Lock()
         self._under_way: set[Cancellation] = set()
 
+    def resize(self, max_uploads: int) -> None:
+        """Has so many uploads at once from now on; the old pool ends with its last one."""
+        self._limit = max_uploads
+        self._upload_pool = ThreadPoolExecutor(max_uploads, "upload")
+
     def close(self) -> None:
         """Cancels the pushes under way and ends the pools; does not wait for them."""
         with self._lock:

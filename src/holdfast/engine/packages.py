@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Settings:
     """The daemon's options that jobs look at, under dockerd's names.
 
-    `runtimes`: name of each runc-like program by its path; `runc` without an entry is our own ("native").
+    `runtimes`: the command of each runc-like program by its name; `runc` without an entry is our own.
     `cgroup_parent`: where containers' control groups go on every hierarchy. `shutdown_timeout_seconds` as dockerd's.
     """
 
@@ -42,7 +42,7 @@ class Settings:
     exec_root: Path
     cgroup_parent: str = "/docker"
     default_runtime: str = "runc"
-    runtimes: Mapping[str, str] = field(default_factory=dict[str, str])
+    runtimes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict[str, str])
     default_shm_bytes: int = 64 << 20
@@ -69,9 +69,9 @@ class Settings:
         return self.exec_root / "shims" / container_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Packages:
-    """Everything that jobs work with."""
+    """Everything that jobs work with. `config` and `machine` are replaced when the daemon reloads its configuration."""
 
     config: Settings
     metadata: metadata.Store

@@ -23,7 +23,7 @@ from holdfast.shim import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdfast.runtime import Stdio, Stock
     from holdfast.runtime.cgroups import Cgroup, Hierarchy
@@ -51,12 +51,12 @@ class Started:
 
 
 class External:
-    """One container under a foreign runtime; `directory` is its bundle."""
+    """One container under a foreign runtime; `command` is its program with arguments, `directory` its bundle."""
 
-    __slots__ = ("_container_id", "_directory", "_directory_fd", "_program")
+    __slots__ = ("_arguments", "_container_id", "_directory", "_directory_fd", "_program")
 
-    def __init__(self, program: str, container_id: str, directory: str, directory_fd: int) -> None:
-        self._program = program
+    def __init__(self, command: Sequence[str], container_id: str, directory: str, directory_fd: int) -> None:
+        self._program, *self._arguments = command
         self._container_id = container_id
         self._directory = directory
         self._directory_fd = directory_fd
@@ -185,7 +185,8 @@ class External:
     def _call(self, arguments: list[str], pipes: Stdio | None) -> None:
         """Runs the runtime to its end; raises StartError with the last thing it logged."""
         log = self._path(_RUNTIME_LOG)
-        command = [self._program, "--root", self._path(_STATE), "--log", log, "--log-format", "json", *arguments]
+        options = [*self._arguments, "--root", self._path(_STATE), "--log", log, "--log-format", "json"]
+        command = [self._program, *options, *arguments]
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         stdin, stdout, stderr = (null, null, null) if pipes is None else (pipes.stdin, pipes.stdout, pipes.stderr)
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((stdin, stdout, stderr))]

@@ -63,8 +63,8 @@ class Launch:
     """Everything that a shim needs to start one container; `directory` is made and filled by the launch.
 
     `rootfs_mounts` None means that `spec["root"]["path"]` is a directory as it is. `seccomp` is "default" (our profile
-    for the spec's capabilities) or "unconfined"; a profile in the spec comes before both. `runtime` is "native" or the
-    path of a runc-like program.
+    for the spec's capabilities) or "unconfined"; a profile in the spec comes before both. `runtime` is the
+    command of a runc-like program, empty for our own.
     """
 
     container_id: str
@@ -77,7 +77,7 @@ class Launch:
     tty: bool = False
     open_stdin: bool = False
     stdin_once: bool = False
-    runtime: str = NATIVE
+    runtime: Sequence[str] = ()
     grants: Sequence[StreamGrant] = ()
 
     def to_message(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Launch:
             "has_memory_limit": self._has_memory_limit(),
             "tty": self.tty,
             "open_stdin": self.open_stdin,
-            "runtime": self.runtime,
+            "runtime": list(self.runtime) or NATIVE,
             "grants": grants,
         }
 

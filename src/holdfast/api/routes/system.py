@@ -53,8 +53,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 Counter = Callable[[], Awaitable[Counts]]
 
 
-class System(msgspec.Struct, frozen=True, kw_only=True):
-    """What these routes tell: fixed facts, the daemon's options as `info` names them, and who counts."""
+class System(msgspec.Struct, kw_only=True):
+    """What these routes tell: facts, the daemon's options as `info` names them (`daemon.reload` sets some), who counts."""
 
     program: Program
     host: Host
@@ -66,7 +66,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     log_drivers: tuple[str, ...]
     network_drivers: tuple[str, ...]
     default_runtime: str
-    runtimes: Mapping[str, str]
+    runtimes: Mapping[str, tuple[str, ...]]
     seccomp_profile: str
     has_no_new_privileges: bool
     init_binary: str
@@ -203,6 +203,10 @@ def _render_host(host: Host) -> dict[str, object]:
     }
 
 
+def _runtime(path: str, *arguments: str) -> dict[str, object]:
+    return {"path": path, "runtimeArgs": arguments} if arguments else {"path": path}
+
+
 def _render_daemon(system: System) -> dict[str, object]:
     return {
         "RegistryConfig": _render_registries(system),
@@ -213,7 +217,7 @@ def _render_daemon(system: System) -> dict[str, object]:
         "Labels": list(system.labels),
         "ExperimentalBuild": False,
         "ServerVersion": system.program.version,
-        "Runtimes": {name: {"path": path} for name, path in system.runtimes.items()},
+        "Runtimes": {name: _runtime(*command) for name, command in system.runtimes.items()},
         "DefaultRuntime": system.default_runtime,
         "Swarm": {
             "NodeID": "",

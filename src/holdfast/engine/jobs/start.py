@@ -139,7 +139,7 @@ def _plan_launch(
         tty=record.config.tty,
         open_stdin=record.config.open_stdin,
         stdin_once=record.config.stdin_once,
-        runtime=packages.config.runtimes.get(record.host_config.runtime, "native"),
+        runtime=packages.config.runtimes.get(record.host_config.runtime, ()),
         grants=grants,
     )
 
