@@ -165,3 +165,20 @@ def test_spans_of_time(dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> No
     assert shown[0] == shown[1]
     assert "create\ndestroy\nuntil=N\n" in shown[1]
     assert shown[1].endswith("create\ndestroy\n")
+
+
+RELOAD = """
+begin=$(date +%s.%N); kill -HUP $(cat $(dirname $SOCKET)/docker.pid $(dirname $SOCKET)/pid 2>/dev/null)
+until docker events --since $begin --until $(date +%s.%N) --filter event=reload --format json | grep .; do sleep 0.1; done
+"""
+
+
+def test_a_reload_tells_the_options_that_it_reads(dockerd: Daemon, holdfastd: Daemon) -> None:
+    """Only the default runtime has another name, and containers outlive our daemon without being asked to."""
+    theirs, ours = (json.loads(daemon.sh(RELOAD).stdout.splitlines()[0]) for daemon in (dockerd, holdfastd))
+    differing = {"default-runtime", "live-restore"}
+    told = [{k: v for k, v in each["Actor"]["Attributes"].items() if k not in differing} for each in (theirs, ours)]
+
+    assert told[0] == told[1]
+    assert ours["Actor"]["Attributes"].keys() >= differing
+    assert (ours["Type"], ours["Action"], ours["scope"]) == (theirs["Type"], theirs["Action"], theirs["scope"])

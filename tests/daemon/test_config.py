@@ -4,6 +4,7 @@
 import json
 import re
 
+import msgspec
 import pytest
 
 from holdfast.content import compression
@@ -151,12 +152,14 @@ def test_a_reload_takes_what_the_file_names_and_leaves_the_rest(tmp_path):
     file = tmp_path / "daemon.json"
     file.write_text('{"labels": ["a=1"], "shutdown-timeout": 3, "mtu": 1400}')
     first, given = config.load(["--config-file", str(file), "--max-concurrent-downloads", "7"])
+    first = msgspec.structs.replace(first, max_concurrent_uploads=9)
     file.write_text('{"labels": ["a=2"], "debug": true, "mtu": 1300, "registry-mirrors": ["https://m"]}')
 
     now = config.reload(first, given)
 
     assert (now.labels, now.registry_mirrors, now.debug, now.log_level) == (("a=2",), ("https://m",), True, "debug")
-    assert (now.shutdown_seconds, now.max_concurrent_downloads, now.mtu) == (3, 7, 1400)
+    assert (now.shutdown_seconds, now.mtu) == (3, 1400)
+    assert (now.max_concurrent_downloads, now.max_concurrent_uploads) == (7, 5)
 
 
 def test_a_reload_is_refused_as_a_whole(tmp_path):

@@ -122,11 +122,12 @@ def load(arguments: Sequence[str]) -> tuple[Config, dict[str, object]]:
 def reload(current: Config, given: Mapping[str, object]) -> Config:
     """The configuration with what the file now says of options that may change in a running daemon (`options.LIVE`).
 
-    What the file does not name stays as it is. InvalidArgument when anything in the file is wrong; nothing has changed.
+    What the file does not name stays as it is, but for `options.RESET`. InvalidArgument when anything in the file is
+    wrong.
     """
     from_file = _read_without_conflict(given)
     whole = make({**{option.name: option.default for option in options.ALL}, **from_file, **given})
-    named = [options.BY_NAME[name].field for name in options.LIVE if name in from_file]
+    named = [options.BY_NAME[name].field for name in options.LIVE if name in from_file or name in options.RESET]
     if "debug" in from_file:
         named.append("log_level")
     changed = msgspec.structs.replace(current, **{field: getattr(whole, field) for field in named})

@@ -164,6 +164,9 @@ LIVE = (
 )
 """What SIGHUP takes from the file, as dockerd does; the log level besides. What it does not name stays."""
 
+RESET = ("max-concurrent-downloads", "max-concurrent-uploads")
+"""Those that SIGHUP sets back when the file does not name them."""
+
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 """The members of the file's object `proxies`."""
 ALL = USED + ACCEPTED + REFUSED

@@ -40,7 +40,9 @@ class Reloader:
         self._apply(changed)
         _LOG.info("configuration reloaded")
         packages = self._built.packages
-        packages.events.publish("daemon", "reload", self._built.system.daemon_id, attributes(changed))
+        packages.events.publish(
+            "daemon", "reload", self._built.system.daemon_id, attributes(changed, packages.config.cgroup_version)
+        )
 
     def _apply(self, options: Config) -> None:
         packages, system = self._built.packages, self._built.system
@@ -65,15 +67,15 @@ class Reloader:
         system.labels = options.labels
 
 
-def attributes(options: Config) -> dict[str, str]:
-    """What dockerd tells of a reload, its own order and spelling; what cannot change here is told as it is."""
+def attributes(options: Config, cgroup_version: int) -> dict[str, str]:
+    """What dockerd tells of a reload; what cannot change here is told as it is."""
     return {
         "name": socket.gethostname(),
         "runtimes": " ".join(f"{name}:{command[0]}" for name, command in options.runtimes.items()),
         "default-runtime": options.default_runtime,
         "default-shm-size": str(options.default_shm_bytes),
         "default-ipc-mode": options.default_ipc_mode,
-        "default-cgroupns-mode": options.default_cgroupns_mode,
+        "default-cgroupns-mode": options.default_cgroupns_mode or ("host" if cgroup_version == 1 else "private"),
         "debug": str(options.debug).lower(),
         "max-concurrent-downloads": str(options.max_concurrent_downloads),
         "max-concurrent-uploads": str(options.max_concurrent_uploads),
