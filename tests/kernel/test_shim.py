@@ -668,3 +668,14 @@ async def test_a_foreign_runtime_does_the_same(house: House, program: str):
     assert (await _exit_of(shim)).exit_code == 5
     with pytest.raises(StartError, match="nosuch"):
         await house.launch("nosuch", runtime=(program,))
+
+
+async def test_a_foreign_runtimes_own_arguments_come_first(house: House, tmp_path: Path):
+    program, said = tmp_path / "runtime", tmp_path / "said"
+    program.write_text(f'#!/bin/sh\nprintf "%s|" "$1" "$2" >>{said}; shift 2; exec crun "$@"\n')
+    program.chmod(0o755)
+
+    shim = await house.launch("true", runtime=(str(program), "--loud", "two words"))
+
+    assert (await _exit_of(shim)).exit_code == 0
+    assert said.read_text().startswith("--loud|two words|")
