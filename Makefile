@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 JOBS ?= 2
 
-.PHONY: help setup check lint types imports unit test kernel compat bench clean
+.PHONY: help setup check lint types imports unit test kernel compat explore bench clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,9 @@ compat: setup  ## The same scripts against dockerd and Holdfast
 	$(PYTHON) -m pytest -n 2 tests/compat
 
 test: check kernel compat  ## Everything
+
+explore: setup  ## The property tests with examples that nobody has tried; what they find becomes a test
+	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n $(JOBS) -m hypothesis --ignore tests/compat tests
 
 bench: setup  ## Side by side with a real dockerd; prints a table of medians and ratios
 	$(PYTHON) bench/run.py

@@ -28,11 +28,11 @@ from collectors import (
 from log_target import target
 
 from holdfast import errors
+from holdfast.kernel.loop import Loop
 from holdfast.logs import courier, factory, reader
 from holdfast.logs.driver import Target, Writer
 from holdfast.logs.drivers import journald, local
 from holdfast.logs.formats import JSON_LINES, RECORDS
-from holdfast.kernel.loop import Loop
 
 NOW = 1_700_000_000_123_456_789
 LIMIT = 16 * 1024

@@ -559,6 +559,38 @@ async def test_a_start_that_nobody_waits_for_any_more_is_undone(house: House):
     await _wait_for(lambda: _cgroups_of(plan.container_id) == [])
 
 
+async def test_what_the_spec_names_may_appear_while_the_shim_is_on_its_way(house: House):
+    ours, grant = _client()
+    plan = house.plan("cat", "/etc/hostname", grants=[grant])
+    source = house.directory / "late"
+    plan.spec["mounts"].append(
+        {"destination": "/etc/hostname", "type": "bind", "source": str(source), "options": ["bind"]}
+    )
+
+    async def make() -> None:
+        await asyncio.sleep(0.2)
+        source.write_text("late, but there\n")
+
+    shim = await house.spawner.launch(plan, meanwhile=make)
+    house.shims.append(shim)
+
+    assert (await _exit_of(shim)).exit_code == 0
+    assert await _read_all(ours) == b"\1\0\0\0\0\0\0\x10late, but there\n"
+
+
+async def test_what_cannot_be_made_meanwhile_undoes_the_start(house: House):
+    plan = house.plan("true")
+
+    async def fail() -> None:
+        raise errors.Exhausted("no more addresses")
+
+    with pytest.raises(errors.Exhausted, match="no more addresses"):
+        await house.spawner.launch(plan, meanwhile=fail)
+
+    assert not cgroups.detect().open(plan.cgroup_path).exists()
+    assert list((house.directory / "shims").iterdir()) == []
+
+
 async def test_a_killed_shim_is_reported(house: House):
     shim = await house.launch("sleep", "60")
 

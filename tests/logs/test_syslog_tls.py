@@ -12,8 +12,8 @@ from collectors import Collector, read_syslog, split_counted, split_lines, wait_
 from log_target import target
 
 from holdfast import errors
-from holdfast.logs import factory
 from holdfast.kernel.loop import Loop
+from holdfast.logs import factory
 
 NOW = 1_700_000_000_123_456_789
 
