@@ -265,7 +265,7 @@ class RecordingImages:
         self.lock = threading.Lock()
 
     def is_whole(self, image: Any) -> bool:
-        if image not in self.image_ids or sha256(self.store.open(image).read()) != image:
+        if image not in self.image_ids or not self.store.has(image) or sha256(self.store.open(image).read()) != image:
             return False
         layers = self.image_ids[image]["layers"]
         return all(self.store.has(layer["digest"], layer["size"]) for layer in layers)
@@ -281,6 +281,7 @@ class RecordingImages:
         return chain_id in self.chains
 
     def unpack_layer(self, descriptor: Any, parent: Any, diff_id: Any, on_read: Callable[[int], None]) -> Any:
+        self.store.verify(descriptor.digest)
         data = self.store.open(descriptor.digest).read()
         on_read(len(data))
         assert sha256(gzip.decompress(data)) == diff_id

@@ -3,7 +3,7 @@
 
 Blobs go out byte for byte as they came in, so what is loaded elsewhere has the same digests. The archive is made while
 it is read: memory stays flat whatever the images weigh. A layer whose blob is gone (another image brought the same
-files in another compression) makes the save fail by name before the first byte.
+files in another compression) makes the save fail by name before the first byte, one that the disk changed when it is read.
 Source: OCI image-spec v1.1 §image-layout; the archives that docker 28.2 writes.
 """
 
@@ -39,9 +39,10 @@ def save(store: Store, names: list[str]) -> Iterator[bytes]:
     """The archive's bytes; NotFound is raised here, before there are any. Iterate it under a lease of your own choice."""
     wanted = resolve(store, names)
     for image, _ in wanted:
-        for blob in _blobs(image):
-            if not store.content.has(blob):
-                raise NotFound(f"cannot save {image.id}: blob {blob} is missing; pull the image again")
+        whole = [(image.manifest, None), (image.id, None), *((layer.digest, layer.size) for layer in image.blobs)]
+        for blob, size in whole:
+            if not store.content.has(blob, size):
+                raise NotFound(f"cannot save {image.id}: blob {blob} is missing or damaged; pull the image again")
     return _generate(store, wanted)
 
 
@@ -97,9 +98,13 @@ def _generate(store: Store, wanted: list[tuple[Image, list[Reference]]]) -> Iter
 def _blob(store: Store, digest: Digest) -> Iterator[bytes]:
     size = store.content.size(digest)
     yield encode(Entry(_blob_path(digest).encode(), mode=0o644, size=size))
+    hasher = digests.Hasher(digests.algorithm(digest))
     with store.content.open(digest) as file:
         while chunk := file.read(_CHUNK_BYTES):
+            hasher.update(chunk)
             yield chunk
+    if hasher.digest() != digest:
+        store.content.verify(digest)
     yield bytes(-size % 512)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from holdfast.errors import InvalidArgument
+from holdfast.errors import Corrupt, InvalidArgument
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import media, strict
@@ -53,10 +53,10 @@ class DocumentReader:
         known = self._known.get(manifest)
         if known is not None:
             return known
-        parsed = documents.decode(self._content.read(manifest, strict.STORED_MAX_BYTES))
+        parsed = documents.decode(self._bytes(manifest))
         if not isinstance(parsed, documents.Manifest):
             raise InvalidArgument(f"{manifest} is an index, not the manifest of one image")
-        raw_config = self._content.read(parsed.config.digest, strict.STORED_MAX_BYTES)
+        raw_config = self._bytes(parsed.config.digest)
         config = documents.decode_config(raw_config)
         if len(config.rootfs.diff_ids) != len(parsed.layers):
             raise InvalidArgument(
@@ -68,3 +68,9 @@ class DocumentReader:
         found = Documents(parsed, config, raw_config)
         self._known[manifest] = found
         return found
+
+    def _bytes(self, digest: Digest) -> bytes:
+        try:
+            return self._content.read(digest, strict.STORED_MAX_BYTES)
+        except Corrupt as error:
+            raise Corrupt(f"{error.message}: pull the image again") from None
