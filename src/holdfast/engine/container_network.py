@@ -41,6 +41,8 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
         dns_options=tuple(host.dns_options or ()),
         extra_hosts=(*(host.extra_hosts or ()), *links.hosts(packages, record)),
         mac=config.mac_address,
+        linked=links.linked_ids(packages, record),
+        exposed=tuple(_exposed(record)),
         endpoints=None if config.network_disabled else tuple(_endpoint_wishes(record)),
     )
     return request, joined_pid
@@ -49,6 +51,12 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
 def _endpoint_wishes(record: Record) -> Iterator[EndpointWish]:
     for name, settings in record.network.endpoints.items():
         yield endpoint_wishes.of_settings(name, settings, record.host_config)
+
+
+def _exposed(record: Record) -> Iterator[tuple[int, str]]:
+    """What a linked container may reach: ports that the image or the user named, published or not."""
+    named = {**(record.config.exposed_ports or {}), **(record.host_config.port_bindings or {})}
+    yield from ports.iter_exposed(named)
 
 
 def _port_wishes(record: Record) -> Iterator[PortBinding]:

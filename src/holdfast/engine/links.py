@@ -24,6 +24,11 @@ def hosts(packages: Packages, record: Record) -> list[str]:
     return found
 
 
+def linked_ids(packages: Packages, record: Record) -> tuple[str, ...]:
+    """The ids of all linked containers; Conflict for one that does not run."""
+    return tuple(other.record.id for _alias, other, _address in _linked(packages, record))
+
+
 def environment(packages: Packages, record: Record) -> list[str]:
     """What the links put into the environment."""
     found: list[str] = []

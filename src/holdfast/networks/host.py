@@ -101,6 +101,7 @@ class Host:
             rules.all_bridge_rules(self._registry.all()),
             [rule for sandbox in found for rule in rules.port_rules(sandbox)],
             identities,
+            rules.link_rules(found, self._registry.default_bridge()),
             is_router=forwarding.is_router(self._root),
             is_router6=forwarding.is_router(self._root, ipv6=True),
         )

@@ -22,7 +22,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """One container's network: its namespace (`netns_path` empty: the host's), endpoints and published ports.
 
     `nameservers`: what it asks instead of the host's servers. `asks_us`: its resolv.conf names 127.0.0.11, for good.
-    `keeps_single_labels`: nobody is asked for a name without a dot.
+    `keeps_single_labels`: nobody is asked for a name without a dot. `linked`, `exposed`: see `ConnectRequest`.
     """
 
     sandbox_id: str
@@ -34,6 +34,8 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     nameservers: tuple[str, ...] = ()
     asks_us: bool = False
     keeps_single_labels: bool = False
+    linked: tuple[str, ...] = ()
+    exposed: tuple[tuple[int, str], ...] = ()
 
     @property
     def gateways(self) -> Gateways:

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast import errors
-from holdfast.networks.network import BUCKET, PREDEFINED, Network, Pool, format_time, new_id
+from holdfast.networks.network import BUCKET, PREDEFINED, Network, format_time, new_id
 
 _DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}
 _DECODER = msgspec.json.Decoder(Network)
@@ -61,10 +61,9 @@ class Registry:
                 made = Network(network_id=new_id(), name=name, driver=_DRIVERS[name], created_at=created)
                 self.put(made)
 
-    def default_pool(self) -> Pool | None:
-        """The default bridge's IPv4 subnet; None without such a bridge."""
-        found = [network.ipv4 for network in self.all() if network.name == "bridge"]
-        return found[0] if found else None
+    def default_bridge(self) -> Network | None:
+        """The network of that name; None where there is to be none."""
+        return next((network for network in self._networks.values() if network.name == "bridge"), None)
 
     def put(self, network: Network) -> None:
         with self._store.transaction(durable=True) as transaction:

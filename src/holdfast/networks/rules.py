@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from holdfast.networks.firewall import BridgeRules, Identity, PortRule
+from holdfast.networks.firewall import BridgeRules, Identity, LinkRule, PortRule
 from holdfast.networks.journal import Sandbox
 from holdfast.networks.network import Network
 from holdfast.networks.values import Endpoint, NetworkConfig, RelayRule
@@ -72,6 +72,32 @@ def port_rules(found: Sandbox) -> list[PortRule]:
             )
         )
     return rules
+
+
+def link_rules(sandboxes: Collection[Sandbox], bridge: Network | None) -> list[LinkRule]:
+    """The exposed ports that linked containers may reach in the default bridge, where others may not. IPv4, as Docker."""
+    if bridge is None or bridge.has_icc:
+        return []
+    addresses = {
+        found.container_id: endpoint.ip_address
+        for found in sandboxes
+        if (endpoint := found.endpoint(bridge.network_id)) is not None and endpoint.ip_address
+    }
+    by_id = {found.container_id: found for found in sandboxes}
+    return [
+        LinkRule(
+            interface=bridge.bridge_interface,
+            source_ip=addresses[found.container_id],
+            container_ip=addresses[other],
+            protocol=protocol,
+            container_port=port,
+        )
+        for found in sandboxes
+        if found.container_id in addresses
+        for other in found.linked
+        if other in addresses
+        for port, protocol in by_id[other].exposed
+    ]
 
 
 def relay_rules(found: Sandbox, config: NetworkConfig) -> list[RelayRule]:

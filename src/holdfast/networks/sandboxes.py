@@ -22,7 +22,7 @@ from holdfast.kernel import netns
 from holdfast.networks import endpoint_plan, files, interface, names, publication, rules, sandbox, sandbox_names
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.driver import Driver
-from holdfast.networks.firewall import Firewall, NoFirewall, OutOfStep
+from holdfast.networks.firewall import Firewall, LinkRule, NoFirewall, OutOfStep
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, new_id
 from holdfast.networks.ports import PortAllocator
@@ -160,6 +160,7 @@ class Sandboxes:
         steps: list[Callable[[], None]] = []
         if found.ports:
             steps.append(lambda: self._close_ports(found))
+        steps.append(lambda: around.firewall.unlink(self._link_rules(found)))
         steps += [partial(self._leave, found, endpoint, lives_on=False) for endpoint in found.endpoints]
         if found.asks_us:
             steps.append(lambda: around.resolver.withdraw(found.sandbox_id))
@@ -212,6 +213,8 @@ class Sandboxes:
                 nameservers=files.nameservers(request, self._around.config),
                 asks_us=any(each.has_names for each in endpoints),
                 keeps_single_labels=files.keeps_single_labels(request, self._around.config),
+                linked=request.linked,
+                exposed=request.exposed,
             )
             return msgspec.structs.replace(planned, ports=self._reserve_ports(request, planned))
         except BaseException:
@@ -267,6 +270,7 @@ class Sandboxes:
                     self._join(endpoint, space)
                 _route(planned, space)
         self._open_ports(planned)
+        self._open_links(planned)
         self._write_files(request, planned)
         self._publish_names(planned)
 
@@ -298,14 +302,37 @@ class Sandboxes:
         self._around.relay.shut(rules.relay_rules(found, self._around.config))
         self._around.firewall.withdraw(rules.port_rules(found))
 
+    def _open_links(self, found: Sandbox) -> None:
+        wanted = self._link_rules(found)
+        if wanted:
+            try:
+                self._around.firewall.link(wanted)
+            except errors.Internal:  # somebody has changed or flushed the table
+                self._around.synchronise()
+
+    def _link_rules(self, found: Sandbox) -> list[LinkRule]:
+        """Those from and to a container that has, or had, its sandbox like this."""
+        if not found.linked and not found.exposed:
+            return []
+        bridge = self._around.registry.default_bridge()
+        endpoint = found.endpoint(bridge.network_id) if bridge is not None else None
+        if bridge is None or bridge.has_icc or endpoint is None:
+            return []
+        others = [other for other in self if other.container_id != found.container_id]
+        own = endpoint.ip_address
+        return [
+            rule for rule in rules.link_rules([*others, found], bridge) if own in (rule.source_ip, rule.container_ip)
+        ]
+
     def _write_files(self, request: ConnectRequest, planned: Sandbox) -> None:
-        bridge = self._around.registry.default_pool()
+        bridge = self._around.registry.default_bridge()
+        pool = bridge.ipv4 if bridge else None
         files.write(
             request,
             planned.endpoints,
             self._around.config,
             in_host=not planned.netns_path,
-            gateway=bridge.gateway if bridge else "",
+            gateway=pool.gateway if pool else "",
         )
 
     def _publish_names(self, found: Sandbox) -> None:
@@ -341,11 +368,14 @@ class Sandboxes:
                 self._keep(found)
                 raise
             self._keep(msgspec.structs.replace(after, endpoints=(*after.endpoints, *leaving)))
+            if leaving:
+                self._around.firewall.unlink(self._link_rules(found))
             for endpoint in leaving:
                 self._leave(found, endpoint, lives_on=True)
             _route(after, space, before=found)
         self._keep(after)
         self._release(leaving)
+        self._open_links(after)
         files.update(request, found.endpoints, after.endpoints, self._around.config)
         self._publish_names(after)
 

@@ -73,6 +73,8 @@ class ConnectRequest:
     `mode`: `bridge` (also `default` or empty), `host`, `none`, `container:ID`, or a network's name or id. `endpoints`
     are all its networks; None: the mode's alone. `directory` gets hosts, resolv.conf and hostname; for
     `container:ID` it is the joined container's, whose files are shared. `dns*` override the daemon's and the host's.
+    `linked`: ids of the containers whose exposed ports it reaches in the default bridge though others do not (icc off).
+    `exposed`: its own such ports, (number, protocol) pairs.
     """
 
     container_id: str
@@ -89,6 +91,8 @@ class ConnectRequest:
     mac: str = ""
     endpoints: tuple[EndpointSettings, ...] | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
+    linked: tuple[str, ...] = ()
+    exposed: tuple[tuple[int, str], ...] = ()
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

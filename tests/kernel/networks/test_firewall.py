@@ -115,6 +115,70 @@ def test_icc_of_the_default_bridge_is_the_daemons_option(lan):
     assert other.ask(address_of(attachment), 80) is None
 
 
+@pytest.mark.parametrize("bridge_filter", ["0", "1"])
+def test_link_opens_the_exposed_ports_to_that_container_only_and_goes_with_either(lan, bridge_filter):
+    if has_bridge_filter():
+        lan.host.write("bridge/bridge-nf-call-iptables", bridge_filter)
+    lan.restart_daemon(icc=False)
+    attachment, web = lan.connect("web", exposed=((80, "tcp"), (53, "udp")))
+    _, friend = lan.connect("friend", linked=("web",))
+    _, other = lan.connect("other")
+    inner = address_of(attachment)
+    web.serve(80)
+    web.serve(81)
+    web.serve(53, udp=True)
+    friend.serve(80)
+
+    for _ in range(2):
+        assert friend.ask(inner, 80) == "web 172.17.0.3"
+        assert friend.ask(inner, 53, udp=True) == "web 172.17.0.3"
+        assert friend.ask(inner, 81) is None
+        assert friend.ask(inner, 53) is None
+        assert other.ask(inner, 80) is None
+        assert web.ask("172.17.0.3", 80) is None
+        lan.restart_daemon(icc=False)
+
+    lan.leave(web)
+    lan.disconnect("web")
+    _, thief = lan.connect("thief")
+    thief.serve(80)
+    assert friend.ask(inner, 80) is None
+    again, web = lan.connect("web", exposed=((80, "tcp"),))
+    web.serve(80)
+    assert friend.ask(address_of(again), 80) == "web 172.17.0.3"
+    lan.leave(friend)
+    lan.disconnect("friend")
+    assert lan.host.shell("nft -j list set inet holdfast linked | grep -o elem || true") == ""
+
+
+def test_linked_port_is_open_while_both_are_in_the_default_bridge(lan):
+    lan.restart_daemon(icc=False)
+    lan.create("more")
+    attachment, web = lan.connect("web", exposed=((80, "tcp"),))
+    _, friend = lan.connect("friend", linked=("web",))
+    web.serve(80)
+    both = (networks.EndpointSettings(network="more"), networks.EndpointSettings(network="bridge"))
+    wishes = {"both": both, "away": both[:1], "back": both}
+
+    answers = {}
+    for name, endpoints in wishes.items():
+        request = lan.request("friend", linked=("web",), endpoints=endpoints)
+        lan.host.run(lambda request=request: lan.controller.change(request))
+        answers[name] = friend.ask(address_of(attachment), 80, timeout=1) is not None
+
+    assert answers == {"both": True, "away": False, "back": True}
+
+
+def test_linked_port_survives_a_flush_of_the_rules(lan):
+    lan.restart_daemon(icc=False)
+    attachment, web = lan.connect("web", exposed=((80, "tcp"),))
+    web.serve(80)
+    lan.host.shell("nft flush ruleset")
+    _, friend = lan.connect("friend", linked=("web",))
+
+    assert friend.ask(address_of(attachment), 80) is not None
+
+
 # gateway modes
 
 

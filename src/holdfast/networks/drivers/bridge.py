@@ -39,6 +39,8 @@ from holdfast.networks.undertaker import Undertaker, nothing
 from holdfast.networks.values import Endpoint
 
 _LOOPBACK_ROUTING = "ipv4/conf/{}/route_localnet"
+# Links: isolated ports exchange no frames, so the bridge answers for one container to the other and routes between them.
+_LINK_ROUTING = (("ipv4/conf/{}/proxy_arp_pvlan", "1"), ("ipv4/neigh/{}/proxy_delay", "0"))
 _BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 _LINK_LOCAL = ("fe80::1", 64)
 _SETTLE_ATTEMPTS, _SETTLE_SECONDS = 100, 0.001
@@ -113,6 +115,9 @@ class Bridge:
                 ]
         self._links.execute(*batch)
         netns.write_sysctl(_LOOPBACK_ROUTING.format(network.bridge_interface), "1")
+        if network.is_predefined and not network.has_icc:
+            for name, value in _LINK_ROUTING:
+                netns.write_sysctl(name.format(network.bridge_interface), value)
 
     def discard(self, network: Network, then: Callable[[], None] = nothing) -> None:
         """Its addresses, and with them the host's routes, go at once."""

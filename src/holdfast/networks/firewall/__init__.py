@@ -3,6 +3,6 @@
 
 from holdfast.networks.firewall.monitor import Monitor
 from holdfast.networks.firewall.tables import Firewall, NoFirewall, OutOfStep
-from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
+from holdfast.networks.firewall.values import BridgeRules, Identity, LinkRule, PortRule
 
-__all__ = ["BridgeRules", "Firewall", "Identity", "Monitor", "NoFirewall", "OutOfStep", "PortRule"]
+__all__ = ["BridgeRules", "Firewall", "Identity", "LinkRule", "Monitor", "NoFirewall", "OutOfStep", "PortRule"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from holdfast.networks.firewall.shapes import IFNAME, PACKETS, PROTOCOL, SHAPES, TableShape
-from holdfast.networks.firewall.values import NAT, ROUTED, UNPROTECTED, BridgeRules, Identity, PortRule
+from holdfast.networks.firewall.values import NAT, ROUTED, UNPROTECTED, BridgeRules, Identity, LinkRule, PortRule
 
 Elements = dict[str, set[str]]
 """The content of every set and map, by its name: nft's own texts, maps as `KEY : VALUE`."""
@@ -18,7 +18,10 @@ _ANY = ("0.0.0.0", "::")
 
 
 def plan_elements(
-    bridges: Iterable[BridgeRules], ports: Iterable[PortRule], identities: Iterable[Identity] = ()
+    bridges: Iterable[BridgeRules],
+    ports: Iterable[PortRule],
+    identities: Iterable[Identity] = (),
+    links: Iterable[LinkRule] = (),
 ) -> Elements:
     """What the sets and maps must hold."""
     wanted: Elements = {name: set() for shape in SHAPES for name in shape.sets}
@@ -35,6 +38,9 @@ def plan_elements(
             wanted["bindings"].add(f'"{identity.interface}" . {identity.ipv4}')
         if identity.ipv6:
             wanted["bindings6"].add(f'"{identity.interface}" . {_canonical(identity.ipv6)}')
+    for link in links:
+        pair = f'"{link.interface}" . {link.source_ip} . {link.container_ip}'
+        wanted["linked"].add(f"{pair} . {link.protocol} . {link.container_port}")
     return wanted
 
 

@@ -11,8 +11,8 @@ How a packet travels through table `inet holdfast`:
   What the host says to ::1 is left to `networks.relay`: the kernel lets no answer with that address in by a bridge.
 * `user`: the administrator's own rules; made empty once and never touched again. First of all in `forward`.
 * `forward`: into a bridge goes what belongs to a known connection, what was led there by a published port, what comes
-  from the same bridge, and what a network in another gateway mode lets in; all else is dropped, whatever other tables
-  accept.
+  from the same bridge (without inter-container communication: from a linked container to an exposed port), and what a
+  network in another gateway mode lets in; all else is dropped, whatever other tables accept.
 * `source` (nat): containers leave with the host's address; a container that reaches its own bridge through a published
   port, and the host's loopback, get the bridge's address, or the answer would not come back through the translation.
 
@@ -75,6 +75,7 @@ PACKETS = TableShape(
     {
         "bridges": SetShape((IFNAME,)),
         "talking": SetShape((IFNAME, IFNAME)),
+        "linked": SetShape((IFNAME, IPV4, IPV4, PROTOCOL, PORT)),
         "closed": SetShape((IFNAME,)),
         "open4": SetShape((IFNAME,)),
         "open6": SetShape((IFNAME,)),
@@ -94,7 +95,7 @@ PACKETS = TableShape(
     {
         "guard": ChainShape(
             "type filter hook prerouting priority raw; policy accept;",
-            ("iifname @bridges ip daddr 127.0.0.0/8 drop", "iifname @bridges ip saddr 127.0.0.0/8 drop"),
+            ("ip daddr 127.0.0.0/8 iifname @bridges drop", "ip saddr 127.0.0.0/8 iifname @bridges drop"),
         ),
         "publish_in": ChainShape(
             "type nat hook prerouting priority dstnat; policy accept;",
@@ -126,6 +127,7 @@ PACKETS = TableShape(
                 f"jump {USER_CHAIN}",
                 "ct state established,related accept",
                 "iifname . oifname @talking accept",
+                "iifname . ip saddr . ip daddr . meta l4proto . th dport @linked accept",
                 "iifname @closed drop",
                 "oifname @closed drop",
                 "oifname @bridges ct status dnat accept",

@@ -18,7 +18,7 @@ from holdfast.networks.firewall.neighbours import Neighbours
 from holdfast.networks.firewall.plan import Elements
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, TableShape
 from holdfast.networks.firewall.stale_flows import StaleFlows
-from holdfast.networks.firewall.values import BridgeRules, Identity, PortRule
+from holdfast.networks.firewall.values import BridgeRules, Identity, LinkRule, PortRule
 
 _MESSAGE_ELEMENTS = 400
 """A message has less than 64 KB for them."""
@@ -59,12 +59,13 @@ class Firewall:
         bridges: Sequence[BridgeRules],
         ports: Sequence[PortRule],
         identities: Sequence[Identity] = (),
+        links: Sequence[LinkRule] = (),
         *,
         is_router: bool,
         is_router6: bool = True,
     ) -> list[str]:
         """Makes the tables what they must be; returns what was not so, none when all was right."""
-        wanted = plan.plan_elements(bridges, ports, identities)
+        wanted = plan.plan_elements(bridges, ports, identities, links)
         self._interfaces = {bridge.interface for bridge in bridges} if self._unruled != "ipv4" else set()
         static = plan.render_table(
             PACKETS, self._table, is_router=is_router, is_router6=is_router6, unruled=self._unruled
@@ -119,6 +120,16 @@ class Firewall:
     def unbind(self, identity: Identity) -> None:
         """Forgets it; idempotent."""
         self._remove(plan.plan_elements((), (), (identity,)))
+
+    def link(self, links: Sequence[LinkRule]) -> None:
+        """Opens ports between containers."""
+        self._change({}, plan.plan_elements((), (), (), links))
+
+    def unlink(self, links: Sequence[LinkRule]) -> None:
+        """Closes them again; idempotent."""
+        if not links:
+            return
+        self._remove(plan.plan_elements((), (), (), links))
 
     def close(self) -> None:
         self._flows.close()
@@ -199,6 +210,7 @@ class NoFirewall:
         bridges: Sequence[BridgeRules],
         ports: Sequence[PortRule],
         identities: Sequence[Identity] = (),
+        links: Sequence[LinkRule] = (),
         *,
         is_router: bool,
         is_router6: bool = True,
@@ -219,6 +231,11 @@ class NoFirewall:
         """Nobody is watched."""
 
     unbind = bind
+
+    def link(self, links: Sequence[LinkRule]) -> None:
+        """Nothing stands between containers."""
+
+    unlink = link
 
     def close(self) -> None:
         """Holds nothing."""

@@ -42,6 +42,17 @@ class PortRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRule:
+    """A port of one container that another one on a bridge without inter-container communication may reach."""
+
+    interface: str
+    source_ip: str
+    container_ip: str
+    protocol: str
+    container_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """The only addresses that may come in through a bridge port (of a network that asks for it)."""
 
