@@ -49,10 +49,6 @@ class Host:
         return done.stdout
 
     def seen(self) -> dict[str, bool]:
-        def reaches(netns: str, address: str, port: int) -> bool:
-            command = ["nsenter", f"--net=/run/netns/{netns}", "nc", "-w", "1", address, str(port)]
-            return b"hi" in subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
-
         return {
             "published": reaches(self.neighbour, HOST, 8080),
             "its container": reaches(self.neighbour, self.address, 80),
@@ -61,12 +57,24 @@ class Host:
             "from the host": reaches(self.daemon.netns, "127.0.0.1", 8080),
         }
 
+    def is_served(self, address: str) -> bool:
+        """Whether the neighbour reaches port 80 there, within the time that a repair has."""
+        deadline = time.monotonic() + REPAIR_SECONDS
+        while not (found := reaches(self.neighbour, address, 80)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return found
+
     def settles(self) -> dict[str, bool]:
         """What is seen as soon as it is as wanted, or when it should have been."""
         deadline = time.monotonic() + REPAIR_SECONDS
         while (seen := self.seen()) != WANTED and time.monotonic() < deadline:
             time.sleep(0.2)
         return seen
+
+
+def reaches(netns: str, address: str, port: int) -> bool:
+    command = ["nsenter", f"--net=/run/netns/{netns}", "nc", "-w", "1", address, str(port)]
+    return b"hi" in subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
 
 
 @contextmanager
@@ -207,6 +215,18 @@ def test_firewalld(
             host.sh("docker network rm late")
             host.sh("docker network create other && docker network rm other")
             assert host.sh("firewall-cmd --zone=trusted --list-interfaces") == "holdfast0\n"
+
+            # the policy of docs/networks.md for networks that are reached by routing
+            routed = "-o com.docker.network.bridge.gateway_mode_ipv4=routed --subnet 172.29.0.0/24"
+            host.sh(
+                f"docker network create {routed} r; docker run -d --network r -p 80 {IMAGE} nc -lk -p 80 -e echo hi"
+            )
+            assert not reaches(host.neighbour, "172.29.0.2", 80)
+            policy = "firewall-cmd --permanent --policy in"
+            host.sh(f"firewall-cmd --permanent --new-policy in; {policy} --set-target ACCEPT")
+            host.sh(f"{policy} --add-ingress-zone ANY; {policy} --add-egress-zone trusted; firewall-cmd --reload")
+            assert host.is_served("172.29.0.2")
+            assert host.settles() == WANTED
     finally:
         for child in children:
             child.terminate()
