@@ -204,6 +204,17 @@ def pull_present(side: Side, reference: str) -> float:
     return _timed(lambda: side.docker("pull", "-q", reference))
 
 
+def api_pull_present(side: Side, reference: str) -> float:
+    """The same as the daemon's part: the request on a kept connection, to the end of its answer."""
+    name, _, tag = reference.rpartition(":")
+
+    def pull_it() -> None:
+        said = list(side.api.messages("POST", "/images/create", query={"fromImage": name, "tag": tag}, body=b""))
+        assert "up to date" in said[-1]["status"], said
+
+    return _timed(pull_it)
+
+
 def push(side: Side, image: str, repository: str) -> float:
     """docker push of an image that was loaded, to a repository of its own each time, so that every byte travels."""
     name = f"{repository}:{time.monotonic_ns()}"

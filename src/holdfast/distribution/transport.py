@@ -89,8 +89,9 @@ class Response:
             return
 
     def close(self) -> None:
-        """Gives the connection back if the body was read to its end, else closes it."""
-        if getattr(self._raw, "_fp_bytes_read", 0) == self.content_length or self._raw.closed:
+        """Gives the connection back if the body was read to its end, or if there was none, else closes it."""
+        if self._raw.length_remaining == 0 or self._raw.closed:
+            self._raw.drain_conn()  # reads nothing more, but without it the connection takes no second request
             self._raw.release_conn()
         else:
             self._raw.close()

@@ -40,8 +40,8 @@ class ProgressChannel:
         if is_first and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake.set)
 
-    async def follow(self, job: Awaitable[object]) -> AsyncIterator[Mapping[str, Any]]:
-        """Runs the job and yields its messages as they come; its error becomes the last message.
+    async def follow(self, job: Awaitable[object]) -> AsyncIterator[list[Mapping[str, Any]]]:
+        """Runs the job and yields its messages as they come, those that came together together; its error is the last.
 
         When the reader goes away the job is cancelled.
         """
@@ -50,15 +50,15 @@ class ProgressChannel:
         try:
             while True:
                 self._wake.clear()
-                for message in self._take():
-                    yield message
+                if messages := self._take():
+                    yield messages
                 if task.done() and not self._messages:
                     break
                 await self._wake.wait()
             try:
                 task.result()
             except HoldfastError as error:
-                yield error_message(error.message)
+                yield [error_message(error.message)]
         finally:
             task.cancel()
 

@@ -8,7 +8,7 @@ left it out. Called by the routes that stream. Source: dockerd 28.5; moby `pkg/s
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,7 @@ from holdfast.distribution import progress as bars
 from holdfast.engine.progress import ProgressChannel
 from holdfast.errors import HoldfastError
 
+_Batch: TypeAlias = list[Mapping[str, Any]]
 _ESCAPES = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -60,17 +61,18 @@ async def stream(
 
     messages = channel.follow(run())
     first = await anext(messages, None)
-    if may_fail_with_status and first is not None and failures and "errorDetail" in first:
+    if may_fail_with_status and first is not None and failures and "errorDetail" in first[0]:
         raise failures[0]
     return Stream(_lines(first, messages))
 
 
-async def _lines(first: Mapping[str, Any] | None, rest: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+async def _lines(first: _Batch | None, rest: AsyncIterator[_Batch]) -> AsyncIterator[bytes]:
+    """What came together is sent together."""
     try:
         if first is not None:
-            yield encode(first)
-        async for message in rest:
-            yield encode(message)
+            yield b"".join(map(encode, first))
+        async for batch in rest:
+            yield b"".join(map(encode, batch))
     finally:
         if isinstance(rest, AsyncGenerator):
             await rest.aclose()
