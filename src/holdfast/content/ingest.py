@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from holdfast.errors import Conflict, Corrupt, Exhausted, InvalidArgument
+from holdfast.kernel import writeback
 from holdfast.oci.digest import ALGORITHM, Digest, Hasher, algorithm
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Ingest:
         self._release = release
         self._hasher = Hasher(algorithm(expected) if expected else ALGORITHM)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self.offset = 0
+        self.offset = self._started = 0
         try:
             self._resume()
         except BaseException:
@@ -71,7 +72,7 @@ class Ingest:
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hasher = Hasher(algorithm(self._expected) if self._expected else ALGORITHM)
-        self.offset = 0
+        self.offset = self._started = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Appends; Corrupt when it is more than was declared, Exhausted when the disk is full."""
@@ -88,6 +89,9 @@ class Ingest:
             raise _storage_error(error, self._label()) from error
         self._hasher.update(view)
         self.offset += total
+        if self.offset - self._started >= writeback.STEP_BYTES:
+            writeback.start(self._fd, self._started, self.offset - self._started)
+            self._started = self.offset
         return total
 
     def commit(self, expected: Digest | None = None) -> Digest:

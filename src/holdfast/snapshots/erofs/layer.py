@@ -34,6 +34,8 @@ _FILE_XATTRS = ("user.",)
 _MAJOR_LIMIT, _MINOR_LIMIT = 1 << 12, 1 << 20
 _NAME_BYTES = 255
 _MOST_LINKS = 40
+_LEAVES = frozenset((Kind.FILE, Kind.SYMLINK))
+_NO_NAMES = (b"", b".", b"..")
 _NODE_TYPES = {Kind.FIFO: stat.S_IFIFO, Kind.BLOCK: stat.S_IFBLK, Kind.CHARACTER: stat.S_IFCHR}
 
 
@@ -98,6 +100,7 @@ class _Builder:
         self._now = time.time_ns()
         self._whiteout = self._deletions = 0
         self._linked: list[_Node] = []
+        self._directories: dict[bytes, _Node] = {}
         self.entries = 0
         self.root = self._new_directory(root_mode)
 
@@ -118,6 +121,17 @@ class _Builder:
     # entries
 
     def _member(self, entry: Entry) -> None:
+        prefix, _, base = entry.name.rpartition(b"/")
+        parent = self._directories.get(prefix)
+        if (
+            parent is not None
+            and entry.kind in _LEAVES
+            and base not in _NO_NAMES
+            and len(base) <= _NAME_BYTES
+            and not base.startswith(whiteouts.PREFIX)
+        ):
+            self._put(parent, base, self._make(entry))
+            return
         parts = clean(entry.name)
         if not parts:
             if entry.kind != Kind.DIRECTORY:
@@ -131,6 +145,8 @@ class _Builder:
         if len(base) > _NAME_BYTES:
             raise InvalidArgument(f"cannot unpack archive member {entry.name[:160]!r}: File name too long")
         parent = self._directory(parts[:-1])
+        if entry.kind in _LEAVES:
+            self._directories[prefix] = parent
         if entry.kind == Kind.DIRECTORY:
             self._place_directory(parent, base, entry)
         elif entry.kind == Kind.HARD_LINK:
@@ -161,7 +177,7 @@ class _Builder:
         if known is not None and known is node:
             return
         if known is not None and known.is_directory:  # it goes first, perhaps with what the link leads to
-            _unlink(_children(parent).pop(base))
+            self._gone(_children(parent).pop(base))
             node = self._find_name(target)
         if node is None:
             raise InvalidArgument(f"cannot unpack archive member {entry.name[:160]!r}: No such file or directory")
@@ -172,16 +188,14 @@ class _Builder:
 
     def _make(self, entry: Entry) -> _Node:
         """Writes a file, symbolic link or node into the image."""
-        xattrs = {
-            name: value
-            for name, value in (entry.xattrs or {}).items()
-            if not name.startswith(_DROPPED_XATTRS) and (entry.kind == Kind.FILE or not name.startswith(_FILE_XATTRS))
-        }
-        packed = layout.pack_xattrs(xattrs) if xattrs else b""
+        packed = _packed_xattrs(entry) if entry.xattrs else b""
         if entry.kind == Kind.FILE:
             node = _Node(stat.S_IFREG | entry.mode & 0o7777)
-            inode = Inode(node.mode, entry.uid, entry.gid, entry.mtime_nanos, entry.size)
             whole = self._reader.whole()
+            if whole is not None and not packed:
+                node.number = self._image.add_file(node.mode, entry.uid, entry.gid, entry.mtime_nanos, whole)
+                return node
+            inode = Inode(node.mode, entry.uid, entry.gid, entry.mtime_nanos, entry.size)
             node.number = self._image.add(inode, packed, self._reader.chunks() if whole is None else (whole,))
             return node
         if entry.kind == Kind.SYMLINK:
@@ -228,10 +242,17 @@ class _Builder:
         return node
 
     def _put(self, parent: _Node, base: bytes, node: _Node) -> None:
-        known = _children(parent).get(base)
+        children = _children(parent)
+        known = children.get(base)
         if known is not None:
-            _unlink(known)
-        _children(parent)[base] = node
+            self._gone(known)
+        children[base] = node
+
+    def _gone(self, node: _Node) -> None:
+        """A thing loses a name: paths through it lead elsewhere from now on."""
+        _unlink(node)
+        if node.is_directory or node.target:
+            self._directories.clear()
 
     def _dress(self, node: _Node, entry: Entry) -> None:
         node.mode = stat.S_IFDIR | entry.mode & 0o7777
@@ -330,6 +351,16 @@ class _Builder:
         below = sum(child.is_directory for child in children.values())
         inode = Inode(node.mode, node.uid, node.gid, node.mtime_nanos, links=2 + below)
         return Directory(inode, layout.pack_xattrs(node.xattrs), sorted([*children, b".", b".."]))
+
+
+def _packed_xattrs(entry: Entry) -> bytes:
+    return layout.pack_xattrs(
+        {
+            name: value
+            for name, value in (entry.xattrs or {}).items()
+            if not name.startswith(_DROPPED_XATTRS) and (entry.kind == Kind.FILE or not name.startswith(_FILE_XATTRS))
+        }
+    )
 
 
 def _unlink(node: _Node) -> None:

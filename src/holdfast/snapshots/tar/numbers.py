@@ -6,6 +6,8 @@ Source: GNU tar manual "Extensions" (base-256), POSIX pax "pax Extended Header K
 
 from __future__ import annotations
 
+import functools
+
 from holdfast.errors import InvalidArgument
 
 NANOS = 1_000_000_000
@@ -28,6 +30,12 @@ def parse_field(field: bytes) -> int:
     if not text.isdigit() or b"8" in text or b"9" in text:
         raise InvalidArgument(f"archive/tar: invalid tar header: {field!r} is not an octal number")
     return int(text, 8)
+
+
+@functools.lru_cache(1024)
+def parse_repeated(field: bytes) -> int:
+    """`parse_field` for fields that say the same in most members: modes, owners, times."""
+    return parse_field(field)
 
 
 def format_field(value: int, width: int) -> bytes:

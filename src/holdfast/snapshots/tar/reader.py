@@ -66,7 +66,11 @@ class Reader:
         """The next entry, None at the archive's end (two zero blocks, or the stream's end between entries)."""
         overrides: dict[bytes, bytes] = {}
         while True:
-            self._skip(self._content + self._padding)
+            position = self._position + self._content + self._padding
+            if position <= len(self._buffer):
+                self._position = position
+            else:
+                self._skip(self._content + self._padding)
             self._content = self._padding = 0
             header = self._header()
             if header is None:
@@ -149,8 +153,9 @@ class Reader:
             return None
         if len(block) < BLOCK:
             raise InvalidArgument("unexpected EOF: truncated tar archive, it ends within a header")
-        stored = numbers.parse_field(block[148:156])
-        unsigned = sum(block) - sum(block[148:156]) + _BLANK_CHECKSUM
+        checksum = block[148:156]
+        stored = numbers.parse_field(checksum)
+        unsigned = sum(block) - sum(checksum) + _BLANK_CHECKSUM
         if stored != unsigned:
             signed = unsigned - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127)
             if stored != signed:
@@ -183,11 +188,11 @@ class Reader:
         entry = Entry(
             name,
             fields[7],
-            mode=numbers.parse_field(fields[1]) & 0o7777,
-            uid=numbers.parse_field(fields[2]),
-            gid=numbers.parse_field(fields[3]),
+            mode=numbers.parse_repeated(fields[1]) & 0o7777,
+            uid=numbers.parse_repeated(fields[2]),
+            gid=numbers.parse_repeated(fields[3]),
             size=numbers.parse_field(fields[4]),
-            mtime_nanos=numbers.parse_field(fields[5]) * numbers.NANOS,
+            mtime_nanos=numbers.parse_repeated(fields[5]) * numbers.NANOS,
             link=fields[8].partition(b"\0")[0],
         )
         if fields[7] in (Kind.CHARACTER, Kind.BLOCK):
@@ -245,9 +250,11 @@ class Reader:
             raise InvalidArgument(f"archive member {entry.name!r} has an impossible owner {entry.uid}:{entry.gid}")
         if abs(entry.mtime_nanos) > _MTIME_LIMIT:
             raise InvalidArgument(f"archive member {entry.name!r} has an impossible time")
-        for path in (entry.name, entry.link):
-            if len(path) > self._limits.path_bytes or b"\0" in path:
-                raise InvalidArgument(f"archive member {path[:80]!r} has an impossible name")
+        longest = self._limits.path_bytes
+        if len(entry.name) > longest or b"\0" in entry.name:
+            raise InvalidArgument(f"archive member {entry.name[:80]!r} has an impossible name")
+        if entry.link and (len(entry.link) > longest or b"\0" in entry.link):
+            raise InvalidArgument(f"archive member {entry.link[:80]!r} has an impossible name")
         self._total += entry.size
         if self._total > self._limits.total_bytes:
             raise Exhausted(
