@@ -43,11 +43,6 @@ class Case:
     flags: tuple[str, ...] = ()
 
 
-NO_IPV6_PUBLISHING = Difference(
-    r"(, )?\[::\]:\d+->\d+/\w+|^(\d+/\w+ -> )?\[::\]:\d+\n",
-    "",
-    "dockerd listens on the host's IPv6 addresses with a user-space proxy per port; Holdfast has none and says so",
-)
 OWN_RUNTIME = Difference(
     '"Runtime":"runc"', '"Runtime":"holdfast"', "runc is a name for the real runc; ours is holdfast"
 )

@@ -17,6 +17,7 @@ from compat_case import Daemon
 IMAGE = "busybox:1.37.0-musl"
 SERVE = "for p in 80 81 82; do nc -lk -p $p -e echo hi & done; wait"
 HOST, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
+HOST6, NEIGHBOUR6 = "2001:db8::1", "2001:db8::2"
 ADDRESS = "docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' na-%s"
 
 
@@ -37,6 +38,11 @@ class Row:
 ROWS = (
     Row("published on 0.0.0.0, from a neighbour", "neighbour", HOST, 8101, True),
     Row("published on 0.0.0.0, from the host's loopback", "host", "127.0.0.1", 8101, True),
+    Row("published on 0.0.0.0, from the host's IPv6 loopback", "host", "[::1]", 8101, True),
+    Row("published on 0.0.0.0, from a neighbour by IPv6", "neighbour", f"[{HOST6}]", 8101, True),
+    Row("published on 127.0.0.1, from the host's IPv6 loopback", "host", "[::1]", 8102, False),
+    Row("published on ::1, from the host", "host", "[::1]", 8103, True),
+    Row("published on ::1, by the host's IPv6 address", "neighbour", f"[{HOST6}]", 8103, False),
     Row("published on 0.0.0.0, from another network", "na-b", HOST, 8101, True),
     Row("published on 127.0.0.1, from the host", "host", "127.0.0.1", 8102, True),
     Row("published on 127.0.0.1, by the host's address", "neighbour", HOST, 8102, False),
@@ -82,7 +88,7 @@ docker network create --subnet 10.120.4.0/24 -o com.docker.network.bridge.enable
 docker network create --subnet 10.120.5.0/24 -o com.docker.network.bridge.gateway_mode_ipv4=routed na-r
 docker network create --subnet 10.120.6.0/24 -o com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected na-u
 run() {{ docker run -d --name na-$1 --init ${{@:2}} {IMAGE} sh -c '{SERVE}'; }}
-run open -p 8101:80 -p 127.0.0.1:8102:81
+run open -p 8101:80 -p 127.0.0.1:8102:81 -p [::1]:8103:81
 run a --network na-a
 run a2 --network na-a
 run b --network na-b
@@ -105,8 +111,10 @@ def wired(daemon: Daemon) -> Iterator[str]:
     ip link add {name} netns {daemon.netns} type veth peer name wire netns {name}
     ip -n {daemon.netns} link set {name} name wire0
     ip -n {daemon.netns} addr add {HOST}/24 dev wire0
+    ip -n {daemon.netns} addr add {HOST6}/64 dev wire0 nodad
     ip -n {daemon.netns} link set wire0 up
     ip -n {name} addr add {NEIGHBOUR}/24 dev wire
+    ip -n {name} addr add {NEIGHBOUR6}/64 dev wire nodad
     ip -n {name} link set wire up
     ip -n {name} link set lo up
     ip -n {name} route add 172.16.0.0/12 via {HOST}

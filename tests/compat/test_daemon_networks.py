@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's own options for the default bridge (ipv6, fixed-cidr-v6, icc) on both daemons, started with the same flags."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from compat_case import Case, Daemon, compare
+
+IMAGE = "busybox:1.37.0-musl"
+FLAGS = ("--ipv6", "--fixed-cidr-v6=fd00:77::/64", "--icc=false")
+PROGRAMS = Path("/var/tmp/peer-dockerd/bin-sid")
+SERVE = "'nc -u -lk -p 53 -e cat & for p in 80 81; do nc -lk -p $p -e echo hi & done; wait'"
+ASK = "ask() { docker exec $1 nc -w 1 $2 $3 </dev/null || echo closed; }"
+
+CASES = [
+    Case(
+        "the default bridge",
+        "docker network inspect -f '{{.EnableIPv6}} {{json .IPAM.Config}} {{json .Options}}' bridge | sed 's/holdfast0/docker0/'",
+    ),
+    Case(
+        "a container's IPv6",
+        f"docker run -d --name i1 {IMAGE} sleep 100 >/dev/null;"
+        "docker inspect -f '{{with .NetworkSettings}}{{.GlobalIPv6Address}} {{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}}{{end}}' i1;"
+        "docker inspect -f '{{with .NetworkSettings.Networks.bridge}}{{.GlobalIPv6Address}} {{.IPv6Gateway}}{{end}}' i1;"
+        "docker exec i1 ip -6 addr show dev eth0 scope global | grep -o 'inet6 [^ ]*'; docker exec i1 ip -6 route | grep -o 'default via [^ ]*';"
+        "docker exec i1 grep fd00 /etc/hosts | cut -f1; docker exec i1 ping -6 -c 1 -W 2 fd00:77::1 | grep -c ttl; docker rm -f i1",
+    ),
+    Case(
+        "a port over both protocols",
+        f"docker run -d --name i2 -p 18600:80 -p [::1]:18601:80 {IMAGE} sh -c 'nc -lk -p 80 -e echo hi' >/dev/null; sleep 0.3; docker port i2;"
+        "for to in 127.0.0.1:18600 [::1]:18600 [::1]:18601 127.0.0.1:18601 [fd00:77::1]:18600; do timeout 2 socat -u TCP:$to - 2>/dev/null || echo closed; done; docker rm -f i2",
+    ),
+    Case(
+        "links without communication between containers",
+        f"{ASK}; docker run -d --name l1 --expose 80 --expose 53/udp {IMAGE} sh -c {SERVE} >/dev/null;"
+        f"docker run -d --name l2 --link l1:db {IMAGE} sleep 100 >/dev/null; docker run -d --name l3 {IMAGE} sleep 100 >/dev/null;"
+        "A=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' l1); ask l2 db 80; ask l2 db 81; ask l3 $A 80; ask l1 $(docker inspect -f '{{.NetworkSettings.IPAddress}}' l2) 80;"
+        "docker exec l2 sh -c 'echo ping | nc -u -w 1 db 53'; docker restart -t 0 l2; ask l2 db 80; docker rm -f l1 l2 l3",
+    ),
+]
+
+
+@contextmanager
+def started_dockerd(name: str, daemon_type: type[Daemon]) -> Iterator[Daemon]:
+    """A second peer, with flags of its own; the first one has fetched its programs."""
+    home = Path("/var/tmp/peer-dockerd") / name
+    home.mkdir()
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    inside = ["nsenter", f"--net=/run/netns/{name}"]
+    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+    socket = home / "docker.sock"
+    places = [f"--data-root={home}/data", f"--exec-root={home}/exec", f"--pidfile={home}/docker.pid"]
+    daemon = daemon_type("dockerd", socket, name)
+    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    with open(home / "dockerd.log", "wb") as log:
+        process = subprocess.Popen(
+            [*inside, "dockerd", "-H", f"unix://{socket}", *places, *FLAGS], env=environment, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while daemon.sh("docker version").returncode:
+            assert process.poll() is None, (home / "dockerd.log").read_text()[-3000:]
+            assert time.monotonic() < deadline, (home / "dockerd.log").read_text()[-3000:]
+            time.sleep(0.2)
+        yield daemon
+    finally:
+        daemon.sh("docker ps -aq | xargs -r docker rm -f")
+        process.terminate()
+        process.wait(30)
+        subprocess.run(["umount", "-l", str(home / "exec/netns/default")], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def both(
+    dockerd: Daemon,
+    daemon_type: type[Daemon],
+    start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
+    archives: dict[str, Path],
+) -> Iterator[tuple[Daemon, Daemon]]:
+    name = f"dn-{os.getpid()}"
+    with (
+        started_dockerd(f"{name}-peer", daemon_type) as theirs,
+        start_holdfastd(name, Path("/var/tmp") / name, *FLAGS) as ours,
+    ):
+        for daemon in (theirs, ours):
+            loaded = daemon.sh(f"docker load -i {archives[IMAGE]}")
+            assert loaded.returncode == 0, loaded.stderr
+        yield theirs, ours
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_options_of_the_default_bridge(case: Case, both: tuple[Daemon, Daemon], tmp_path: Path) -> None:
+    compare(case, *both, tmp_path)
