@@ -103,6 +103,7 @@ class Controller:
         notes += self._host.settle()
         notes += self._restore_sandboxes()
         self._host.synchronise(self._sandboxes)
+        notes += self._firewall.take_complaints()
         self._host.switch_forwarding_on()
         try:
             self._relay.start([rule for found in self._sandboxes for rule in rules.relay_rules(found, self._config)])
@@ -139,6 +140,7 @@ class Controller:
         if changes:
             culprits = ", ".join(who) or "somebody"
             notes.append(f"{culprits} changed the packet rules, now put right ({len(changes)}): {changes[0]}")
+        notes += self._firewall.take_complaints()
         notes += [note for note in (self._resolver.repair(), self._relay.repair()) if note]
         return notes
 

@@ -440,6 +440,36 @@ def test_iptables_policy_of_drop_does_not_cut_containers_off_but_its_rules_count
     assert late.bridge_interface not in lan.host.shell("iptables-nft -S")
 
 
+def test_iptables_legacy_is_put_right_though_nobody_tells_of_its_changes(lan, publish):
+    _, web = lan.connect("web", ports=[publish(80, 8080)])
+    web.serve(80)
+    lan.host.run(lan.controller.repair)
+    lan.host.shell("iptables-legacy -P FORWARD DROP; ip6tables-legacy -A FORWARD -j REJECT")
+    assert lan.neighbour.ask(HOST, 8080) is None
+
+    notes = lan.host.run(lan.controller.repair)
+
+    assert notes[0].startswith("somebody changed the packet rules, now put right")
+    assert lan.neighbour.ask(HOST, 8080) is not None
+    assert lan.host.shell("ip6tables-legacy -S FORWARD").splitlines()[1] == "-A FORWARD -j HOLDFAST-FORWARD"
+    assert lan.host.run(lan.controller.repair) == []
+    assert lan.controller.lookout_seconds() == 3.0
+
+
+def test_a_firewalld_that_does_not_answer_is_complained_of_once_and_asked_again(lan, monkeypatch, tmp_path):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
+    lan.host.run(lan.controller.repair)
+    lan.host.shell("nft add table inet firewalld && nft add chain inet firewalld filter_FORWARD_ZONES")
+
+    first, second = lan.host.run(lan.controller.repair), lan.host.run(lan.controller.repair)
+
+    assert first == ["firewalld could not be told of our bridges: no such file or directory"]
+    assert second == []
+    assert lan.controller.lookout_seconds() == 3.0
+    lan.host.shell("nft add rule inet firewalld filter_FORWARD_ZONES iifname holdfast0 accept")
+    assert lan.host.run(lan.controller.repair) == []
+
+
 # UDP flows
 
 

@@ -75,7 +75,9 @@ def _call(method: str, interface: str) -> tuple[str, str]:
         connection: Any = open_dbus_connection("SYSTEM")
         with connection:
             answer: Any = connection.send_and_get_reply(call, timeout=_SECONDS)
-    except (OSError, KeyError, ValueError) as error:
-        raise FirewalldError(str(error) or type(error).__name__) from error
+    except OSError as error:
+        raise FirewalldError((error.strerror or str(error) or "no answer").lower()) from error
+    except (KeyError, ValueError) as error:
+        raise FirewalldError(f"no bus: {error}") from error
     fields: dict[Any, str] = answer.header.fields
     return fields.get(jeepney.HeaderFields.error_name, ""), " ".join(str(part) for part in answer.body)

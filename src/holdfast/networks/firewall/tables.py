@@ -54,6 +54,10 @@ class Firewall:
         """Puts right what the kernel does not tell of; returns what it was."""
         return self._neighbours.look(sorted(self._interfaces))
 
+    def take_complaints(self) -> list[str]:
+        """What other firewalls could not be told, each once."""
+        return self._neighbours.take_complaints()
+
     def synchronise(
         self,
         bridges: Sequence[BridgeRules],
@@ -204,6 +208,8 @@ class NoFirewall:
 
     def look(self) -> list[str]:
         return []
+
+    take_complaints = look
 
     def synchronise(
         self,
