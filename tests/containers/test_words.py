@@ -94,19 +94,22 @@ def test_the_delay_doubles_to_a_minute_and_starts_again_after_ten_good_seconds()
 
 
 @pytest.mark.parametrize(
-    ("name", "was_running", "stopped", "wanted"),
+    ("name", "code", "count", "stopped", "wanted"),
     [
-        ("always", False, True, True),
-        ("unless-stopped", True, True, False),
-        ("unless-stopped", False, False, True),
-        ("on-failure", True, False, True),
-        ("on-failure", False, False, False),
-        ("no", True, False, False),
+        ("always", 0, 0, True, True),
+        ("unless-stopped", 0, 0, True, False),
+        ("unless-stopped", 0, 0, False, True),
+        ("on-failure", 255, 0, False, True),
+        ("on-failure", 0, 0, False, False),
+        ("on-failure", 1, 3, False, False),
+        ("on-failure", 1, 2, False, True),
+        ("on-failure", 137, 0, True, False),
+        ("no", 1, 0, False, False),
     ],
 )
-def test_policies_at_the_daemons_start(name: str, was_running: bool, stopped: bool, wanted: bool) -> None:
-    policy = RestartPolicy(name=name)
+def test_policies_at_the_daemons_start(name: str, code: int, count: int, stopped: bool, wanted: bool) -> None:
+    policy = RestartPolicy(name=name, maximum_retry_count=3)
 
-    assert (
-        restart_policy.wants_start_with_daemon(policy, was_running=was_running, was_stopped_by_user=stopped) is wanted
-    )
+    starts = restart_policy.wants_start_with_daemon(policy, exit_code=code, count=count, was_stopped_by_user=stopped)
+
+    assert starts is wanted

@@ -24,13 +24,14 @@ def wants_restart(policy: RestartPolicy, *, exit_code: int, count: int, was_stop
     return False
 
 
-def wants_start_with_daemon(policy: RestartPolicy, *, was_running: bool, was_stopped_by_user: bool) -> bool:
-    """True when a container that does not run is started because the daemon (or the host) starts."""
+def wants_start_with_daemon(policy: RestartPolicy, *, exit_code: int, count: int, was_stopped_by_user: bool) -> bool:
+    """True when a container that does not run is started because the daemon (or the host) starts.
+
+    Only `always` forgets that the user has stopped it; dockerd forgets it of `on-failure`, too, against its manual.
+    """
     if policy.name == "always":
         return True
-    if policy.name == "unless-stopped":
-        return not was_stopped_by_user
-    return policy.name == "on-failure" and was_running
+    return wants_restart(policy, exit_code=exit_code, count=count, was_stopped_by_user=was_stopped_by_user)
 
 
 def next_delay(fast_restarts: int, lifetime_nanos: int) -> tuple[float, int]:

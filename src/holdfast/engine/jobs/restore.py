@@ -43,7 +43,6 @@ async def restore(*, packages: Packages) -> None:
         _LOG.warning("%s", note)
     if not await packages.spawner.settle():
         _LOG.error("a container's start that the last daemon began is not over yet")
-    was_running = {container.id for container in packages.containers if container.state.is_running}
     half_removed = {container.id for container in packages.containers if _was_being_removed(container)}
     found = await asyncio.gather(*(_find(packages, each) for each in packages.containers), return_exceptions=True)
     for container, error in zip(packages.containers, found, strict=True):
@@ -69,7 +68,7 @@ async def restore(*, packages: Packages) -> None:
             work = remove_ended(packages, container, with_volumes=with_volumes)
             packages.background.start(work, f"removal of {container.id[:12]}")
         else:
-            _resume(packages, container, container.id in was_running)
+            _resume(packages, container)
 
 
 async def _settle_network(packages: Packages, container: Container) -> None:
@@ -215,7 +214,7 @@ def _sweep(packages: Packages, known: set[str]) -> None:
                 rootfs.remove_directory(root / name)
 
 
-def _resume(packages: Packages, container: Container, was_running: bool) -> None:
+def _resume(packages: Packages, container: Container) -> None:
     """`--rm` and restart policies of what does not run."""
     record = container.record
     if record.state.is_running or record.damage:
@@ -223,7 +222,10 @@ def _resume(packages: Packages, container: Container, was_running: bool) -> None
     if record.host_config.auto_remove and record.was_started:
         packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
     elif record.was_started and restart_policy.wants_start_with_daemon(
-        record.host_config.restart_policy, was_running=was_running, was_stopped_by_user=record.was_stopped_by_user
+        record.host_config.restart_policy,
+        exit_code=record.state.exit_code,
+        count=record.restart_count,
+        was_stopped_by_user=record.was_stopped_by_user,
     ):
         packages.background.start(_start(packages, container), f"start of {container.id[:12]}")
 
