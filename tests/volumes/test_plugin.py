@@ -2,7 +2,9 @@
 """What the store makes of a volume plugin's answers, good and bad ones."""
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,9 @@ def store(tmp_path: Path, fake: Fake) -> Store:
     return opened(tmp_path)
 
 
-def opened(tmp_path: Path) -> Store:
+def opened(tmp_path: Path, patience_seconds: float = 0) -> Store:
     records = metadata.Store(tmp_path / "metadata.db")
-    return Store(tmp_path / "volumes", records, plugins=places(tmp_path))
+    return Store(tmp_path / "volumes", records, plugins=places(tmp_path), patience_seconds=patience_seconds)
 
 
 def places(tmp_path: Path) -> Places:
@@ -173,7 +175,7 @@ def test_a_dead_plugin_s_volumes_are_listed_with_a_warning_and_told_of_in_docker
     with served(tmp_path / "plugins") as fake:
         fake.answers["VolumeDriver.Capabilities"] = {"Capabilities": {"Scope": "global"}}
         store.create("data", driver="far")
-        assert store.inspect("data")[0].scope == "global"
+        assert store.get("data").scope == store.inspect("data")[0].scope == "global"
     path = tmp_path / "plugins/far.sock"
     reason = f"dial unix {path}: connect: connection refused"
 
@@ -189,6 +191,33 @@ def test_a_dead_plugin_s_volumes_are_listed_with_a_warning_and_told_of_in_docker
     with pytest.raises(Unavailable, match=r"error looking up volume plugin far: Post .*Plugin.Activate"):
         opened(tmp_path).create("other", driver="far")
     assert opened(tmp_path).create("another")[0].driver == "local"
+
+
+def test_a_mount_waits_for_a_plugin_that_starts_late(tmp_path: Path) -> None:
+    with served(tmp_path / "plugins"):
+        opened(tmp_path).create("data", driver="far")
+    (tmp_path / "plugins/far.sock").unlink()
+    store = opened(tmp_path, patience_seconds=10)
+
+    with ThreadPoolExecutor() as pool:
+        path = pool.submit(store.acquire, "data", "one")
+        time.sleep(0.1)
+        with served(tmp_path / "plugins") as fake:
+            assert path.result(10) == str(fake.root / "data")
+
+
+def test_a_mount_waits_for_a_plugin_that_is_started_again(tmp_path: Path) -> None:
+    store = opened(tmp_path, patience_seconds=10)
+    with served(tmp_path / "plugins"):
+        store.create("data", driver="far")
+    path = tmp_path / "plugins/far.sock"
+
+    with ThreadPoolExecutor() as pool:
+        mounted = pool.submit(store.acquire, "data", "one")
+        time.sleep(0.1)
+        path.rename(tmp_path / "old.sock")
+        with served(tmp_path / "plugins") as fake:
+            assert mounted.result(10) == str(fake.root / "data")
 
 
 def test_a_plugin_is_told_of_by_a_file(tmp_path: Path) -> None:

@@ -16,14 +16,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from holdfast.errors import Unavailable
 from holdfast.volumes.discovery import Address
 from holdfast.volumes.volume import Described, Volume
 
 
+class Absent(Unavailable):
+    """Nobody listens where the driver should: nothing has been done, and it may be there in a moment."""
+
+
 class Driver(Protocol):
-    """A volume driver; `factory.Drivers` finds them by name."""
+    """A volume driver; `factory.Drivers` finds them by name. `scope` is `global` when other hosts have its volumes, too."""
 
     name: str
+    scope: str
 
     def create(self, name: str, options: Mapping[str, str]) -> str:
         """Makes the volume and returns its mount point (empty: known while mounted only); InvalidArgument."""
@@ -47,13 +53,9 @@ class Driver(Protocol):
 
 
 class Keeper(Driver, Protocol):
-    """A driver that may have volumes which no record of ours knows, and knows more of them than we do: a plugin.
-
-    `scope` is `global` when other hosts have the same volumes.
-    """
+    """A driver that may have volumes which no record of ours knows, and knows more of them than we do: a plugin."""
 
     address: Address
-    scope: str
 
     def describe(self, name: str) -> Described | None:
         """The volume as it is now; None when there is none."""

@@ -3,25 +3,41 @@
 
 from __future__ import annotations
 
-from holdfast.errors import HoldfastError
+import time
+
+from holdfast.errors import HoldfastError, NotFound
 from holdfast.volumes import discovery
 from holdfast.volumes.discovery import Places
-from holdfast.volumes.driver import Driver, Keeper
+from holdfast.volumes.driver import Absent, Driver, Keeper
 from holdfast.volumes.drivers.local import Local, resolve_host
-from holdfast.volumes.volume import LOCAL
+from holdfast.volumes.volume import LOCAL, Volume
+
+_PAUSE_SECONDS = 0.2
 
 
 class Drivers:
     """Finds drivers; `local` is always there."""
 
-    def __init__(self, root: str, places: Places) -> None:
+    def __init__(self, root: str, places: Places, patience_seconds: float) -> None:
         self.local = Local(root, resolve_host)
         self._places = places
+        self._patience_seconds = patience_seconds
         self._active: dict[str, Keeper] = {}
 
     def find(self, name: str) -> Driver:
         """The driver of that name; NotFound in Docker's words, Unavailable when it is told of and does not answer."""
         return self.local if name in ("", LOCAL) else self.plugin(name)
+
+    def mount(self, volume: Volume, user: str, *, is_first: bool) -> str:
+        """As the volume's driver does; a plugin that is not there may be starting just now: it gets some seconds."""
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self.find(volume.driver).mount(volume, user, is_first=is_first)
+            except (NotFound, Absent):
+                if volume.is_ours or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def plugin(self, name: str) -> Keeper:
         """The same for plugins only."""

@@ -50,8 +50,9 @@ class Store:
         records: metadata.Store,
         now_nanos: Callable[[], int] = time.time_ns,
         plugins: Places = PLACES,
+        patience_seconds: float = 5.0,
     ) -> None:
-        self._drivers = Drivers(os.fspath(root), plugins)
+        self._drivers = Drivers(os.fspath(root), plugins, patience_seconds)
         self._records = records
         self._now_nanos = now_nanos
         self._lock = threading.RLock()
@@ -72,10 +73,10 @@ class Store:
     ) -> tuple[Volume, bool]:
         """The volume of that name, and whether it was made just now; without a name an anonymous one.
 
-        An existing volume is returned as it is, whatever labels and options say; without a driver that of a plugin, too,
-        though no record knows it. A plugin's volume that the plugin has no more is made again. Durable on return, unless `writes`
-        takes the record: then the caller writes it and calls `confirm`, or removes the volume. With `pin` it stays
-        until `unpin`, whoever wants to remove it.
+        An existing volume is returned as it is, whatever labels and options say; without a driver also a plugin's that
+        no record knows. What a plugin has no more is made again. Durable on return, unless `writes` takes the record:
+        then the caller writes it and calls `confirm`, or removes the volume. With `pin` it stays until `unpin`, whoever
+        wants to remove it.
         """
         is_named = bool(name)
         if not is_named:
@@ -100,6 +101,7 @@ class Store:
                 driver=found.name,
                 labels=dict(labels) if labels else None,
                 options=dict(options) if options else None,
+                scope=found.scope,
             )
             write = (BUCKET, name, msgspec.json.encode(volume))
             if writes is None:
@@ -169,7 +171,7 @@ class Store:
         with self._guard(name):
             volume = self.get(name)
             is_first = not self._mounted.get(name)
-            path = self._drivers.find(volume.driver).mount(volume, user, is_first=is_first)
+            path = self._drivers.mount(volume, user, is_first=is_first)
             self._mounted.setdefault(name, set()).add(user)
             return path
 

@@ -34,6 +34,7 @@ class Local:
     """See the module and `driver.Driver`."""
 
     name = LOCAL
+    scope = "local"
 
     def __init__(self, root: str, resolve: Callable[[str], str]) -> None:
         self._root = os.path.abspath(root)

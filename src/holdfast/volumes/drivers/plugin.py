@@ -4,7 +4,7 @@
 Each call is a POST of JSON on a connection of its own, and an answer with a text in `Err` is a refusal. What the plugin
 mounts is in the host's mount namespace and its own affair; it gets one Mount and one Unmount per container and counts
 them. It may have volumes that nobody made through us. Blocks until the plugin answers: two minutes at the most where it
-works, ten seconds where it is only asked. A mount waits some seconds for a plugin that does not listen yet.
+works, ten seconds where it is only asked.
 Not here: plugins of docker plugin install. Source: docs.docker.com "Volume plugins", protocol 1.2; moby 28
 `volume/drivers`; texts of dockerd 28.5.
 """
@@ -16,18 +16,18 @@ import json
 import os
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from holdfast.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from holdfast.volumes.discovery import Address
+from holdfast.volumes.driver import Absent
 from holdfast.volumes.volume import Described, Volume
 
 _TYPE = "application/vnd.docker.plugins.v1.2+json"
 _INTERFACE = "VolumeDriver"
-_WORK_SECONDS, _QUESTION_SECONDS, _PATIENCE_SECONDS, _PAUSE_SECONDS = 120.0, 10.0, 5.0, 0.2
+_WORK_SECONDS, _QUESTION_SECONDS = 120.0, 10.0
 _ANSWER_BYTES = 1 << 24
 _WHERE = "http://plugin.moby.localhost"
 
@@ -65,7 +65,7 @@ class Plugin:
     def mount(self, volume: Volume, user: str, *, is_first: bool) -> str:
         del is_first
         request = {"Name": volume.name, "ID": user}
-        answer = self._post("VolumeDriver.Mount", request, _WORK_SECONDS, patience=_PATIENCE_SECONDS)
+        answer = self._post("VolumeDriver.Mount", request, _WORK_SECONDS)
         self._refuse(f"error while mounting volume '{volume.mountpoint}'", answer)
         path = str(answer.get("Mountpoint") or "")
         if not os.path.isabs(path) or not os.path.isdir(path):
@@ -103,25 +103,18 @@ class Plugin:
         if answer.get("Err"):
             raise InvalidArgument(f"{what}: {answer['Err']}")
 
-    def _post(
-        self, call: str, document: Mapping[str, object], seconds: float = _QUESTION_SECONDS, *, patience: float = 0
-    ) -> dict[str, Any]:
+    def _post(self, call: str, document: Mapping[str, object], seconds: float = _QUESTION_SECONDS) -> dict[str, Any]:
         """One call; Unavailable when nobody answers, or not as the protocol says."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                return self._exchange(call, document, seconds)
-            except (ConnectionRefusedError, FileNotFoundError) as error:
-                if time.monotonic() < deadline:
-                    time.sleep(_PAUSE_SECONDS)
-                    continue
-                reason = (error.strerror or "").lower()
-                raise Unavailable(f'Post "{_WHERE}/{call}": dial {self.address.shown}: connect: {reason}') from None
-            except TimeoutError:
-                raise Unavailable(f'Post "{_WHERE}/{call}": context deadline exceeded') from None
-            except (OSError, ValueError, http.client.HTTPException) as error:
-                where = self.address.place
-                raise Unavailable(f"plugin {self.name} does not answer {call} at {where}: {error}") from None
+        try:
+            return self._exchange(call, document, seconds)
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            reason = (error.strerror or "").lower()
+            raise Absent(f'Post "{_WHERE}/{call}": dial {self.address.shown}: connect: {reason}') from None
+        except TimeoutError:
+            raise Unavailable(f'Post "{_WHERE}/{call}": context deadline exceeded') from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            where = self.address.place
+            raise Unavailable(f"plugin {self.name} does not answer {call} at {where}: {error}") from None
 
     def _exchange(self, call: str, document: Mapping[str, object], seconds: float) -> dict[str, Any]:
         connection = _open(self.address, seconds)
