@@ -84,7 +84,7 @@ class Maker:
                     raise gate.read_refusal(refusal)
                 return Born(pid, os.pidfd_open(pid), fds[0] if fds else None)
         if not said:
-            raise errors.Internal("the process that was to start the command died")
+            raise StartError("the process that was to start the command died", step="maker", errno=0)
         if gate.is_refusal(said):
             raise gate.read_refusal(said)
         message = protocol.decode(said[1:])

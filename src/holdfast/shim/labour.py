@@ -45,6 +45,7 @@ def live(sock: socket.socket, hierarchy: Hierarchy, sample: bytes = b"") -> NoRe
     channel = Channel(sock)
     try:
         process.reset_signals(_CAUGHT_MASK)
+        process.set_parent_death_signal(signal.SIGKILL)
         stock = rehearsal.of_maker(sample, hierarchy) if sample else None
         received = channel.wait()
         if received is not None:

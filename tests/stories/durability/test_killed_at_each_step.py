@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of the daemon at each of its persisted steps (strace injects it), for create, start, stop and rm.
+"""kill -9 of the daemon at each of its persisted steps, for create, start, stop and rm.
 
 Afterwards the operation has happened or it has not, the next daemon can go on with it, and nothing dangles. The steps are
 the system calls that make a change last: the k-th of a kind from the moment of the request on.
@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
+from steps import killing
 
 IMAGE = "story:1"
 DEEPEST = int(os.environ.get("HOLDFAST_KILL_STEPS", "1"))
@@ -57,38 +53,6 @@ REQUESTS = {
 }
 
 
-@contextmanager
-def killing(daemon: Any, call: str, number: int) -> Iterator[None]:
-    """The daemon dies on entering its `number`-th such call from now on."""
-    assert shutil.which("strace") is not None, "strace is missing: scripts/setup dev installs it"
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
-         "-e", f"inject={call}:signal=KILL:when={number}", "-p", str(daemon.pid)],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 10
-        while not _is_traced(daemon.pid) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        yield
-    finally:
-        tracer.terminate()
-        try:
-            tracer.wait(1)
-        except subprocess.TimeoutExpired:  # strace 6.1 may wait for ever for threads of a process that it has killed
-            tracer.kill()
-            tracer.wait(10)
-
-
-def _is_traced(pid: int) -> bool:
-    """Whether all of its threads are."""
-    try:
-        states = [(each / "status").read_text() for each in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return False
-    return all("TracerPid:\t0\n" not in state for state in states)
-
-
 def request(daemon: Any, what: str) -> tuple[int, bytes] | None:
     method, path, body = REQUESTS[what]
     try:
@@ -114,7 +78,7 @@ def test_a_daemon_killed_at_a_step_has_done_it_or_not(daemon: Any, what: str, ca
         for before in STEPS[what]:
             must(daemon, before)
 
-        with killing(daemon, call, number):
+        with killing([daemon.pid], call, number):
             answer = request(daemon, what)
         is_dead = answer is None
         if is_dead or daemon.process.poll() is not None:

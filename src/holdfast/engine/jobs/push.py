@@ -10,11 +10,12 @@ import asyncio
 from functools import partial
 
 from holdfast import images
-from holdfast.distribution import Cancellation, Credentials, Pusher
+from holdfast.distribution import Cancellation, Credentials, Pusher, push_plan
 from holdfast.engine.events import Events
 from holdfast.engine.image_events import publish
 from holdfast.engine.progress import Progress
 from holdfast.errors import NotFound
+from holdfast.images import indexes
 from holdfast.oci import platform as platforms
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
@@ -26,15 +27,23 @@ async def push(
     store: images.Store,
     events: Events,
     reference: Reference,
+    platform: Platform | None,
     credentials: Credentials,
     progress: Progress,
 ) -> None:
-    """Brings the image to its registry; without a tag all tags. Cancelled with the job."""
+    """Brings the image to its registry; without a tag all tags, with a platform only that of an index. Cancelled with the job."""
     cancellation = Cancellation()
     try:
         await asyncio.wrap_future(
             pusher.start(
-                partial(pusher.push, reference, credentials=credentials, progress=progress, cancellation=cancellation)
+                partial(
+                    pusher.push,
+                    reference,
+                    platform=platform,
+                    credentials=credentials,
+                    progress=progress,
+                    cancellation=cancellation,
+                )
             )
         )
     finally:
@@ -43,8 +52,12 @@ async def push(
 
 
 def check_platform(store: images.Store, reference: Reference, wanted: Platform) -> None:
-    """NotFound when the image that would be pushed is for another platform."""
+    """NotFound when the image that would be pushed, or all that is here of its index, is for another platform."""
     tagged = reference.with_default_tag()
+    index = store.index_of(tagged)
+    if index is not None:
+        push_plan.plan_platform(indexes.walk(store.content, index), wanted, tagged, store.content)
+        return
     has = store.get(str(tagged)).config.platform
     if not platforms.is_match(wanted, has):
         raise NotFound(

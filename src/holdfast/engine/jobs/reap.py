@@ -15,13 +15,12 @@ from collections.abc import Sequence
 
 from holdfast.containers import Container, restart_policy
 from holdfast.containers.config import EndpointSettings
-from holdfast.engine import container_network, mounting, sandbox_files, surroundings, volume_events
+from holdfast.engine import container_network, leftovers, mounting, sandbox_files, volume_events
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.jobs.start import start_locked
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, NotFound
-from holdfast.runtime import cgroups
 from holdfast.shim.client import Detached, Event, Exited, OutOfMemory, Shim, ShimLost
 
 _LOG = logging.getLogger("holdfast.engine")
@@ -154,7 +153,7 @@ async def _clean_up(
     await mounting.detach(packages, container)
     volume_events.publish_unmounts(packages.events, container)
     if is_shim_lost:
-        await asyncio.to_thread(kill_leftovers, packages, container)
+        await asyncio.to_thread(leftovers.kill, packages, container)
     if not container.record.host_config.auto_remove:
         _is_saved(packages, container)
 
@@ -177,16 +176,6 @@ async def _save_later(packages: Packages, container: Container, shim: Shim | Non
             break
     if shim is not None:
         await shim.close()
-
-
-def kill_leftovers(packages: Packages, container: Container) -> None:
-    """Ends every process of a container whose shim is gone, and its control group. Blocks."""
-    try:
-        group = cgroups.detect().open(surroundings.cgroup_path(packages, container.record))
-        group.kill()
-        group.remove()
-    except (HoldfastError, OSError) as error:
-        _LOG.warning("control group of %s: %s", container.id[:12], error)
 
 
 def _restart_delay(container: Container, lifetime_nanos: int) -> float | None:

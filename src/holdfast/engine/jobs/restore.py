@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from holdfast.containers import Container, restart_policy
-from holdfast.engine import container_network, mounting, rootfs, sandbox_files
+from holdfast.engine import container_network, leftovers, mounting, rootfs, sandbox_files
 from holdfast.engine.jobs import heal, health, reap
 from holdfast.engine.jobs.remove import remove_ended, remove_volumes
 from holdfast.engine.jobs.start import start_locked
@@ -140,7 +140,7 @@ async def _find_exit(packages: Packages, container: Container) -> None:
     except (HoldfastError, OSError, KeyError) as error:
         _LOG.warning("exit of %s: %s", container.id[:12], error)
     if ended is None:
-        await asyncio.to_thread(reap.kill_leftovers, packages, container)
+        await asyncio.to_thread(leftovers.kill, packages, container)
     if container.state.is_running:
         _write_exit(packages, container, ended or _exit(container.id, 137))
         if ended is None:

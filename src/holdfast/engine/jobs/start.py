@@ -18,6 +18,7 @@ from holdfast.containers.record import Health as HealthState
 from holdfast.containers.record import HealthResult
 from holdfast.engine import (
     container_network,
+    leftovers,
     log_target,
     mounting,
     sandbox_files,
@@ -28,7 +29,7 @@ from holdfast.engine import (
 from holdfast.engine.jobs import health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, NotModified
+from holdfast.errors import Conflict, HoldfastError, NotModified, Unavailable
 from holdfast.networks import Attachment
 from holdfast.shim.client import Launch, StreamGrant
 
@@ -82,9 +83,11 @@ async def _launch(packages: Packages, container: Container) -> None:
         grants = _present(container.drop_pending())
         plan = _plan_launch(packages, container, document, around.cgroup_path, grants)
         shim = await packages.supervisor.launch(plan, meanwhile=make_network)
-    except BaseException:
+    except BaseException as error:
         for grant in (*grants, *container.drop_pending()):
             grant.sock.close()
+        if isinstance(error, Unavailable):  # a shim that was killed could not clean up
+            await asyncio.to_thread(leftovers.kill, packages, container)
         with contextlib.suppress(HoldfastError):
             await packages.networks.disconnect(container.id)
         await mounting.detach(packages, container)
