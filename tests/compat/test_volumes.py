@@ -26,6 +26,10 @@ OPTIONS = [
         f"mkdir dir; docker volume create -o type=none -o o=bind,ro -o device=$PWD/dir vo3; docker run --rm -v vo3:/d {IMAGE} touch /d/two; docker volume rm vo3",
     ),
     Case(
+        "a directory of the host, shared",
+        f"mkdir dir; docker volume create -o type=none -o o=bind,ro,rshared -o device=$PWD/dir vo7; docker run -d --name vo7 -v vo7:/d {IMAGE} sleep 100 >/dev/null; grep /vo7/_data /proc/self/mountinfo | grep -o -e ' shared:' -e ' ro[ ,]'; docker rm -f vo7; grep -c /vo7/_data /proc/self/mountinfo; docker volume rm vo7",
+    ),
+    Case(
         "an empty directory of the host takes what the image has",
         f"mkdir dir; docker volume create -o type=none -o o=bind -o device=$PWD/dir vo4; docker run --rm -v vo4:/etc {ALPINE} true; test -e dir/passwd && echo copied; docker volume rm vo4",
     ),
@@ -35,7 +39,7 @@ OPTIONS = [
     ),
     Case(
         "wrong options",
-        'for o in "-o type=tmpfs" "-o device=/x" "-o o=bind" "-o bogus=1" "-o size=1m" "-o type=none -o o=bind"; do docker volume create $o vo6; done; docker volume inspect vo6',
+        'for o in "-o type=tmpfs" "-o device=/x" "-o o=bind" "-o bogus=1" "-o size=1m" "-o type=none -o o=bind" "-o type=cifs -o device=//h:445/x"; do docker volume create $o vo6; done; docker volume inspect vo6',
         is_error=True,
     ),
 ]

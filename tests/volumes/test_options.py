@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The local driver's options as planned mounts; NFS is planned here only, for there is no server."""
+"""The local driver's options as planned mounts; those of NFS are mounted in tests/vm/nfs_volumes.py."""
 
 import pytest
 
+from holdfast.errors import InvalidArgument
 from holdfast.kernel import mount
 from holdfast.volumes import options
 
@@ -28,6 +29,10 @@ from holdfast.volumes import options
         ({"type": "nfs", "device": ":/x", "o": "addr=fd00::1"}, (":/x", "nfs", 0, "addr=fd00::1", "")),
         ({"type": "nfs", "device": ":/x", "o": "clientaddr=host"}, (":/x", "nfs", 0, "clientaddr=host", "")),
         ({"type": "ext4", "device": "/dev/x", "o": "addr=host"}, ("/dev/x", "ext4", 0, "addr=host", "")),
+        ({"type": "cifs", "device": "//filer/x", "o": "guest"}, ("//filer/x", "cifs", 0, "guest", "filer")),
+        ({"type": "cifs", "device": "//10.0.0.1/x", "o": "guest"}, ("//10.0.0.1/x", "cifs", 0, "guest", "")),
+        ({"type": "cifs", "device": "//filer/x", "o": "addr=nas"}, ("//filer/x", "cifs", 0, "addr=nas", "nas")),
+        ({"type": "none", "device": "/d", "o": "bind,shared"}, ("/d", "none", mount.MS_BIND | mount.MS_SHARED, "", "")),
     ],
 )
 def test_options_become_one_mount(words, plan):
@@ -39,6 +44,18 @@ def test_only_the_server_s_own_address_is_replaced():
 
     assert plan.resolved("10.1.2.3").data == "clientaddr=filer,addr=10.1.2.3,mountaddr=filer"
     assert plan.resolved("10.1.2.3").address == ""
+
+
+def test_a_share_s_host_is_looked_up_where_no_address_is_given():
+    plan = options.plan({"type": "cifs", "device": "//filer/x/filer", "o": "guest"})
+
+    assert plan.resolved("10.1.2.3").source == "//10.1.2.3/x/filer"
+    assert plan.resolved("fd00::1").source == "//[fd00::1]/x/filer"
+
+
+def test_a_port_has_no_place_in_a_share_s_name():
+    with pytest.raises(InvalidArgument, match="port not allowed in CIFS device URL, include 'port' in 'o='"):
+        options.check("v", {"type": "cifs", "device": "//filer:445/x", "o": "guest"})
 
 
 def test_a_failure_is_told_in_dockers_words_without_the_password():

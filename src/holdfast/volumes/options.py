@@ -42,14 +42,25 @@ _FLAGS: dict[str, tuple[bool, int]] = {
     "bind": (True, mount.MS_BIND),
     "rbind": (True, mount.MS_BIND | mount.MS_REC),
     "defaults": (False, 0),
+    "private": (True, mount.MS_PRIVATE),
+    "rprivate": (True, mount.MS_PRIVATE | mount.MS_REC),
+    "shared": (True, mount.MS_SHARED),
+    "rshared": (True, mount.MS_SHARED | mount.MS_REC),
+    "slave": (True, mount.MS_SLAVE),
+    "rslave": (True, mount.MS_SLAVE | mount.MS_REC),
+    "unbindable": (True, mount.MS_UNBINDABLE),
+    "runbindable": (True, mount.MS_UNBINDABLE | mount.MS_REC),
 }
 _ADDRESS = re.compile(r"(?:^|(?<=,))addr=([^,]*)")
+_SHARE_HOST = re.compile(r"(?<=^//)[^/]*")
 _SECRET = re.compile(r"((?:^|,)(?:password|pass)=)[^,]*")
 _NETWORK_TYPES = ("nfs", "nfs4", "cifs", "smb3")
+_SHARE_TYPES = ("cifs", "smb3")
+PROPAGATION = mount.MS_PRIVATE | mount.MS_SHARED | mount.MS_SLAVE | mount.MS_UNBINDABLE
 
 
 class MountPlan(NamedTuple):
-    """What mount(2) takes; `address` is a host name in `data` that has to be resolved first, or an empty text."""
+    """What mount(2) takes; `address` is a host's name in `data`, or else in `source`, that has to be looked up first."""
 
     source: str
     fstype: str
@@ -64,8 +75,10 @@ class MountPlan(NamedTuple):
 
     def resolved(self, address: str) -> MountPlan:
         """The plan with the host's address in place of its name."""
-        data = _ADDRESS.sub(f"addr={address}", self.data, count=1)
-        return self._replace(data=data, address="")
+        if _ADDRESS.search(self.data):
+            return self._replace(data=_ADDRESS.sub(f"addr={address}", self.data, count=1), address="")
+        shown = f"[{address}]" if ":" in address else address
+        return self._replace(source=_SHARE_HOST.sub(shown, self.source, count=1), address="")
 
 
 def check(name: str, options: Mapping[str, str]) -> None:
@@ -79,6 +92,8 @@ def check(name: str, options: Mapping[str, str]) -> None:
         for other in needed if option in options else ():
             if not options.get(other):
                 raise InvalidArgument(f'create {name}: missing required option: "{other}"')
+    if options.get("type") in _SHARE_TYPES and re.match(r"//[^/]*:\d+(/|$)", options["device"]):
+        raise InvalidArgument(f"create {name}: port not allowed in CIFS device URL, include 'port' in 'o='")
     if options and plan(options).is_bind and not posixpath.isabs(options["device"]):
         raise InvalidArgument(f'create {name}: invalid mount config: "{options["device"]}" is not an absolute path')
 
@@ -96,10 +111,9 @@ def plan(options: Mapping[str, str]) -> MountPlan:
         else:
             flags &= ~known[1]
     joined = ",".join(data)
-    fstype = options.get("type", "")
-    found = _ADDRESS.search(joined) if fstype in _NETWORK_TYPES else None
-    address = found[1] if found and not _is_address(found[1]) else ""
-    return MountPlan(options.get("device", ""), fstype, flags, joined, address)
+    fstype, device = options.get("type", ""), options.get("device", "")
+    host = _host(fstype, device, joined)
+    return MountPlan(device, fstype, flags, joined, "" if _is_address(host) else host)
 
 
 def failure(plan: MountPlan, mountpoint: str, reason: str) -> str:
@@ -110,6 +124,15 @@ def failure(plan: MountPlan, mountpoint: str, reason: str) -> str:
     if plan.data:
         text += ", data: " + _SECRET.sub(r"\g<1>********", plan.data)
     return f"error while mounting volume '{mountpoint}': failed to mount local volume: {text}: {reason}"
+
+
+def _host(fstype: str, device: str, data: str) -> str:
+    """The server as the options name it: `addr=`, else the one of a share's name; empty when there is none."""
+    if fstype in _NETWORK_TYPES and (found := _ADDRESS.search(data)):
+        return found[1]
+    if fstype in _SHARE_TYPES and (found := _SHARE_HOST.search(device)):
+        return found[0]
+    return ""
 
 
 def _is_address(text: str) -> bool:

@@ -21,7 +21,7 @@ from holdfast.errors import HoldfastError, InvalidArgument, Unavailable
 from holdfast.kernel import mount, mount_table
 from holdfast.volumes import options as option_words
 from holdfast.volumes import removal
-from holdfast.volumes.options import MountPlan
+from holdfast.volumes.options import PROPAGATION, MountPlan
 from holdfast.volumes.volume import LOCAL, Volume, check_name
 
 DATA = "_data"
@@ -149,18 +149,21 @@ def resolve_host(name: str) -> str:
 
 
 def _apply(plan: MountPlan, path: str) -> None:
-    """A bind takes its other flags in a second call only."""
-    if not plan.is_bind:
-        mount.mount(plan.source, path, plan.fstype, plan.flags, plan.data)
-        return
+    """A bind takes its other flags in a second call only, and the propagation of any mount wants one of its own."""
     kinds = mount.MS_BIND | mount.MS_REC
-    mount.mount(plan.source, path, "", plan.flags & kinds)
-    if plan.flags & ~kinds:
-        try:
-            mount.mount("", path, "", plan.flags & ~mount.MS_REC | mount.MS_REMOUNT)
-        except OSError:
-            mount.unmount(path)
-            raise
+    flags, propagation = plan.flags & ~PROPAGATION, plan.flags & PROPAGATION
+    if plan.is_bind:
+        mount.mount(plan.source, path, "", flags & kinds)
+    else:
+        mount.mount(plan.source, path, plan.fstype, flags & ~mount.MS_REC, plan.data)
+    try:
+        if plan.is_bind and flags & ~kinds:
+            mount.mount("", path, "", flags & ~mount.MS_REC | mount.MS_REMOUNT)
+        if propagation:
+            mount.mount("", path, "", propagation | plan.flags & mount.MS_REC)
+    except OSError:
+        mount.unmount(path)
+        raise
 
 
 def _is_name(name: str) -> bool:
