@@ -58,3 +58,40 @@ def test_host_gateway_is_an_address(tmp_path):
     assert read(["--host-gateway-ip", "192.0.2.1"], tmp_path).host_gateway_ip == "192.0.2.1"
     with pytest.raises(InvalidArgument, match="invalid IP address: here"):
         read(["--host-gateway-ip", "here"], tmp_path)
+
+
+def test_ipv6_of_the_default_bridge(tmp_path):
+    given = {
+        "ipv6": True,
+        "fixed-cidr-v6": "2001:db8:1::/64",
+        "default-gateway-v6": "2001:db8:1::9",
+        "ip6tables": False,
+        "userland-proxy": False,
+    }
+    read_back = read([], tmp_path, given)
+
+    assert read_back.ignored == ()
+    assert (read_back.ipv6, read_back.fixed_cidr_v6) == (True, "2001:db8:1::/64")
+    assert (read_back.default_gateway_v6, read_back.ip6tables, read_back.userland_proxy) == (
+        "2001:db8:1::9",
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--fixed-cidr-v6", "10.0.0.0/8"], "invalid fixed-cidr-v6: '10.0.0.0/8' is not a valid IPv6 subnet"),
+        (["--fixed-cidr-v6", "xyz"], "invalid fixed-cidr-v6: 'xyz' is not a valid IPv6 subnet"),
+        (["--bip6", "10.0.0.1/8"], "invalid bip6 10.0.0.1/8"),
+        (["--bip6", "fd00:1::1/64", "--fixed-cidr-v6", "fd00:2::/80"], "it is not inside the bridge's subnet"),
+        (["--default-gateway", "here"], "invalid IP address: here"),
+        (["--default-gateway-v6", "there"], "invalid IP address: there"),
+    ],
+)
+def test_what_is_wrong_with_them_is_named(flags, text, tmp_path):
+    with pytest.raises(InvalidArgument) as refusal:
+        read(flags, tmp_path)
+
+    assert text in refusal.value.message

@@ -615,3 +615,81 @@ def test_fixed_range_limits_the_default_bridges_addresses(lan):
 
     assert attachment.endpoints[0].ip_address.startswith("10.99.7.")
     assert attachment.endpoints[0].prefix_length == 16
+
+
+# IPv6 in the default bridge
+
+
+def test_default_bridge_has_ipv6_where_it_is_wanted_and_keeps_it_over_a_restart(lan6, publish):
+    lan6.restart_daemon(ipv6=True, host_id="some host")
+    attachment, web = lan6.connect("web", ports=[publish(80, 8080)])
+    web.serve(80, address="::")
+    subnet = lan6.controller.network("bridge").ipv6.subnet
+    inner = attachment.endpoints[0].ipv6_address
+
+    assert lan6.controller.network("bridge").enable_ipv6
+    assert subnet.startswith("fd")
+    for _ in range(2):
+        assert lan6.neighbour.ask(HOST6, 8080, timeout=2) == f"web {NEIGHBOUR6}"
+        assert lan6.neighbour.ask(inner, 80) is None
+        lan6.restart_daemon(ipv6=True, host_id="some host")
+        assert lan6.controller.network("bridge").ipv6.subnet == subnet
+    later, _ = lan6.connect("later")
+    assert inner.endswith("::2")
+    assert later.endpoints[0].ipv6_address.endswith("::3")
+
+    lan6.restart_daemon()
+    without, _ = lan6.connect("without")
+    assert lan6.controller.network("bridge").ipv6 is None
+    assert not lan6.controller.network("bridge").enable_ipv6
+    assert without.endpoints[0].ipv6_address == ""
+
+
+def test_default_bridges_subnets_and_ways_out_are_the_daemons_options(lan6):
+    lan6.kill_daemon()
+    lan6.host.shell("ip link del holdfast0")
+    lan6.controller = lan6.start_daemon(
+        bip="10.8.0.1/24",
+        default_gateway="10.8.0.9",
+        ipv6=True,
+        fixed_cidr6="fd00:5::7/64",
+        default_gateway6="fd00:5::9",
+    )
+    attachment, inside = lan6.connect("box")
+    endpoint = attachment.endpoints[0]
+
+    assert (endpoint.gateway, endpoint.ipv6_gateway) == ("10.8.0.9", "fd00:5::9")
+    assert "default via 10.8.0.9 " in inside.shell("ip route")
+    assert "default via fd00:5::9 " in inside.shell("ip -6 route")
+    assert endpoint.ipv6_address == "fd00:5::2"
+    assert "fd00:5::1/64" in lan6.host.shell("ip -6 addr show dev holdfast0")
+    lan6.kill_daemon()
+    with pytest.raises(errors.InvalidArgument, match=r"must belong to the master pool: 10\.8\.0\.0/24"):
+        lan6.start_daemon(bip="10.8.0.1/24", default_gateway="10.9.0.9")
+    lan6.controller = lan6.start_daemon()
+
+
+def test_network_of_ones_own_can_have_another_way_out_too(lan):
+    pool = networks.PoolWish(subnet="10.9.0.0/24", auxiliary={"DefaultGatewayIPv4": "10.9.0.9"})
+    lan.create("own", pools=(pool,))
+    attachment, inside = lan.connect("box", mode="own")
+
+    assert attachment.endpoints[0].gateway == "10.9.0.9"
+    assert "default via 10.9.0.9 " in inside.shell("ip route")
+
+
+def test_only_the_protocol_without_rules_is_without(lan6, publish):
+    lan6.restart_daemon(firewall6=False)
+    create6(lan6)
+    attachment, web = lan6.connect("web", mode="six", ports=[publish(80, 8080)])
+    web.serve(80)
+    web.serve(81)
+    endpoint = attachment.endpoints[0]
+
+    assert lan6.neighbour.ask(HOST, 8080) == f"web {NEIGHBOUR}"
+    assert lan6.neighbour.ask(endpoint.ip_address, 81) is None
+    assert lan6.neighbour.ask(HOST6, 8080) is None
+    lan6.restart_daemon(firewall=False)
+    assert lan6.neighbour.ask(HOST, 8080) is None
+    lan6.restart_daemon()
+    assert lan6.neighbour.ask(HOST, 8080) == f"web {NEIGHBOUR}"
