@@ -11,13 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from shelf import Shelf, made_pusher
 
-from holdfast import content
-from holdfast.distribution import pull, retry
+from holdfast import content, metadata
+from holdfast.distribution import Origins, Pusher, pull, retry
 from holdfast.distribution.endpoints import RegistryConfig
 from holdfast.distribution.registries import Registries
 from holdfast.oci import digest as digests
@@ -330,3 +332,24 @@ def puller(store: content.Store, images: RecordingImages) -> Iterator[pull.Pulle
     made = pull.Puller(store=store, images=images, registries=registries)
     yield made
     made.close()
+
+
+@pytest.fixture
+def shelf(store: Any) -> Shelf:
+    return Shelf(store)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> metadata.Store:
+    return metadata.Store(tmp_path / "metadata.db")
+
+
+@pytest.fixture
+def origins(database: metadata.Store) -> Origins:
+    return Origins(database)
+
+
+@pytest.fixture
+def pusher(store: Any, shelf: Shelf, database: metadata.Store) -> Iterator[Pusher]:
+    with made_pusher(store, shelf, database) as made:
+        yield made

@@ -5,29 +5,18 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from shelf import NAME, made_pusher, push, sha256, texts, zipped
 
-from holdfast import metadata
 from holdfast.distribution import (
     Cancellation,
     Cancelled,
     Credentials,
-    OpenUploads,
-    Origins,
-    Pusher,
-    Registries,
-    RegistryConfig,
-    retry,
     uploads,
 )
 from holdfast.distribution.origins import Origin
@@ -35,101 +24,6 @@ from holdfast.errors import Corrupt, HoldfastError, InvalidArgument, NotFound
 from holdfast.oci import media
 from holdfast.oci import reference as references
 from holdfast.oci.descriptor import Descriptor
-
-NAME = "team/app"
-
-
-def sha256(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-class Shelf:
-    """A twin of the image store: images by name, made of blobs in a content store."""
-
-    def __init__(self, store: Any) -> None:
-        self.store = store
-        self.names: dict[str, str] = {}
-        self.images: dict[str, Any] = {}
-        self.registered: list[tuple[str, str]] = []
-
-    def add(self, name: str, *blobs: tuple[str, bytes, bytes]) -> Any:
-        """`blobs`: media type, the blob, the plain tar."""
-        config = json.dumps({"architecture": "amd64", "os": "linux"}).encode()
-        layers = [{"mediaType": kind, "digest": self.store.put(blob), "size": len(blob)} for kind, blob, _ in blobs]
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": media.OCI_MANIFEST,
-            "config": {"mediaType": media.OCI_CONFIG, "digest": self.store.put(config), "size": len(config)},
-            "layers": layers,
-        }
-        digest = self.store.put(json.dumps(manifest).encode())
-        image = SimpleNamespace(
-            id=sha256(config), manifest=digest, repo_digests=(), layers=tuple(sha256(plain) for _, _, plain in blobs)
-        )
-        self.images[digest] = image
-        self.names[str(references.parse(name))] = digest
-        return image
-
-    def owner_of(self, reference: Any) -> Any:
-        return self.names.get(str(reference))
-
-    def tags_of(self, repository: Any) -> list[Any]:
-        found = [references.parse(name) for name in self.names]
-        return sorted((name for name in found if name.name == repository.name), key=str)
-
-    def get(self, name: str) -> Any:
-        return self.images[name]
-
-    def register(self, reference: Any, *, top: Any, manifest: Any) -> bool:
-        self.registered.append((str(reference), top))
-        return True
-
-
-@pytest.fixture
-def shelf(store: Any) -> Shelf:
-    return Shelf(store)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> metadata.Store:
-    return metadata.Store(tmp_path / "metadata.db")
-
-
-@pytest.fixture
-def origins(database: metadata.Store) -> Origins:
-    return Origins(database)
-
-
-@contextmanager
-def made_pusher(store: Any, shelf: Shelf, database: metadata.Store) -> Iterator[Pusher]:
-    """As a daemon that starts has it; what it is to remember lies in the database."""
-    policy = retry.Policy(attempts=4, deadline_seconds=5.0, first_delay_seconds=0.02, max_delay_seconds=0.05)
-    registries = Registries(RegistryConfig(certs_dirs=()), policy=policy)
-    known, uploads = Origins(database), OpenUploads(database)
-    made = Pusher(store=store, images=shelf, registries=registries, origins=known, open_uploads=uploads)
-    yield made
-    made.close()
-    registries.close()
-
-
-@pytest.fixture
-def pusher(store: Any, shelf: Shelf, database: metadata.Store) -> Iterator[Pusher]:
-    with made_pusher(store, shelf, database) as made:
-        yield made
-
-
-def zipped(plain: bytes) -> tuple[str, bytes, bytes]:
-    return media.OCI_LAYER_GZIP, gzip.compress(plain, mtime=0), plain
-
-
-def push(pusher: Pusher, registry: Any, suffix: str = ":v1", name: str = NAME, **options: Any) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    pusher.push(references.parse(f"{registry.host}/{name}{suffix}"), progress=told.append, **options)
-    return told
-
-
-def texts(told: list[dict[str, Any]]) -> list[str]:
-    return [message["status"] for message in told if "status" in message and "Pushing" not in message["status"]]
 
 
 def test_the_same_bytes_go_out_that_came_in(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:

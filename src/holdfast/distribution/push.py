@@ -2,7 +2,8 @@
 """The story of a push: find the registry, bring the layers there, then the config, then the manifest under its tag.
 
 What was pulled or loaded compressed goes out byte for byte; a plain layer (committed, imported, loaded so) is compressed
-first, and the manifest says so. Layers travel in parallel, each once. Blocking. Called by the job push of `engine`.
+first, and the manifest says so. A name whose index is here complete is pushed with all its platforms. Layers travel in
+parallel, each once. Blocking. Called by the job push of `engine`.
 Source: OCI distribution-spec v1.1 §push; the message stream of dockerd 28.5 (tests/distribution/data).
 """
 
@@ -10,9 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -28,31 +28,31 @@ from holdfast.distribution.http import Unreachable
 from holdfast.distribution.open_uploads import OpenUploads
 from holdfast.distribution.origins import Origin, Origins
 from holdfast.distribution.progress import Meter, Progress, silent
+from holdfast.distribution.push_plan import (
+    Image,
+    Layer,
+    can_stand_for,
+    forms,
+    instead_of_index,
+    layers_of,
+    neighbours,
+    plan_layers,
+    plan_platform,
+)
 from holdfast.distribution.registries import Registries
 from holdfast.distribution.remote import RegistryDown, Remote, raise_for_status
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, NotFound
+from holdfast.images import indexes
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import media, strict
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
+from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
 PUSH_THREADS = 4
 R = TypeVar("R")
-
-
-class Image(Protocol):
-    """What a push reads of an image."""
-
-    @property
-    def id(self) -> Digest: ...
-    @property
-    def manifest(self) -> Digest: ...
-    @property
-    def repo_digests(self) -> tuple[str, ...]: ...
-    @property
-    def layers(self) -> tuple[Digest, ...]: ...
 
 
 class Images(Protocol):
@@ -70,22 +70,13 @@ class Images(Protocol):
         """The image by its id."""
         ...
 
+    def index_of(self, reference: Reference) -> Digest | None:
+        """The index that a name stands for beside its image."""
+        ...
+
     def register(self, reference: Reference, *, top: Digest, manifest: Digest) -> bool:
         """Notes under which digest a repository has the image."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    """One layer to be pushed; `is_plain` when it is to be compressed first."""
-
-    descriptor: Descriptor
-    diff_id: Digest
-    is_plain: bool
-
-    @property
-    def identifier(self) -> str:
-        return digests.short(self.diff_id)
 
 
 class Pusher:
@@ -136,13 +127,15 @@ class Pusher:
         self,
         reference: Reference,
         *,
+        platform: Platform | None = None,
         credentials: Credentials = ANONYMOUS,
         progress: Progress = silent,
         cancellation: Cancellation | None = None,
     ) -> list[Digest]:
         """Pushes the tag, or without one every tag of the repository; returns the manifests' digests.
 
-        `progress` is called from several threads. Raises NotFound in Docker's words, and whatever the registry says.
+        With a platform only that one of an index goes. `progress` is called from several threads. Raises NotFound in
+        Docker's words, and whatever the registry says.
         """
         cancellation = cancellation or Cancellation()
         progress(messages.status(f"The push refers to repository [{reference.name}]"))
@@ -154,7 +147,7 @@ class Pusher:
         try:
             remote = self._reach(reference, credentials, cancellation)
             with self._store.lease():
-                return [self._push_one(remote, tag, image, progress, cancellation) for tag, image in wanted]
+                return [self._push_one(remote, tag, image, platform, progress, cancellation) for tag, image in wanted]
         except NoCredentials:
             raise NoCredentials("no basic auth credentials") from None
         finally:
@@ -184,37 +177,86 @@ class Pusher:
         raise failure or Internal(f"no endpoint for {reference.familiar}")
 
     def _push_one(
-        self, remote: Remote, reference: Reference, image_id: Digest, progress: Progress, cancellation: Cancellation
+        self,
+        remote: Remote,
+        reference: Reference,
+        image_id: Digest,
+        platform: Platform | None,
+        progress: Progress,
+        cancellation: Cancellation,
     ) -> Digest:
         image = self._images.get(image_id)
+        index = self._images.index_of(reference)
+        if index is None:
+            return self._push_image(remote, reference, image, progress, cancellation)
+        tree = indexes.walk(self._store, index)
+        if platform is not None:
+            nodes = [plan_platform(tree, platform, reference, self._store)]
+        elif tree.is_complete(self._store):
+            nodes = list(tree.nodes)
+        else:
+            digest = self._push_image(remote, reference, image, progress, cancellation)
+            progress(instead_of_index(tree, index, digest))
+            return digest
+        layers = [layer for node in nodes for layer in layers_of(node, self._store)]
+        self._push_layers(remote, reference, layers, progress, cancellation)
+        for node in nodes[:-1]:
+            self._push_config(remote, node.manifest, cancellation)
+            put_manifest(remote, node.descriptor.digest, node.data, node.descriptor.media_type, cancellation)
+        self._push_config(remote, nodes[-1].manifest, cancellation)
+        return self._put_named(
+            remote, reference, image, nodes[-1].data, nodes[-1].descriptor.media_type, progress, cancellation
+        )
+
+    def _push_image(
+        self, remote: Remote, reference: Reference, image: Image, progress: Progress, cancellation: Cancellation
+    ) -> Digest:
+        """The one platform's image, its plain layers compressed."""
         raw = self._store.read(image.manifest, strict.STORED_MAX_BYTES)
         manifest = documents.decode(raw)
         if not isinstance(manifest, documents.Manifest):
             raise Corrupt(f"image {image.id} has an index where its manifest should be")
         layers = plan_layers(image, manifest)
         pushed = self._push_layers(remote, reference, layers, progress, cancellation)
-        if not uploads.has_blob(remote, manifest.config, cancellation):
-            uploads.upload(remote, manifest.config, self._store, self._open_uploads, _nothing, cancellation)
+        self._push_config(remote, manifest, cancellation)
         if pushed != list(manifest.layers):
             manifest = msgspec.structs.replace(manifest, layers=tuple(pushed))
             raw = msgspec.json.encode(manifest)
-        digest = digests.of(raw)
-        put_manifest(remote, reference.tag or digest, raw, manifest.media_type or media.OCI_MANIFEST, cancellation)
+        kind = manifest.media_type or media.OCI_MANIFEST
+        return self._put_named(remote, reference, image, raw, kind, progress, cancellation)
+
+    def _push_config(self, remote: Remote, manifest: documents.Manifest | None, cancellation: Cancellation) -> None:
+        if manifest is not None and not uploads.has_blob(remote, manifest.config, cancellation):
+            uploads.upload(remote, manifest.config, self._store, self._open_uploads, _nothing, cancellation)
+
+    def _put_named(
+        self,
+        remote: Remote,
+        reference: Reference,
+        image: Image,
+        data: bytes,
+        media_type: str,
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> Digest:
+        """Gives the document its tag there, and notes its digest here."""
+        digest = digests.of(data)
+        put_manifest(remote, reference.tag or digest, data, media_type, cancellation)
         self._images.register(reference.without_suffix(), top=digest, manifest=image.manifest)
-        progress(messages.status(f"{reference.tag}: digest: {digest} size: {len(raw)}"))
-        progress({"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": digest, "Size": len(raw)}})
+        progress(messages.status(f"{reference.tag}: digest: {digest} size: {len(data)}"))
+        progress({"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": digest, "Size": len(data)}})
         return digest
 
     def _push_layers(
         self,
         remote: Remote,
         reference: Reference,
-        layers: list[_Layer],
+        layers: list[Layer],
         progress: Progress,
         cancellation: Cancellation,
     ) -> list[Descriptor]:
         """What the manifest is to say of each layer, once the repository has them all."""
-        once = {layer.diff_id: layer for layer in reversed(layers)}
+        once = {layer.descriptor.digest: layer for layer in reversed(layers)}
         for layer in once.values():
             progress(messages.layer("Preparing", layer.identifier))
         stop = Cancellation()
@@ -224,10 +266,10 @@ class Pusher:
                 for number, layer in enumerate(once.values()):
                     if number >= self._limit:
                         progress(messages.layer("Waiting", layer.identifier))
-                    flights[layer.diff_id] = self._upload_pool.submit(
+                    flights[layer.descriptor.digest] = self._upload_pool.submit(
                         self._push_layer, remote, reference, layer, progress, stop
                     )
-                pushed = {diff_id: flight.result() for diff_id, flight in flights.items()}
+                pushed = {digest: flight.result() for digest, flight in flights.items()}
             except (RuntimeError, CancelledError):  # the pool was shut down: the daemon stops
                 raise Cancelled from None
             finally:
@@ -236,12 +278,13 @@ class Pusher:
                     if not flight.cancel():
                         flight.exception()
         self._origins.add(
-            (layer.diff_id, Origin.at(pushed[layer.diff_id], reference, is_verified=layer.is_plain)) for layer in layers
+            (layer.diff_id, Origin.at(pushed[layer.descriptor.digest], reference, is_verified=layer.is_plain))
+            for layer in layers
         )
-        return [pushed[layer.diff_id] for layer in layers]
+        return [pushed[layer.descriptor.digest] for layer in layers]
 
     def _push_layer(
-        self, remote: Remote, reference: Reference, layer: _Layer, progress: Progress, stop: Cancellation
+        self, remote: Remote, reference: Reference, layer: Layer, progress: Progress, stop: Cancellation
     ) -> Descriptor:
         """One layer's way; the descriptor under which the repository has it now."""
         stop.check()
@@ -249,12 +292,12 @@ class Pusher:
             progress(messages.layer("Skipped foreign layer", layer.identifier))
             return layer.descriptor
         known = [origin for origin in self._origins.of(layer.diff_id) if origin.domain == reference.domain]
-        for descriptor in _forms(layer, known):
+        for descriptor in forms(layer, known):
             if uploads.has_blob(remote, descriptor, stop):
                 progress(messages.layer("Layer already exists", layer.identifier))
                 return descriptor
-        for descriptor in _forms(layer, known):
-            for source in _neighbours(descriptor, known, reference.path):
+        for descriptor in forms(layer, known):
+            for source in neighbours(descriptor, known, reference.path):
                 if uploads.mount(remote, descriptor.digest, source, stop):
                     progress(messages.layer(f"Mounted from {source}", layer.identifier))
                     return descriptor
@@ -270,25 +313,12 @@ class Pusher:
         progress(messages.layer("Pushed", layer.identifier))
         return descriptor
 
-    def _packed(self, layer: _Layer, stop: Cancellation) -> Descriptor:
+    def _packed(self, layer: Layer, stop: Cancellation) -> Descriptor:
         """The layer's compressed form, made unless an earlier push left it here."""
         for origin in self._origins.of(layer.diff_id):
-            if _can_stand_for(origin, layer) and self._store.has(origin.digest):
+            if can_stand_for(origin, layer) and self._store.has(origin.digest):
                 return origin.descriptor
         return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
-
-
-def plan_layers(image: Image, manifest: documents.Manifest) -> list[_Layer]:
-    """The layers, base first, and which of them to compress: none of an image that some registry has as it is; pure."""
-    is_published = any(name.endswith(f"@{image.manifest}") for name in image.repo_digests)
-    return [
-        _Layer(
-            descriptor=descriptor,
-            diff_id=diff_id,
-            is_plain=not is_published and descriptor.media_type in packing.PLAIN,
-        )
-        for descriptor, diff_id in zip(manifest.layers, image.layers, strict=True)
-    ]
 
 
 def put_manifest(remote: Remote, name: str, data: bytes, media_type: str, cancellation: Cancellation) -> None:
@@ -305,29 +335,9 @@ def put_manifest(remote: Remote, name: str, data: bytes, media_type: str, cancel
     remote.persist(f"manifest {name}", attempt, cancellation)
 
 
-def _forms(layer: _Layer, known: list[Origin]) -> list[Descriptor]:
-    """The blobs that may stand for the layer: its own, or for a plain one those that earlier pushes made."""
-    if not layer.is_plain:
-        return [layer.descriptor]
-    return list({origin.digest: origin.descriptor for origin in known if _can_stand_for(origin, layer)}.values())
-
-
-def _can_stand_for(origin: Origin, layer: _Layer) -> bool:
-    return origin.is_verified and origin.media_type == packing.PLAIN[layer.descriptor.media_type]
-
-
-def _neighbours(descriptor: Descriptor, known: list[Origin], path: str) -> Iterator[str]:
-    """Repositories of the same registry that have the blob, as far as is known; a few."""
-    found = [origin.path for origin in known if origin.digest == descriptor.digest and origin.path != path]
-    yield from found[:_MOST_MOUNTS]
-
-
 def _tell(meter: Meter, sent: int) -> None:
     meter.report(sent, time.monotonic())
 
 
 def _nothing(sent: int) -> None:
     """Nobody watches a config being sent."""
-
-
-_MOST_MOUNTS = 4

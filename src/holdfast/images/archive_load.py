@@ -46,10 +46,17 @@ class ArchiveImage(msgspec.Struct, frozen=True):
 
 
 class _Found(msgspec.Struct):
-    """An image of the archive: its manifest, in content, and its names."""
+    """An image of the archive: its manifest, in content, its names, and under which of them it came in an index.
+
+    The index of an entry without a name is that of every other name.
+    """
 
     manifest: Digest
     names: list[Reference]
+    indexes: dict[Reference | None, Digest] = {}
+
+    def index_of(self, name: Reference) -> Digest | None:
+        return self.indexes.get(name) or self.indexes.get(None)
 
 
 def load(store: Store, source: compression.Readable, progress: Progress) -> list[str]:
@@ -79,6 +86,8 @@ def _find(store: Store, members: Members) -> list[_Found]:
         names = [_tag_name(text) for text in item.repo_tags]
         same = by_config.get(config.digest)
         found = _Found(same.manifest if same else _compose(store, members, item), names)
+        if same is not None:
+            found.indexes = same.indexes
         result.append(found)
     return result
 
@@ -92,6 +101,8 @@ def _of_layout(store: Store, members: Members, index: bytes) -> list[_Found]:
             continue
         image = found.setdefault(manifest, _Found(manifest, []))
         name = _annotated_name(descriptor)
+        if descriptor.digest != manifest:
+            image.indexes[name] = descriptor.digest
         if name is not None and name not in image.names:
             image.names.append(name)
     return list(found.values())
@@ -203,7 +214,7 @@ def _bring_in(store: Store, found: _Found, progress: Progress) -> list[str]:
     for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
         parent = _unpack(store, layer, parent, digests.parse(diff_id), progress)
     image = store.add(found.manifest)
-    return _name(store, image, found.names, progress)
+    return _name(store, image, found, progress)
 
 
 def _unpack(store: Store, layer: Descriptor, parent: Digest | None, diff_id: Digest, progress: Progress) -> Digest:
@@ -216,7 +227,8 @@ def _unpack(store: Store, layer: Descriptor, parent: Digest | None, diff_id: Dig
     return store.unpack_layer(layer, parent, diff_id, meter)
 
 
-def _name(store: Store, image: Digest, names: list[Reference], progress: Progress) -> list[str]:
+def _name(store: Store, image: Digest, found: _Found, progress: Progress) -> list[str]:
+    names = found.names
     if not names:
         progress(output(f"Loaded image ID: {image}"))
         return [image]
@@ -228,6 +240,10 @@ def _name(store: Store, image: Digest, names: list[Reference], progress: Progres
                     f"The image {name.familiar} already exists, renaming the old one with ID {previous} to empty string"
                 )
             )
-        store.tag(image, str(name))
+        index = found.index_of(name)
+        if index is not None:
+            store.put_under(index, image, name)
+        else:
+            store.tag(image, str(name))
         progress(output(f"Loaded image: {name.familiar}"))
     return [name.familiar for name in names]

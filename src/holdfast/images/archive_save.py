@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`docker save`: one tar that is a docker-archive and an OCI image layout at once, as docker 28 writes it.
 
-Blobs go out byte for byte as they came in, so what is loaded elsewhere has the same digests. The archive is made while
+Blobs go out byte for byte as they came in, so what is loaded elsewhere has the same digests. A name whose index is here
+complete is saved with all its platforms, one whose index is not, with the image that is. The archive is made while
 it is read: memory stays flat whatever the images weigh. A layer whose blob is gone (another image brought the same
 files in another compression) makes the save fail by name before the first byte, one that the disk changed when it is read.
 Source: OCI image-spec v1.1 §image-layout; the archives that docker 28.2 writes.
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.errors import NotFound
-from holdfast.images import naming
+from holdfast.images import indexes, naming
 from holdfast.oci import digest as digests
 from holdfast.oci import media
 from holdfast.oci import reference as references
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.images.image import Image
+    from holdfast.images.indexes import Tree
     from holdfast.images.store import Store
     from holdfast.oci.digest import Digest
     from holdfast.oci.reference import Reference
@@ -43,7 +45,19 @@ def save(store: Store, names: list[str]) -> Iterator[bytes]:
         for blob, size in whole:
             if not store.content.has(blob, size):
                 raise NotFound(f"cannot save {image.id}: blob {blob} is missing or damaged; pull the image again")
-    return _generate(store, wanted)
+    return _generate(store, wanted, _trees(store, wanted))
+
+
+def _trees(store: Store, wanted: list[tuple[Image, list[Reference]]]) -> dict[Reference, Tree]:
+    """The indexes of the names, as far as they are here complete."""
+    found: dict[Reference, Tree] = {}
+    for _, tags in wanted:
+        for tag in tags:
+            index = store.index_of(tag)
+            tree = indexes.walk(store.content, index) if index is not None else None
+            if tree is not None and tree.is_complete(store.content):
+                found[tag] = tree
+    return found
 
 
 def resolve(store: Store, names: list[str]) -> list[tuple[Image, list[Reference]]]:
@@ -77,16 +91,19 @@ def _blobs(image: Image) -> list[Digest]:
     return [image.manifest, image.id, *(layer.digest for layer in image.blobs)]
 
 
-def _generate(store: Store, wanted: list[tuple[Image, list[Reference]]]) -> Iterator[bytes]:
+def _generate(
+    store: Store, wanted: list[tuple[Image, list[Reference]]], trees: dict[Reference, Tree]
+) -> Iterator[bytes]:
     yield encode(Entry(b"blobs/", Kind.DIRECTORY, mode=0o755))
     yield encode(Entry(b"blobs/sha256/", Kind.DIRECTORY, mode=0o755))
     done: set[Digest] = set()
-    for image, _ in wanted:
-        for digest in _blobs(image):
-            if digest not in done:
+    for image, tags in wanted:
+        others = [digest for tag in tags if tag in trees for digest in trees[tag].digests()]
+        for digest in (*_blobs(image), *others):
+            if digest not in done and store.content.has(digest):
                 done.add(digest)
                 yield from _blob(store, digest)
-    yield from _document("index.json", _index(store, wanted))
+    yield from _document("index.json", _index(store, wanted, trees))
     yield from _document("manifest.json", [_archived(image, tags) for image, tags in wanted])
     yield from _document("oci-layout", {"imageLayoutVersion": "1.0.0"})
     repositories = _repositories(wanted)
@@ -117,17 +134,18 @@ def _blob_path(digest: Digest) -> str:
     return f"blobs/{digests.algorithm(digest)}/{digests.encoded(digest)}"
 
 
-def _index(store: Store, wanted: list[tuple[Image, list[Reference]]]) -> dict[str, Any]:
+def _index(store: Store, wanted: list[tuple[Image, list[Reference]]], trees: dict[Reference, Tree]) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     for image, tags in wanted:
         kind = store.manifest_type(image.id)
         size = store.content.size(image.manifest)
-        plain = Descriptor(kind, image.manifest, size)
+        own = Descriptor(kind, image.manifest, size)
         if not tags:
-            entries.append(plain.to_json())
+            entries.append(own.to_json())
         for tag in tags:
             annotations = {_NAME_ANNOTATION: str(tag), _REF_ANNOTATION: tag.tag or references.DEFAULT_TAG}
-            entries.append(Descriptor(kind, image.manifest, size, annotations).to_json())
+            top = trees[tag].nodes[-1].descriptor if tag in trees else own
+            entries.append(Descriptor(top.media_type, top.digest, top.size, annotations).to_json())
     return {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries}
 
 

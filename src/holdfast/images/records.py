@@ -25,7 +25,8 @@ class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TagRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a name stands for, and since when."""
+    """What a name stands for, and since when; `index` is the index that the image came under by that name."""
 
     image: Digest
     tagged_nanos: int = 0
+    index: str = ""

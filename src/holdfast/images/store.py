@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.content import compression
 from holdfast.errors import HoldfastError, NotFound
-from holdfast.images import archive_load, archive_save, deletion, filters, importing, naming
+from holdfast.images import archive_load, archive_save, deletion, filters, importing, indexes, naming
 from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, seconds_of
 from holdfast.images.layers import Layers
 from holdfast.images.progress import Progress, silent
@@ -66,6 +66,7 @@ class Store:
         self._images: dict[Digest, ImageRecord] = {}
         self._tags = Tags()
         self._documents = DocumentReader(content)
+        self._trees = indexes.Trees(content)
         self._shown: dict[Digest, Image] = {}
         self.damaged: list[str] = []
         self._restore()
@@ -217,18 +218,34 @@ class Store:
             keys = [naming.key_of(reference.without_suffix().with_digest(top))]
             if reference.tag is not None and reference.digest is None:
                 keys.append(naming.key_of(reference))
-            changed = [key for key in keys if (record := self._tags.records.get(key)) is None or record.image != image]
-            if changed:
-                self._name(image, keys)
-        return bool(changed)
+            index = top if top != manifest and indexes.is_index(self.content, top) else ""
+            known = [self._tags.records.get(key) for key in keys]
+            is_newer = any(record is None or record.image != image for record in known)
+            if is_newer or any(record is not None and record.index != index for record in known):
+                self._name(image, keys, index)
+        return is_newer
 
     def tag(self, name: str, target: str) -> Image:
-        """Gives an image another name (`latest` where there is no tag); takes it from whoever had it."""
+        """Gives an image another name (`latest` where there is no tag); takes it from whoever had it.
+
+        A name that came with an index passes it on.
+        """
         reference = references.parse_tagged(target)
         with self._lock:
             image = self.resolve(name)
-            self._name(image, [naming.key_of(reference)])
+            index = "" if naming.whole_id(name) else self.index_of(references.parse(name)) or ""
+            self._name(image, [naming.key_of(reference)], index)
             return self.get(image)
+
+    def put_under(self, index: Digest, image: Digest, reference: Reference) -> None:
+        """Names an image that came in an index: the name stands for all of it when it is saved or pushed."""
+        with self._lock:
+            self._name(image, [naming.key_of(reference)], index)
+
+    def index_of(self, reference: Reference) -> Digest | None:
+        """The index that a name stands for beside its image; it may be here in parts only."""
+        record = self._tags.records.get(naming.key_of(reference))
+        return Digest(record.index) if record is not None and record.index else None
 
     def owner_of(self, reference: Reference) -> Digest | None:
         """The image that has the name now."""
@@ -305,6 +322,8 @@ class Store:
             for each in found:
                 roots.add(each.manifest.config.digest)
                 roots.update(layer.digest for layer in each.manifest.layers)
+            names = self._tags.records.values()
+            roots |= self._trees.digests(Digest(record.index) for record in names if record.index)
             self.content.collect(roots)
         return gone
 
@@ -374,9 +393,8 @@ class Store:
             parent = record.parent
         return doomed
 
-    def _name(self, image: Digest, keys: Sequence[str]) -> None:
-        now = self._clock()
-        record = TagRecord(image, now)
+    def _name(self, image: Digest, keys: Sequence[str], index: str) -> None:
+        record = TagRecord(image, self._clock(), index)
         with self.metadata.transaction() as transaction:
             for key in keys:
                 transaction.put(TAGS, key, msgspec.json.encode(record))

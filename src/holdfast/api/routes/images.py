@@ -162,6 +162,7 @@ def _transfers(packages: Packages) -> list[Route]:
                 store=store,
                 events=events,
                 reference=reference,
+                platform=platform,
                 credentials=who,
                 progress=progress,
             ),
