@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 shared=$(dirname "$here")/shared
 vm=$shared/tools/vm.sh
 export VMDIR=${VMDIR:-/var/tmp/holdfast-vm} CPUS=${CPUS:-2} MEM=${MEM:-2048}
-export PKGS=systemd-sysv,udev,kmod,openssh-server,python3,iproute2,nftables,iptables,iputils-ping,ca-certificates,procps,initramfs-tools,linux-image-cloud-amd64,libseccomp2,libnftables1,libsystemd0,runc,strace,jq,curl,socat,skopeo,apparmor,bsdutils,busybox-static
+export PKGS=systemd-sysv,udev,kmod,openssh-server,python3,iproute2,nftables,iptables,iputils-ping,ca-certificates,procps,initramfs-tools,linux-image-cloud-amd64,nfs-kernel-server,libseccomp2,libnftables1,libsystemd0,runc,strace,jq,curl,socat,skopeo,apparmor,bsdutils,busybox-static
 name=v2 port=${PORT:-2271}
 site=$VMDIR/site
 [ -f "$VMDIR/base.ext4" ] || "$vm" build

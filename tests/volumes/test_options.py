@@ -6,6 +6,7 @@ import pytest
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import mount
 from holdfast.volumes import options
+from holdfast.volumes.drivers.local import resolve_host
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,8 @@ def test_a_failure_is_told_in_dockers_words_without_the_password():
         "error while mounting volume '/v/_data': failed to mount local volume: mount //s/x:/v/_data, flags: 0x1, "
         "data: username=u,password=********: no such device"
     )
+
+
+def test_a_host_of_both_families_is_reached_by_ipv4():
+    assert resolve_host("localhost") == "127.0.0.1"
+    assert resolve_host("::1") == "::1"

@@ -144,8 +144,9 @@ class Local:
 
 
 def resolve_host(name: str) -> str:
-    """The first address of a host; socket.gaierror (an OSError) when there is none."""
-    return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+    """An address of a host, of IPv4 if it has one, as dockerd's; socket.gaierror (an OSError) when there is none."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
 def _apply(plan: MountPlan, path: str) -> None:
