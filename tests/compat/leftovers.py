@@ -30,13 +30,16 @@ def clear(home: Path, netns: str) -> None:
 
 
 def clear_dead_runs(homes: Path = HOMES) -> list[str]:
-    """Clears the homes whose test run is no more; their names."""
+    """Clears the homes whose test run is no more, and the neighbours of their hosts (`-n`); the homes' names."""
     cleared: list[str] = []
     for home in homes.iterdir():
         named = _OF_A_RUN.fullmatch(home.name)
         if named is not None and not Path(f"/proc/{named[1]}").exists():
             clear(home, home.name)
             cleared.append(home.name)
+            neighbour = f"{home.name}-n"
+            if (_NETNS / neighbour).exists():
+                subprocess.run(["ip", "netns", "del", neighbour], check=False)
     return cleared
 
 

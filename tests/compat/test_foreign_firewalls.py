@@ -142,7 +142,7 @@ def test_iptables(kind: str, start_host: Callable[[], AbstractContextManager[Hos
         assert host.settles() == WANTED
 
         # a last rule that refuses everything is a policy; one before it that means us is not
-        host.sh(f"{iptables} -P FORWARD ACCEPT; {iptables} -A FORWARD -j REJECT")
+        host.sh(f"{iptables} -P FORWARD ACCEPT; {iptables} -A FORWARD -m comment --comment last -j REJECT")
         assert host.settles() == WANTED
         host.sh(f"{iptables} -I FORWARD -p tcp --dport 7000 -j DROP")
         time.sleep(1)

@@ -48,6 +48,7 @@ _INTERFACE_BYTES = 16
 _MASKS_AFTER = 32
 _VERDICTS = {-1: "DROP", -2: "ACCEPT", -5: "RETURN"}
 _TRIES = 5
+_UNREADABLE = "entries of iptables-legacy that cannot be read"
 _SECONDS = 10
 
 
@@ -151,7 +152,7 @@ def _entries(family: str, blob: bytes) -> list[tuple[int, int, str, int]]:
     while offset < len(blob):
         target, length = _OFFSETS.unpack_from(blob, offset + place)
         if not length:
-            raise OSError(errno.EBADMSG, "entries of iptables-legacy that cannot be read")
+            raise OSError(errno.EBADMSG, _UNREADABLE)
         _size, name, _revision = _TARGET.unpack_from(blob, offset + target)
         found.append((offset, offset + length, _text(name), offset + target))
         offset += length
@@ -170,8 +171,20 @@ def _rule(family: str, blob: bytes, offset: int, name: str, target: int, names: 
         head[at : at + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
         head[at + _MASKS_AFTER : at + _MASKS_AFTER + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
     head[layout.flags] &= ~layout.goto
-    is_bare = not any(head) and target - offset == layout.entry_bytes
+    is_bare = not any(head) and set(_matches(blob, offset + layout.entry_bytes, target)) <= {"comment"}
     return Rule(name, is_bare, comes, leaves)
+
+
+def _matches(blob: bytes, offset: int, end: int) -> list[str]:
+    """The names of a rule's extensions that limit it, between its head and its target."""
+    found: list[str] = []
+    while offset < end:
+        size, name, _revision = _TARGET.unpack_from(blob, offset)
+        if not size:
+            raise OSError(errno.EBADMSG, _UNREADABLE)
+        found.append(_text(name))
+        offset += size
+    return found
 
 
 def _ask(sock: socket.socket, level: int, option: int, request: bytes) -> bytes:

@@ -146,9 +146,9 @@ def _target(expressions: Sequence[Mapping[str, Any]]) -> str:
     """Where every packet goes that comes to a rule; empty when it is not for every packet, or goes nowhere."""
     found = ""
     for each in expressions:
-        if "counter" in each:
-            continue
         extension: Any = each.get("xt") or {}
+        if "counter" in each or (extension.get("type"), extension.get("name")) == ("match", "comment"):
+            continue
         if "jump" in each or "goto" in each:
             found = str((each.get("jump") or each["goto"])["target"])
         elif (
