@@ -239,7 +239,11 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         daemon_id=daemon_id(options.data_root),
         data_root=options.data_root,
         storage_driver=packages.snapshots.name,
-        storage_status=(("Backing Filesystem", facts.file_system_of(options.data_root)), ("Supports d_type", "true")),
+        storage_status=(
+            ("Backing Filesystem", facts.file_system_of(options.data_root)),
+            ("Supports d_type", "true"),
+            *packages.snapshots.status(),
+        ),
         log_driver=options.log_driver,
         log_drivers=log_factory.NAMES,
         network_drivers=NETWORK_DRIVERS,

@@ -106,6 +106,10 @@ class Inventory(Protocol):
         """Removes what an interrupted run left behind, and active snapshots that nobody wants. Called at start."""
         ...
 
+    def status(self) -> list[tuple[str, str]]:
+        """What `info` shows of the driver beyond its file system. Cheap; called at start."""
+        ...
+
 
 class Driver(Snapshotter, Inventory, Protocol):
     """A snapshot driver; `factory.open_driver` gives one."""

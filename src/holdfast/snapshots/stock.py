@@ -32,13 +32,14 @@ _FORBIDDEN = frozenset(",:\\")
 _NAME_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """What is known of a committed snapshot without looking into it."""
+class Committed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a committed snapshot without looking into it; `verity` is the digest that its image is sealed by."""
 
     name: str
     size: int
     inodes: int
     root_mode: int = 0o755
+    verity: str = ""
 
 
 class Stock:

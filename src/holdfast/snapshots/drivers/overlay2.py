@@ -160,6 +160,9 @@ class Overlay2:
         committed = self._stock.committed(identity)
         return committed.name if committed else identity
 
+    def status(self) -> list[tuple[str, str]]:
+        return []
+
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
         for identity in self._stock.leftovers(is_wanted):
             self.remove(identity)

@@ -136,6 +136,9 @@ class Vfs:
     def parent(self, key: str) -> str | None:
         return self._record(key).parent
 
+    def status(self) -> list[tuple[str, str]]:
+        return []
+
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
         whole = {names.directory(r.name) for r in self._records() if r.kind == _COMMITTED or is_wanted(r.name)}
         for name in os.listdir(self.root):
