@@ -8,6 +8,7 @@ import pytest
 from volume_plugin import served
 
 from holdfast.volumes import Volume
+from holdfast.volumes.discovery import Places
 from holdfast.volumes.driver import Driver
 from holdfast.volumes.factory import Drivers
 
@@ -15,7 +16,8 @@ from holdfast.volumes.factory import Drivers
 @pytest.fixture(params=["local", "far"])
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
     with served(tmp_path / "plugins"):
-        yield Drivers(str(tmp_path / "volumes"), str(tmp_path / "plugins")).find(request.param)
+        places = Places(str(tmp_path / "plugins"), ())
+        yield Drivers(str(tmp_path / "volumes"), places, patience_seconds=0).find(request.param)
 
 
 @pytest.fixture
