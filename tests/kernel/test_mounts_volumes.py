@@ -122,7 +122,7 @@ store.create("bad", options={options!r})
 try:
     store.acquire("bad", "a")
 except HoldfastError as error:
-    answer(type(error).__name__, error.message, store.release("bad", "a"), mounts(), store.remove("bad"))
+    answer(type(error).__name__, error.message, store.release("bad", "a"), mounts(), bool(store.remove("bad")))
 """
     found = run(tmp_path, script)
 
