@@ -164,6 +164,44 @@ def test_a_pulled_image_goes_on_with_its_digest(
     assert (mounted, theirs) == ("1", ours)
 
 
+def test_a_layout_of_several_platforms_goes_on_with_its_digest_and_comes_back_as_one_image(
+    start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
+    start_registry: Callable[..., AbstractContextManager[str]],
+    tmp_path: Path,
+) -> None:
+    """What dockerd 28 does with the containerd store, its note for an index in parts included."""
+    home = Path(f"/var/tmp/hf-index-{tmp_path.name[-6:]}")
+    hold = Path(__file__).resolve().parents[2] / "hold"
+    with start_holdfastd(home.name, home) as daemon, start_registry(daemon.netns, tmp_path):
+        done = daemon.sh(
+            f"""
+            set -e; export DOCKER_CONFIG=$PWD/config
+            docker pull -q {R}/library/thing:one >/dev/null
+            {hold} manifest create {R}/made/list:1 {R}/library/thing:one {R}/library/hello-world:latest >/dev/null
+            {hold} manifest annotate --arch arm64 {R}/made/list:1 {R}/library/hello-world:latest
+            {hold} manifest push {R}/made/list:1 | tail -1
+            skopeo copy -q --all --src-tls-verify=false docker://{R}/made/list:1 oci:layout:{R}/round/multi:1
+            tar -C layout -c . | docker load -q
+            docker push -q {R}/round/multi:1
+            skopeo inspect --raw --tls-verify=false docker://{R}/round/multi:1 | sha256sum
+            docker push -q --platform linux/arm64 {R}/round/multi:1 | tail -1
+            skopeo inspect --config --tls-verify=false docker://{R}/round/multi:1 | jq -c .config.Cmd
+            docker rmi {R}/round/multi:1 >/dev/null
+            docker pull -q {R}/made/list:1; docker push -q {R}/made/list:1 2>&1 | grep -c 'Not all multiplatform-content is present'
+            {hold} push -q {R}/made/list:1 2>&1 | grep -c 'Not all multiplatform-content is present'
+            """,
+            folder=tmp_path,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.split()
+    digest = said[0].removeprefix("sha256:")
+    assert said == [
+        f"sha256:{digest}", "Loaded", "image:", f"{R}/round/multi:1", f"{R}/round/multi:1", digest, "-",
+        f"{R}/round/multi:1", '["/hello"]', f"{R}/made/list:1", "1", "1",
+    ]  # fmt: skip
+
+
 def test_no_password_is_written_anywhere(
     start_holdfastd: Callable[..., AbstractContextManager[Daemon]], tmp_path: Path, archive: Path
 ) -> None:

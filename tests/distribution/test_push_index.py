@@ -60,6 +60,7 @@ def test_one_platform_of_an_index_goes_as_it_is(registry: Any, pusher: Any, shel
 
     assert registry.manifests["v1"].data == store.read(manifests[1], 1 << 20)
     assert manifests[0] not in registry.manifests
+    assert shelf.registered == []  # the name here stands for another platform's image
 
 
 @pytest.mark.parametrize("architecture", ["riscv64", "s390x"])

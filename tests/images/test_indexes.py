@@ -142,7 +142,6 @@ def test_the_index_is_known_after_a_restart_and_goes_with_its_last_name(
 
     assert tops(save(again, NAME)) == [index["digest"]]
     again.delete(NAME)
-    again.collect()
     left = set(again.content.iter())
     assert index["digest"] not in left
     assert len(left & set(layout.blobs)) == 3

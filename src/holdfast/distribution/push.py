@@ -43,6 +43,7 @@ from holdfast.distribution.registries import Registries
 from holdfast.distribution.remote import RegistryDown, Remote, raise_for_status
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, NotFound
 from holdfast.images import indexes
+from holdfast.images.indexes import Node
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
 from holdfast.oci import media, strict
@@ -187,30 +188,38 @@ class Pusher:
     ) -> Digest:
         image = self._images.get(image_id)
         index = self._images.index_of(reference)
-        if index is None:
-            return self._push_image(remote, reference, image, progress, cancellation)
-        tree = indexes.walk(self._store, index)
-        if platform is not None:
-            nodes = [plan_platform(tree, platform, reference, self._store)]
-        elif tree.is_complete(self._store):
-            nodes = list(tree.nodes)
+        tree = indexes.walk(self._store, index) if index is not None else None
+        if tree is not None and (platform is not None or tree.is_complete(self._store)):
+            nodes = tree.nodes if platform is None else (plan_platform(tree, platform, reference, self._store),)
+            top = self._push_nodes(remote, reference, nodes, progress, cancellation)
         else:
-            digest = self._push_image(remote, reference, image, progress, cancellation)
-            progress(instead_of_index(tree, index, digest))
-            return digest
+            top = self._push_image(remote, reference, image, progress, cancellation)
+            if tree is not None:
+                progress(instead_of_index(tree, top))
+        if platform is None or top.digest == image.manifest:
+            self._images.register(reference.without_suffix(), top=top.digest, manifest=image.manifest)
+        return top.digest
+
+    def _push_nodes(
+        self,
+        remote: Remote,
+        reference: Reference,
+        nodes: tuple[Node, ...],
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> Descriptor:
+        """Documents as they are, with all their blobs; the last one gets the tag."""
         layers = [layer for node in nodes for layer in layers_of(node, self._store)]
         self._push_layers(remote, reference, layers, progress, cancellation)
-        for node in nodes[:-1]:
+        for node in nodes:
             self._push_config(remote, node.manifest, cancellation)
-            put_manifest(remote, node.descriptor.digest, node.data, node.descriptor.media_type, cancellation)
-        self._push_config(remote, nodes[-1].manifest, cancellation)
-        return self._put_named(
-            remote, reference, image, nodes[-1].data, nodes[-1].descriptor.media_type, progress, cancellation
-        )
+            if node is not nodes[-1]:
+                put_manifest(remote, node.descriptor.digest, node.data, node.descriptor.media_type, cancellation)
+        return _put_named(remote, reference, nodes[-1].data, nodes[-1].descriptor.media_type, progress, cancellation)
 
     def _push_image(
         self, remote: Remote, reference: Reference, image: Image, progress: Progress, cancellation: Cancellation
-    ) -> Digest:
+    ) -> Descriptor:
         """The one platform's image, its plain layers compressed."""
         raw = self._store.read(image.manifest, strict.STORED_MAX_BYTES)
         manifest = documents.decode(raw)
@@ -223,29 +232,11 @@ class Pusher:
             manifest = msgspec.structs.replace(manifest, layers=tuple(pushed))
             raw = msgspec.json.encode(manifest)
         kind = manifest.media_type or media.OCI_MANIFEST
-        return self._put_named(remote, reference, image, raw, kind, progress, cancellation)
+        return _put_named(remote, reference, raw, kind, progress, cancellation)
 
     def _push_config(self, remote: Remote, manifest: documents.Manifest | None, cancellation: Cancellation) -> None:
         if manifest is not None and not uploads.has_blob(remote, manifest.config, cancellation):
             uploads.upload(remote, manifest.config, self._store, self._open_uploads, _nothing, cancellation)
-
-    def _put_named(
-        self,
-        remote: Remote,
-        reference: Reference,
-        image: Image,
-        data: bytes,
-        media_type: str,
-        progress: Progress,
-        cancellation: Cancellation,
-    ) -> Digest:
-        """Gives the document its tag there, and notes its digest here."""
-        digest = digests.of(data)
-        put_manifest(remote, reference.tag or digest, data, media_type, cancellation)
-        self._images.register(reference.without_suffix(), top=digest, manifest=image.manifest)
-        progress(messages.status(f"{reference.tag}: digest: {digest} size: {len(data)}"))
-        progress({"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": digest, "Size": len(data)}})
-        return digest
 
     def _push_layers(
         self,
@@ -319,6 +310,22 @@ class Pusher:
             if can_stand_for(origin, layer) and self._store.has(origin.digest):
                 return origin.descriptor
         return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
+
+
+def _put_named(
+    remote: Remote,
+    reference: Reference,
+    data: bytes,
+    media_type: str,
+    progress: Progress,
+    cancellation: Cancellation,
+) -> Descriptor:
+    """Gives the document its tag in the repository."""
+    digest = digests.of(data)
+    put_manifest(remote, reference.tag or digest, data, media_type, cancellation)
+    progress(messages.status(f"{reference.tag}: digest: {digest} size: {len(data)}"))
+    progress({"progressDetail": {}, "aux": {"Tag": reference.tag, "Digest": digest, "Size": len(data)}})
+    return Descriptor(media_type, digest, len(data))
 
 
 def put_manifest(remote: Remote, name: str, data: bytes, media_type: str, cancellation: Cancellation) -> None:

@@ -18,8 +18,8 @@ from holdfast.images import indexes
 from holdfast.images.indexes import Node, Tree
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
+from holdfast.oci import media, strict
 from holdfast.oci import platform as platforms
-from holdfast.oci import strict
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 from holdfast.oci.platform import Platform
@@ -101,13 +101,13 @@ def layers_of(node: Node, store: content.Store) -> list[Layer]:
     ]
 
 
-def instead_of_index(tree: Tree, index: Digest, manifest: Digest) -> Message:
+def instead_of_index(tree: Tree, pushed: Descriptor) -> Message:
     """Tells that not all of an index is here, in the member that the docker CLI makes a note of."""
-    original = tree.nodes[-1].descriptor.to_json() if tree.nodes else {"digest": index}
+    original = tree.nodes[-1].descriptor if tree.nodes else Descriptor(media.OCI_INDEX, tree.missing[0], 0)
     note = {
         "manifestPushedInsteadOfIndex": True,
-        "originalIndex": original,
-        "selectedManifest": {"digest": manifest},
+        "originalIndex": original.to_json(),
+        "selectedManifest": pushed.to_json(),
     }
     return {"progressDetail": {}, "aux": note}
 

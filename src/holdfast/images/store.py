@@ -142,7 +142,11 @@ class Store:
 
     def children(self, image: Digest) -> list[Digest]:
         """The images that were made from this one here."""
-        return [record.id for record in self._images.values() if record.parent == image]
+        return [record.id for record in list(self._images.values()) if record.parent == image]
+
+    def parents(self) -> set[str]:
+        """The ids of all images that others were made from here."""
+        return {record.parent for record in list(self._images.values())}
 
     def history(self, name: str) -> list[HistoryItem]:
         """How the image came to be, the newest step first."""
@@ -298,7 +302,10 @@ class Store:
             )
             removed = [Removed(untagged=naming.reference_of(key).familiar) for key in plan.untag]
             if not plan.deletes_image:
+                had_index = any(self._tags.records[key].index for key in plan.untag)
                 self._drop(plan.untag, [])
+                if had_index:
+                    self.collect()
                 return removed
             doomed = [image, *(self._prunable_parents(image, containers) if prune_parents else ())]
             chains = [chain for dead in doomed for chain in reversed(self._chains(dead))]

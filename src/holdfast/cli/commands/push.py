@@ -9,6 +9,9 @@ from holdfast.cli.flags import Command, Flag, Values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from holdfast.cli.main import Session
 
 _FLAGS = (
@@ -35,13 +38,29 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         messages = session.api.messages(
             "POST", f"/images/{name}/push", query=query, headers=registry_auth.header_for_image(name), body=b""
         )
-        progress.show(messages, quiet=values["quiet"])
+        notes: list[str] = []
+        progress.show(_noting(messages, notes), quiet=values["quiet"])
     except errors.HoldfastError as error:
         _explain(name, error)
         raise
     if values["quiet"]:
         print(f"{name}:{tag}" if tag else name)
+    for note in notes:
+        session.say(note)
     return 0
+
+
+def _noting(messages: Iterable[dict[str, Any]], notes: list[str]) -> Iterator[dict[str, Any]]:
+    """Passes the messages on, and makes a note of an index of which only one image went."""
+    for message in messages:
+        aux: dict[str, Any] = message.get("aux") or {}
+        if aux.get("manifestPushedInsteadOfIndex"):
+            went = f"{aux['originalIndex']['digest']} -> {aux['selectedManifest']['digest']}"
+            notes.append(
+                "\n Info -> Not all multiplatform-content is present and only the available single-platform image was pushed"
+                f"\n         {went}"
+            )
+        yield message
 
 
 def _explain(name: str, error: errors.HoldfastError) -> None:
