@@ -7,13 +7,14 @@ forks, because each page that the forking side touches becomes a page of a shim'
 
 Before the first fork `spares` also warms the code up: the interpreter writes into code that runs for the first times
 (PEP 659), which would copy its pages in every child. 50 page faults less a start, 0.1 MB less a shim, for 7 ms once.
+For that it makes a real cgroup, and takes it away again: 70 page faults and 0.3 ms less a start, for 12 ms once.
 """
 
 from __future__ import annotations
 
 import os
 
-from holdfast import runtime
+from holdfast import errors, runtime
 from holdfast.kernel import loop
 from holdfast.runtime import defaults, seccomp
 from holdfast.shim import protocol
@@ -66,6 +67,21 @@ def warm_up(spec_bytes: bytes, hierarchy: Hierarchy) -> None:
         if stock is not None:
             stock.close()
         of_shim()
+    resources = protocol.decode(spec_bytes)["linux"]["resources"]
+    try:
+        for _ in range(_ROUNDS):
+            _of_cgroup(hierarchy, resources)
+    except (errors.HoldfastError, OSError):  # the first container will say why
+        return
+
+
+def _of_cgroup(hierarchy: Hierarchy, resources: protocol.Message) -> None:
+    cgroup = hierarchy.create(f"/hold-spawner-{os.getpid()}", resources)
+    try:
+        for fd in cgroup.join_fds():
+            os.close(fd)
+    finally:
+        cgroup.remove()
 
 
 def of_maker(spec_bytes: bytes, hierarchy: Hierarchy) -> runtime.Stock | None:
