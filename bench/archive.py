@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
+from typing import cast
 
 _KIND = "application/vnd.oci.image."
 _FILES = 12_000
@@ -44,6 +45,36 @@ def big_image(folder: Path) -> tuple[Path, str]:
     layer.unlink()
     archive.with_suffix(".new").rename(archive)
     return archive, name
+
+
+def many_images(folder: Path, count: int) -> tuple[Path, list[str]]:
+    """An archive of so many small images that share their layer, and their names."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("file"))
+    diff_id = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
+    members = {"layer.tar": layer.getvalue()}
+    items: list[dict[str, object]] = []
+    for number in range(count):
+        members[f"{number}.json"] = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "created": "2026-01-01T00:00:00Z",
+                "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"], "Labels": {"number": str(number)}},
+                "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+                "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "bench"}],
+            }
+        ).encode()
+        items.append({"Config": f"{number}.json", "RepoTags": [f"bench/many-{number}:1"], "Layers": ["layer.tar"]})
+    members["manifest.json"] = json.dumps(items).encode()
+    archive = folder / "many.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return archive, [name for item in items for name in cast("list[str]", item["RepoTags"])]
 
 
 def write_layout(folder: Path, *, layers: int, layer_bytes: int) -> None:

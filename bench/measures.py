@@ -94,6 +94,11 @@ def api_list(side: Side) -> float:
     return _timed(lambda: side.api.call("GET", "/containers/json", query={"all": True}))
 
 
+def api_images(side: Side) -> float:
+    """GET /images/json on a kept connection."""
+    return _timed(lambda: side.api.call("GET", "/images/json"))
+
+
 def cli_network(side: Side) -> float:
     """docker network create, docker network rm."""
     return _timed(lambda: (side.docker("network", "create", "bench-one"), side.docker("network", "rm", "bench-one")))

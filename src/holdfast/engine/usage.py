@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,6 @@ def volumes_in_use(records: Iterable[Record]) -> set[str]:
     return {mount.name for record in records for mount in record.mounts if mount.type == "volume"}
 
 
-def image_users(records: Iterable[Record], image_id: str) -> list[Record]:
-    """The containers that were made from the image."""
-    return [record for record in records if record.image_id == image_id]
+def image_counts(records: Iterable[Record]) -> Counter[str]:
+    """How many containers were made from each image."""
+    return Counter([record.image_id for record in records])

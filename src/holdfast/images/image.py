@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -74,6 +75,7 @@ class HistoryItem(NamedTuple):
     comment: str
 
 
+@functools.lru_cache(4096)
 def seconds_of(text: str) -> int:
     """Seconds of the epoch of an RFC 3339 time with up to nine digits of fraction; 0 when it is none."""
     try:

@@ -49,14 +49,9 @@ def _stock(packages: Packages) -> list[Route]:
     async def index(request: Request) -> Response:
         found = list_images(store=store, filters=_filters(request), show_all=request.query.boolean("all"))
         sizes = shared_sizes(store, found) if request.query.boolean("shared-size") else {}
-        records = packages.containers.list()
+        users = usage.image_counts(packages.containers.list())
         return Json(
-            [
-                schema.render_summary(
-                    image, request.version, len(usage.image_users(records, image.id)), sizes.get(image.id, -1)
-                )
-                for image in found
-            ]
+            [schema.render_summary(image, request.version, users[image.id], sizes.get(image.id, -1)) for image in found]
         )
 
     async def inspect(request: Request) -> Response:

@@ -8,6 +8,7 @@ empty lists of names as null (and as `<none>` for nameless images) until 1.42.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Sequence
@@ -105,7 +106,7 @@ def render_summary(image: Image, version: Version, containers: int, shared_size:
         "Containers": containers if version >= _COUNT_SINCE else -1,
         "Created": image.created_seconds,
         "Id": image.id,
-        "Labels": _raw_config(image).get("Labels"),
+        "Labels": _labels(image.raw_config),
         "ParentId": image.parent,
         "RepoDigests": pinned,
         "RepoTags": tags,
@@ -119,7 +120,7 @@ def render_summary(image: Image, version: Version, containers: int, shared_size:
 
 def render_image(image: Image, version: Version, driver: str, layers: Sequence[str]) -> dict[str, object]:
     """The answer of `GET /images/{name}/json`; `layers` are the snapshot's directories, the top one first."""
-    raw = _raw(image)
+    raw = _raw(image.raw_config)
     details: dict[str, object] = {
         "Id": image.id,
         "RepoTags": list(image.repo_tags),
@@ -145,7 +146,7 @@ def render_image(image: Image, version: Version, driver: str, layers: Sequence[s
         "GraphDriver": {"Data": _graph(layers) if driver == "overlay2" else None, "Name": driver},
         "RootFS": {"Type": "layers"} | ({"Layers": list(image.layers)} if image.layers else {}),
         "Metadata": {"LastTagTime": render_nanos(image.tagged_nanos)},
-        "Config": _render_config(_raw_config(image), version),
+        "Config": _render_config(_raw_config(image.raw_config), version),
     }
 
 
@@ -175,16 +176,22 @@ def render_nanos(nanos: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
 
 
-def _raw(image: Image) -> dict[str, Any]:
+def _raw(raw_config: bytes) -> dict[str, Any]:
     """The config document as it is, nulls and all; an image whose config is damaged has none."""
     try:
-        return msgspec.json.decode(image.raw_config, type=dict[str, Any])
+        return msgspec.json.decode(raw_config, type=dict[str, Any])
     except msgspec.MsgspecError:
         return {}
 
 
-def _raw_config(image: Image) -> dict[str, Any]:
-    return cast("dict[str, Any]", _raw(image).get("config") or {})
+def _raw_config(raw_config: bytes) -> dict[str, Any]:
+    return cast("dict[str, Any]", _raw(raw_config).get("config") or {})
+
+
+@functools.lru_cache(4096)
+def _labels(raw_config: bytes) -> object:
+    """The labels as the config has them: none at all, null or some. Kept, for lists are asked for again and again."""
+    return _raw_config(raw_config).get("Labels")
 
 
 def _last_comment(image: Image) -> str:

@@ -68,12 +68,12 @@ def _images(packages: Packages) -> tuple[int, list[ImageUse]]:
     store, snapshots = packages.images, packages.snapshots
     found = list_images(store=store, filters={}, show_all=True)
     shared = shared_sizes(store, found)
-    records = packages.containers.list()
+    users = usage.image_counts(packages.containers.list())
     total = sum(snapshots.usage(name).size_bytes for name in snapshots.iter_names())
     return total, [
         ImageUse(
             image=image,
-            containers=len(usage.image_users(records, image.id)),
+            containers=users[image.id],
             shared_bytes=shared.get(image.id, 0),
         )
         for image in found

@@ -20,7 +20,8 @@ def list_images(*, store: images.Store, filters: Filters, show_all: bool) -> lis
     found = store.list(wanted(store, filters))
     if show_all:
         return found
-    return [image for image in found if image.repo_tags or image.repo_digests or not store.children(image.id)]
+    parents = store.parents()
+    return [image for image in found if image.repo_tags or image.repo_digests or image.id not in parents]
 
 
 def wanted(store: images.Store, filters: Filters) -> images.Filters:
