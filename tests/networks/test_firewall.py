@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.kernel import xtables
 from holdfast.networks.firewall import (
     BridgeRules,
     Identity,
@@ -334,13 +333,13 @@ def test_one_change_is_enough_and_a_packet_of_ours_comes_through_all_but_explici
 
 
 def test_changes_of_legacy_chains_are_told_in_the_words_of_iptables_save():
-    chain = xtables.Chain("DROP", (xtables.Rule("ACCEPT", is_bare=False), xtables.Rule("REJECT", is_bare=True)))
-    forward = legacy.read_forward({"FORWARD": chain})
+    forward = foreign.Forward(drops=True, rules=(foreign.Rule(foreign.CHAIN), foreign.Rule(""), foreign.Rule("refuse")))
 
     assert legacy.render(foreign.plan(forward, ["b"])) == [
         ":HOLDFAST-FORWARD - [0:0]",
         "-A HOLDFAST-FORWARD -i b -j ACCEPT",
         "-A HOLDFAST-FORWARD -o b -j ACCEPT",
+        "-D FORWARD 1",
         "-I FORWARD 2 -j HOLDFAST-FORWARD",
     ]
 

@@ -44,6 +44,7 @@ class _Layout(NamedTuple):
 _LAYOUTS = {IPV4: _Layout(84, 16, 32, 82, 0x02, 88, 112), IPV6: _Layout(136, 64, 80, 131, 0x04, 140, 168)}
 _OFFSETS = struct.Struct("=HH")
 _TARGET = struct.Struct("=H29sB")
+_ERROR, _NAME_AT = b"ERROR\0", 2
 _INTERFACE_BYTES = 16
 _MASKS_AFTER = 32
 _VERDICTS = {-1: "DROP", -2: "ACCEPT", -5: "RETURN"}
@@ -82,10 +83,70 @@ def has_table(family: str, table: str = "filter") -> bool:
         return False
 
 
-def read(family: str, table: str = "filter") -> dict[str, Chain]:
-    """The chains by their names; empty when the table is not in use. Raises OSError."""
+class Table:
+    """One table at one moment; chains are read when they are asked for, as there may be many thousand rules."""
+
+    __slots__ = ("_blob", "_chains", "_layout", "_names", "_policies")
+
+    def __init__(
+        self, family: str, blob: bytes, starts: tuple[int, ...], ends: tuple[int, ...], *, valid_hooks: int
+    ) -> None:
+        """`blob` are the kernel's entries; built-in chains begin at `starts` and have their policy at `ends`."""
+        self._blob, self._layout = blob, _LAYOUTS[family]
+        self._policies = {ends[hook] for hook in _HOOKS if valid_hooks & 1 << hook}
+        self._names = {starts[hook]: name for hook, name in _HOOKS.items() if valid_hooks & 1 << hook}
+        self._chains: dict[str, list[tuple[int, int]]] = {}
+        current: list[tuple[int, int]] = []
+        offset = 0
+        while offset < len(blob):
+            to_target, length = _OFFSETS.unpack_from(blob, offset + self._layout.offsets)
+            if not length:
+                raise OSError(errno.EBADMSG, _UNREADABLE)
+            target, after = offset + to_target, offset + length
+            if offset in self._names:
+                current = self._chains.setdefault(self._names[offset], [])
+            if blob.startswith(_ERROR, target + _NAME_AT):
+                self._names[after] = _text(blob[target + _TARGET.size :][:32])
+            else:
+                current.append((offset, target))
+            offset = after
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._chains
+
+    def names(self) -> list[str]:
+        """Of all chains."""
+        return list(self._chains)
+
+    def chain(self, name: str) -> Chain:
+        """A chain with its rules; KeyError."""
+        entries = self._chains[name]
+        rules = tuple(self._rule(*entry) for entry in entries)
+        is_built_in = entries[-1][0] in self._policies
+        # a chain of somebody's own ends with a RETURN that nobody wrote
+        return Chain(rules[-1].target if is_built_in else "", rules[:-1])
+
+    def _rule(self, offset: int, target: int) -> Rule:
+        layout, blob = self._layout, self._blob
+        name = _text(_TARGET.unpack_from(blob, target)[1])
+        if not name:
+            (verdict,) = struct.unpack_from("=i", blob, target + _TARGET.size)
+            name = self._names.get(verdict, "") if verdict >= 0 else _VERDICTS.get(verdict, "")
+        head = bytearray(blob[offset : offset + layout.head_bytes])
+        places = (layout.in_interface, layout.out_interface)
+        comes, leaves = (_text(bytes(head[at : at + _INTERFACE_BYTES])) for at in places)
+        for at in places:
+            head[at : at + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
+            head[at + _MASKS_AFTER : at + _MASKS_AFTER + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
+        head[layout.flags] &= ~layout.goto
+        is_bare = not any(head) and set(_matches(blob, offset + layout.entry_bytes, target)) <= {"comment"}
+        return Rule(name, is_bare, comes, leaves)
+
+
+def read(family: str, table: str = "filter") -> Table | None:
+    """A table; None when nobody uses it. Raises OSError."""
     if not has_table(family, table):
-        return {}
+        return None
     kind, level = _LEVELS[family]
     with socket.socket(kind, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW) as sock:
         for _ in range(_TRIES):
@@ -98,8 +159,7 @@ def read(family: str, table: str = "filter") -> dict[str, Chain]:
                 if error.errno != errno.EAGAIN:  # somebody changed the table in between
                     raise
                 continue
-            starts, ends = info[2:7], info[7:12]
-            return parse(family, found[_ENTRIES_HEADER:], starts, ends, valid_hooks=info[1])
+            return Table(family, found[_ENTRIES_HEADER:], info[2:7], info[7:12], valid_hooks=info[1])
     raise OSError(errno.EAGAIN, f"the table {table} of iptables-legacy does not come to rest")
 
 
@@ -113,66 +173,6 @@ def change(family: str, table: str, lines: list[str]) -> None:
         raise OSError(errno.ETIMEDOUT, f"{command[0]} does not end") from error
     if done.returncode != 0:
         raise OSError(errno.EINVAL, done.stderr.decode(errors="replace").strip() or f"{command[0]} failed")
-
-
-def parse(
-    family: str, blob: bytes, starts: tuple[int, ...], ends: tuple[int, ...], *, valid_hooks: int
-) -> dict[str, Chain]:
-    """The kernel's entries as chains. `starts` and `ends` are where the built-in ones begin, and where their policy is."""
-    names = {starts[hook]: name for hook, name in _HOOKS.items() if valid_hooks & 1 << hook}
-    policies = {ends[hook] for hook in _HOOKS if valid_hooks & 1 << hook}
-    entries = list(_entries(family, blob))
-    for _offset, after, name, target in entries:
-        if name == "ERROR" and after < len(blob):
-            names[after] = _text(blob[target + _TARGET.size :][:32])
-    found: dict[str, Chain] = {}
-    rules: list[Rule] = []
-    current = ""
-    for offset, _after, name, target in entries:
-        if offset in names:
-            current, rules = names[offset], []
-            found[current] = Chain("", ())
-        if name == "ERROR":
-            continue
-        rule = _rule(family, blob, offset, name, target, names)
-        if offset in policies:
-            found[current] = Chain(rule.target, tuple(rules))
-            continue
-        rules.append(rule)
-        found[current] = Chain("", tuple(rules))
-    # a chain of somebody's own ends with a RETURN that nobody wrote
-    return {name: chain if chain.policy else Chain("", chain.rules[:-1]) for name, chain in found.items()}
-
-
-def _entries(family: str, blob: bytes) -> list[tuple[int, int, str, int]]:
-    """Offset, offset of the next, name of the target (empty: a verdict or a chain), offset of the target."""
-    place = _LAYOUTS[family].offsets
-    found: list[tuple[int, int, str, int]] = []
-    offset = 0
-    while offset < len(blob):
-        target, length = _OFFSETS.unpack_from(blob, offset + place)
-        if not length:
-            raise OSError(errno.EBADMSG, _UNREADABLE)
-        _size, name, _revision = _TARGET.unpack_from(blob, offset + target)
-        found.append((offset, offset + length, _text(name), offset + target))
-        offset += length
-    return found
-
-
-def _rule(family: str, blob: bytes, offset: int, name: str, target: int, names: dict[int, str]) -> Rule:
-    layout = _LAYOUTS[family]
-    if not name:
-        (verdict,) = struct.unpack_from("=i", blob, target + _TARGET.size)
-        name = names.get(verdict, "") if verdict >= 0 else _VERDICTS.get(verdict, "")
-    head = bytearray(blob[offset : offset + layout.head_bytes])
-    places = (layout.in_interface, layout.out_interface)
-    comes, leaves = (_text(bytes(head[at : at + _INTERFACE_BYTES])) for at in places)
-    for at in places:
-        head[at : at + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
-        head[at + _MASKS_AFTER : at + _MASKS_AFTER + _INTERFACE_BYTES] = bytes(_INTERFACE_BYTES)
-    head[layout.flags] &= ~layout.goto
-    is_bare = not any(head) and set(_matches(blob, offset + layout.entry_bytes, target)) <= {"comment"}
-    return Rule(name, is_bare, comes, leaves)
 
 
 def _matches(blob: bytes, offset: int, end: int) -> list[str]:

@@ -6,7 +6,7 @@ Pure but for `put_right`. Called by `tables`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from holdfast.kernel import xtables
 from holdfast.networks.firewall import foreign
@@ -20,23 +20,26 @@ def put_right(interfaces: Sequence[str]) -> list[str]:
     """Reads and changes both families' chains; returns what was changed. Raises OSError."""
     done: list[str] = []
     for family in foreign.FAMILIES:
-        chains = xtables.read(family)
-        if FORWARD in chains:
-            lines = render(foreign.plan(read_forward(chains), interfaces))
+        table = xtables.read(family)
+        if table is not None and FORWARD in table:
+            lines = render(foreign.plan(read_forward(table), interfaces))
             if lines:
                 xtables.change(family, TABLE, lines)
                 done += lines
     return done
 
 
-def read_forward(chains: Mapping[str, xtables.Chain]) -> foreign.Forward:
+def read_forward(table: xtables.Table) -> foreign.Forward:
     """The chain in `foreign`'s words."""
-    forward = chains[FORWARD]
+    forward = table.chain(FORWARD)
+    rules = tuple(Rule(_target(rule)) for rule in forward.rules)
     return foreign.Forward(
         drops=forward.policy == "DROP",
-        rules=tuple(Rule(_target(rule)) for rule in forward.rules),
-        refusing=frozenset(name for name, chain in chains.items() if chain.rules and _target(chain.rules[0]) == REFUSE),
-        accepted=frozenset(map(_accepted, chains[CHAIN].rules)) if CHAIN in chains else None,
+        rules=rules,
+        refusing=frozenset(
+            rule.target for rule in rules if rule.target in table and _refuses(table.chain(rule.target))
+        ),
+        accepted=frozenset(map(_accepted, table.chain(CHAIN).rules)) if CHAIN in table else None,
     )
 
 
@@ -49,6 +52,10 @@ def render(changes: Changes) -> list[str]:
         place = changes.before + 1 - sum(index < changes.before for index in changes.removed)
         lines.append(f"-I {FORWARD} {place} -j {CHAIN}")
     return lines
+
+
+def _refuses(chain: xtables.Chain) -> bool:
+    return bool(chain.rules) and _target(chain.rules[0]) == REFUSE
 
 
 def _target(rule: xtables.Rule) -> str:
