@@ -22,6 +22,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("create", "Create a new container"),
     "diff": ("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "doctor": ("doctor", "Look at this machine and its daemon's files, and say what is wrong"),
     "events": ("events", "Get real time events from the server"),
     "export": ("export", "Export a container's filesystem as a tar archive"),
     "history": ("history", "Show the history of an image"),

@@ -25,8 +25,6 @@ def drivers() -> tuple[str, ...]:
 
 def open_driver(name: str, data_root: str, limits: Limits | None = None) -> Driver:
     """Opens the driver's stock in `<data_root>/<name>`; InvalidArgument for a name that is none, Unsupported here."""
-    if name not in _NAMES:
-        raise InvalidArgument(f'unknown storage driver "{name}": expected one of {", ".join(_NAMES)}')
     probe, make = _load(name)
     reason = probe()
     if reason is not None:
@@ -34,8 +32,15 @@ def open_driver(name: str, data_root: str, limits: Limits | None = None) -> Driv
     return make(os.path.join(os.path.abspath(data_root), name), limits)
 
 
+def complaint(name: str) -> str | None:
+    """Why the driver cannot work with this kernel, None when it can; InvalidArgument for a name that is none."""
+    return _load(name)[0]()
+
+
 def _load(name: str) -> tuple[Callable[[], str | None], Callable[[str, Limits | None], Driver]]:
-    """The driver's probe and class; a daemon has one driver, and erofs' code is 2 MB."""
+    """The driver's probe and class; a daemon has one driver, and each has code of its own."""
+    if name not in _NAMES:
+        raise InvalidArgument(f'unknown storage driver "{name}": expected one of {", ".join(_NAMES)}')
     if name == "erofs":
         from holdfast.snapshots.drivers import erofs
 

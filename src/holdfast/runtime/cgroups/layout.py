@@ -66,7 +66,7 @@ def parse_mountinfo(text: str) -> Layout:
         kind, _, rest = after.partition(" ")
         if kind not in ("cgroup", "cgroup2"):
             continue
-        directory = _unescape(before.split(" ")[4])
+        directory = unescape(before.split(" ")[4])
         if kind == "cgroup2":
             unified = _preferred(unified, directory)
             continue
@@ -88,7 +88,8 @@ def _preferred(known: str | None, found: str) -> str:
     return found if is_better else known
 
 
-def _unescape(word: str) -> str:
+def unescape(word: str) -> str:
+    """A path as /proc/PID/mountinfo has it, read."""
     if "\\" not in word:
         return word
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):

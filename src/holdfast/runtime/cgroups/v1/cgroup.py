@@ -46,7 +46,7 @@ class Cgroup:
         """
         fds: list[int] = []
         try:
-            fds.extend(os.open(f"{each}/tasks", os.O_WRONLY | os.O_CLOEXEC) for each in self._unique())
+            fds.extend(os.open(f"{each}/tasks", os.O_WRONLY | os.O_CLOEXEC) for each in self.paths())
         except OSError:
             for fd in fds:
                 os.close(fd)
@@ -55,12 +55,12 @@ class Cgroup:
 
     def join(self, pid: int) -> None:
         """Moves a whole process in; raises OSError (ESRCH: it has gone)."""
-        for each in self._unique():
+        for each in self.paths():
             cgroupfs.write(f"{each}/cgroup.procs", [str(pid)])
 
     def exists(self) -> bool:
         """Whether any of the directories is still there."""
-        return any(os.path.isdir(each) for each in self._unique())
+        return any(os.path.isdir(each) for each in self.paths())
 
     def pids(self) -> list[int]:
         """Processes inside, those of cgroups below included."""
@@ -152,7 +152,7 @@ class Cgroup:
     def remove(self) -> None:
         """Removes every directory, with all below; idempotent. Raises Unavailable when a process keeps one busy."""
         failures: list[str] = []
-        for each in self._unique():
+        for each in self.paths():
             try:
                 cgroupfs.remove(each, patience_seconds=0.0 if failures else _REMOVE_PATIENCE_SECONDS)
             except OSError as problem:
@@ -160,7 +160,8 @@ class Cgroup:
         if failures:
             raise Unavailable(f"cannot remove cgroup {self.path}: {'; '.join(failures)}")
 
-    def _unique(self) -> list[str]:
+    def paths(self) -> list[str]:
+        """Its directories, one for each hierarchy."""
         return list(dict.fromkeys(self.directories.values()))
 
     def _process_directory(self) -> str:

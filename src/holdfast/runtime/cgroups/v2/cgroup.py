@@ -35,6 +35,10 @@ class Cgroup:
         self.path = path
         self.directory = directory
 
+    def paths(self) -> list[str]:
+        """Its one directory."""
+        return [self.directory]
+
     def into_fd(self) -> int | None:
         """A descriptor (CLOEXEC, the caller closes it) for clone3's CLONE_INTO_CGROUP: the child is born inside."""
         return os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
