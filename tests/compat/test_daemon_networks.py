@@ -85,7 +85,7 @@ def both(
     start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
     archives: dict[str, Path],
 ) -> Iterator[tuple[Daemon, Daemon]]:
-    name = f"dn-{os.getpid()}"
+    name = f"hf-dn-{os.getpid()}"
     with (
         started_dockerd(f"{name}-peer", daemon_type) as theirs,
         start_holdfastd(name, Path("/var/tmp") / name, *FLAGS) as ours,

@@ -298,7 +298,9 @@ class Controller:
     # inside
 
     def _restore_sandboxes(self) -> list[str]:
-        recovered = self._relay.recover()
+        if not self._config.relay:
+            self._relay.dismiss()
+        recovered = self._relay.recover() if self._config.relay else {}
         notes = self._sandboxes.restore(recovered)
         for unneeded in recovered.values():
             unneeded.close()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CONTROL_FD = 3
 _RLIMIT_NOFILE = 7
 _LOOK_SECONDS = 30.0
-_FAULTS = (OSError, KeyError, TypeError, ValueError)
+_FAULTS = (OSError, LookupError, TypeError, ValueError)
 
 
 def become(name: str) -> socket.socket:

@@ -51,14 +51,24 @@ class Relay:
             self._companion.hang_up()
         return found
 
+    def dismiss(self) -> None:
+        """Ends a relay of the last daemon's time; its ports are free when this returns."""
+        try:
+            if self._companion.find():
+                self._companion.tell({"do": "begin"})
+                self._companion.ask({"do": "end"})
+                self._companion.tell({"do": "leave"})
+        except OSError:  # it has left already
+            pass
+        self._companion.hang_up()
+
     def start(self, wanted: Sequence[RelayRule]) -> None:
         """What is to be relayed after a (re)start of the daemon, and nothing else. Raises Internal."""
         self._wanted = {rule.port.key: rule for rule in wanted}
         if self._wanted:
             self._tell_all()
         elif self._companion.is_present:
-            self._companion.tell({"do": "leave"})
-            self._companion.hang_up()
+            self.dismiss()
 
     def open(self, rules: Sequence[RelayRule]) -> None:
         """From now on these are relayed; one that is already leads to its new target. Raises Internal."""

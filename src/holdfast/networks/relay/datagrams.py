@@ -66,7 +66,7 @@ class DatagramPort:
         """Passes a container's datagram on to its client."""
         address, local = key
         try:
-            self._sock.sendmsg([data], [_from(self._sock.family, local)], 0, address)
+            self._sock.sendmsg([data], [_from(self._sock.family, local)] if local else [], 0, address)
         except OSError:  # a client that is gone, or a full buffer: datagrams may be lost
             return
 
@@ -128,9 +128,13 @@ class Client:
     def send(self, data: bytes) -> None:
         """To the container; what it has no room for is lost."""
         self.heard = time.monotonic()
-        try:
-            self._sock.send(data)
-        except (BlockingIOError, ConnectionRefusedError):
+        for _attempt in range(2):  # the first may only tell that the one before was refused
+            try:
+                self._sock.send(data)
+            except ConnectionRefusedError:
+                continue
+            except BlockingIOError:
+                return
             return
 
     def close(self) -> None:
