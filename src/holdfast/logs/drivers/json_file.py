@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 
 from holdfast import errors
-from holdfast.logs import archive, escape, lines, options, policy
+from holdfast.logs import archive, escape, options, policy
+from holdfast.logs.file_writer import FileWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from holdfast.logs.driver import Poll, Target
+    from holdfast.logs.driver import Target
 
 _OPTIONS = ("max-file", "max-size", "compress")
 _STREAMS = {1: b"stdout", 2: b"stderr"}
@@ -45,62 +46,41 @@ def _limits(given: Mapping[str, str]) -> tuple[int, int, bool]:
     return max_bytes, max_files, is_compressed
 
 
-def open_writer(target: Target) -> JsonFileWriter:
+def open_writer(target: Target) -> FileWriter:
     """Opens (appends to) the log; raises InvalidArgument for the options, OSError for the file."""
     limits = _limits(policy.drivers_own(target["options"]))
-    return JsonFileWriter(archive.RotatingFile(target["path"], *limits), target["attributes"])
+    return FileWriter(archive.RotatingFile(target["path"], *limits), JsonLines(target["attributes"]))
 
 
-class JsonFileWriter:
-    """One container's file and its unfinished lines."""
+class JsonLines:
+    """Lines as Docker's objects."""
 
-    __slots__ = ("_attributes", "_clock", "_cutters", "_file")
+    __slots__ = ("_attributes", "_clock")
 
-    is_full = False
-    is_busy = False
-
-    def __init__(self, file: archive.RotatingFile, attributes: Mapping[str, str]) -> None:
-        self._file = file
+    def __init__(self, attributes: Mapping[str, str]) -> None:
         self._attributes = b""
         if attributes:
             text = json.dumps(dict(sorted(attributes.items())), separators=(",", ":"), ensure_ascii=False)
             self._attributes = b',"attrs":' + text.encode()
         self._clock = escape.Clock()
-        self._cutters = {stream: lines.LineCutter() for stream in _STREAMS}
 
-    def watch(self, poll: Poll, on_room: Callable[[], None]) -> None:
-        """Is never full, so it has nothing to tell."""
-
-    def write(self, stream: int, data: bytes, now: int) -> None:
-        """Takes a piece of output; see `logs.driver.Writer`."""
-        for run in self._cutters[stream].feed(data):
-            self._write_run(stream, run, now)
-
-    def close(self, now: int) -> None:
-        """Writes unfinished lines and closes the file; see `logs.driver.Writer`."""
-        if not self._file.is_open:
-            return
-        for stream, cutter in self._cutters.items():
-            tail = cutter.flush()
-            if tail:
-                self._write_run(stream, tail, now)
-        self._file.close()
-
-    def _write_run(self, stream: int, run: bytes, now: int) -> None:
+    def put(self, file: archive.RotatingFile, stream: int, run: bytes, now: int) -> None:
+        """Writes a run's lines, all with one time."""
         ending = b'","stream":"%s"%s,"time":"%s"}\n' % (_STREAMS[stream], self._attributes, self._clock.render(now))
         text = escape.escape(run)
         if text.endswith(b"\n"):
             ending = b"\\n" + ending
             text = text[:-1].replace(b"\n", ending + _HEAD)
-        self._append(b"".join((_HEAD, text, ending)))
+        _append(file, b"".join((_HEAD, text, ending)))
 
-    def _append(self, entries: bytes) -> None:
-        """Writes whole entries; a file that has reached its size is closed before the next entry, as Docker does."""
-        while entries:
-            room = self._file.room()
-            if room < 0 or room >= len(entries):
-                self._file.append(entries)
-                return
-            cut = entries.find(b"\n", room - 1) + 1
-            self._file.append(entries[:cut])
-            entries = entries[cut:]
+
+def _append(file: archive.RotatingFile, entries: bytes) -> None:
+    """Writes whole entries; a file that has reached its size is closed before the next entry, as Docker does."""
+    while entries:
+        room = file.room()
+        if room < 0 or room >= len(entries):
+            file.append(entries)
+            return
+        cut = entries.find(b"\n", room - 1) + 1
+        file.append(entries[:cut])
+        entries = entries[cut:]

@@ -13,13 +13,14 @@ import json
 import os
 
 from holdfast import errors
-from holdfast.logs import archive, lines, options, policy, records
+from holdfast.logs import archive, options, policy, records
+from holdfast.logs.file_writer import FileWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from holdfast.logs.driver import Poll, Target
+    from holdfast.logs.driver import Target
 
 _OPTIONS = ("max-file", "max-size", "compress")
 _MAX_BYTES = 20 * 1024 * 1024
@@ -32,17 +33,17 @@ def check(given: Mapping[str, str]) -> None:
     options.refuse_unknown(given, _OPTIONS, "log driver local")
 
 
-def open_writer(target: Target) -> LocalWriter:
+def open_writer(target: Target) -> FileWriter:
     """Opens (appends to) the log; raises InvalidArgument for the options, OSError for the file."""
     limits = _limits(policy.drivers_own(target["options"]))
     os.makedirs(os.path.dirname(target["path"]), 0o700, exist_ok=True)
-    return LocalWriter(archive.RotatingFile(target["path"], *limits), target["attributes"])
+    return FileWriter(archive.RotatingFile(target["path"], *limits), Records(target["attributes"]))
 
 
-def open_cache(target: Target) -> LocalWriter:
+def open_cache(target: Target) -> FileWriter:
     """Opens the readable copy of a log that goes elsewhere."""
     limits = _limits(policy.cache_options(target["options"]))
-    return LocalWriter(archive.RotatingFile(target["cache_path"], *limits), target["attributes"])
+    return FileWriter(archive.RotatingFile(target["cache_path"], *limits), Records(target["attributes"]))
 
 
 def _limits(given: Mapping[str, str]) -> tuple[int, int, bool]:
@@ -71,47 +72,24 @@ def _parse(name: str, value: str, parse: Callable[[str], int]) -> int:
         raise errors.InvalidArgument(f"invalid value for {name}: {value}: {error.message}") from None
 
 
-class LocalWriter:
-    """One container's file and its unfinished lines."""
+class Records:
+    """Runs of lines as records that are not escaped."""
 
-    __slots__ = ("_attributes", "_cutters", "_file")
+    __slots__ = ("_attributes",)
 
-    is_full = False
-    is_busy = False
-
-    def __init__(self, file: archive.RotatingFile, attributes: Mapping[str, str]) -> None:
-        self._file = file
-        self._cutters = {stream: lines.LineCutter() for stream in (1, 2)}
+    def __init__(self, attributes: Mapping[str, str]) -> None:
         self._attributes = b""
         if attributes:
             text = json.dumps(dict(sorted(attributes.items())), separators=(",", ":")).encode()
             self._attributes = text if len(text) <= _MOST_ATTRIBUTES else b""
 
-    def watch(self, poll: Poll, on_room: Callable[[], None]) -> None:
-        """Is never full, so it has nothing to tell."""
-
-    def write(self, stream: int, data: bytes, now: int) -> None:
-        """Takes a piece of output; see `logs.driver.Writer`."""
-        for run in self._cutters[stream].feed(data):
-            self._append(stream, run, now)
-
-    def close(self, now: int) -> None:
-        """Writes unfinished lines and closes the file; see `logs.driver.Writer`."""
-        if not self._file.is_open:
-            return
-        for stream, cutter in self._cutters.items():
-            tail = cutter.flush()
-            if tail:
-                self._append(stream, tail, now)
-        self._file.close()
-
-    def _append(self, stream: int, run: bytes, now: int) -> None:
+    def put(self, file: archive.RotatingFile, stream: int, run: bytes, now: int) -> None:
         """Writes a run as one record, or as several where a file ends within it."""
         overhead = records.OVERHEAD + len(self._attributes)
         while run:
-            room = self._file.room()
+            room = file.room()
             cut = len(run)
             if 0 <= room < overhead + len(run):
                 cut = run.find(b"\n", max(room - overhead - 1, 0)) + 1 or len(run)
-            self._file.append(records.pack(stream, run[:cut], now, self._attributes))
+            file.append(records.pack(stream, run[:cut], now, self._attributes))
             run = run[cut:]
