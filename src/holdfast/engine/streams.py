@@ -41,6 +41,7 @@ class Pipe:
         self._is_closed = False
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
+        self._is_loop_waiting = False
         self.moved_bytes = 0
         self.is_thread_waiting = False
         """Whether it is the client for whom the thread waits."""
@@ -51,7 +52,11 @@ class Pipe:
         return self._failure
 
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes, waiting for the first; empty at the end. For a thread."""
+        """Up to `size` bytes of what is there, waiting for the first; empty at the end. For a thread.
+
+        The client is asked for more when half of the room is free, so that the two sides do not wake each other for
+        every piece.
+        """
         with self._condition:
             while not self._chunks and not self._is_closed:
                 self._wait_for_client()
@@ -59,14 +64,24 @@ class Pipe:
                 raise Abandoned("the stream was cut off") from self._failure
             if not self._chunks:
                 return b""
-            chunk = self._chunks.popleft()
-            if len(chunk) > size:
-                self._chunks.appendleft(chunk[size:])
-                chunk = chunk[:size]
+            chunk = self._pop(size)
             self._size -= len(chunk)
             self.moved_bytes += len(chunk)
-        self._wake_loop()
+        if self._size <= self._limit // 2:
+            self._wake_loop()
         return chunk
+
+    def _pop(self, size: int) -> bytes:
+        """The first piece, cut to the size, or as many whole ones as fit into it."""
+        chunk = self._chunks.popleft()
+        if len(chunk) > size:
+            self._chunks.appendleft(chunk[size:])
+            return chunk[:size]
+        found, total = [chunk], len(chunk)
+        while self._chunks and total + len(self._chunks[0]) <= size:
+            found.append(self._chunks.popleft())
+            total += len(found[-1])
+        return b"".join(found) if len(found) > 1 else chunk
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         """Takes the bytes, waiting while the other side is slow; Abandoned when it is gone. For a thread."""
@@ -120,11 +135,13 @@ class Pipe:
 
     async def _wait(self) -> None:
         self._changed.clear()
+        self._is_loop_waiting = True  # before it looks: whoever changes something after the look sees it
         if (not self._chunks or self._size >= self._limit) and not self._is_closed:
             await self._changed.wait()
+        self._is_loop_waiting = False
 
     def _wake_loop(self) -> None:
-        if not self._loop.is_closed():
+        if self._is_loop_waiting and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
 
 
