@@ -470,6 +470,20 @@ def test_a_firewalld_that_does_not_answer_is_complained_of_once_and_asked_again(
     assert lan.host.run(lan.controller.repair) == []
 
 
+@pytest.mark.parametrize("family", ["ip", "ip6"])
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
+def test_the_iptables_of_a_family_that_we_do_not_rule_are_not_touched(lan, kind, family):
+    lan.kill_daemon()
+    for each in ("ip", "ip6"):
+        lan.host.shell(f"{each}tables-{kind} -P FORWARD DROP")
+    other = {"ip": "ip6", "ip6": "ip"}[family]
+
+    lan.controller = lan.start_daemon(**{{"ip": "firewall", "ip6": "firewall6"}[family]: False})
+
+    assert "HOLDFAST" not in lan.host.shell(f"{family}tables-{kind} -S")
+    assert "HOLDFAST" in lan.host.shell(f"{other}tables-{kind} -S")
+
+
 # UDP flows
 
 

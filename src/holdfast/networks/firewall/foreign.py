@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 CHAIN = "HOLDFAST-FORWARD"
 TABLE, FORWARD = "filter", "FORWARD"
-FAMILIES = ("ip", "ip6")
+IPV4, IPV6 = "ip", "ip6"
+FAMILIES = (IPV4, IPV6)
 IN, OUT = "iifname", "oifname"
 
 Match = tuple[str, str]
@@ -124,10 +125,12 @@ def render(family: str, forward: Forward, changes: Changes) -> list[str]:
     return commands
 
 
-def plan_changes(listing: Sequence[Mapping[str, Any]], interfaces: Sequence[str]) -> list[str]:
+def plan_changes(
+    listing: Sequence[Mapping[str, Any]], interfaces: Sequence[str], families: Sequence[str] = FAMILIES
+) -> list[str]:
     """The commands that put the FORWARD chains of iptables-nft right."""
     commands: list[str] = []
-    for family in FAMILIES:
+    for family in families:
         forward = read_forward(listing, family)
         commands += render(family, forward, plan(forward, interfaces))
     return commands

@@ -16,10 +16,10 @@ _REFUSALS = ("DROP", "REJECT")
 _OPTIONS = {IN: "-i", OUT: "-o"}
 
 
-def put_right(interfaces: Sequence[str]) -> list[str]:
-    """Reads and changes both families' chains; returns what was changed. Raises OSError."""
+def put_right(interfaces: Sequence[str], families: Sequence[str] = foreign.FAMILIES) -> list[str]:
+    """Reads and changes the families' chains; returns what was changed. Raises OSError."""
     done: list[str] = []
-    for family in foreign.FAMILIES:
+    for family in families:
         table = xtables.read(family)
         if table is not None and FORWARD in table:
             lines = render(foreign.plan(read_forward(table), interfaces))

@@ -20,12 +20,13 @@ _LOOKOUT_SECONDS = 3.0
 
 
 class Neighbours:
-    """In the network namespace of the calling thread."""
+    """In the network namespace of the calling thread; of the families that are not ours to rule nobody is told."""
 
-    __slots__ = ("_complaints", "_has_firewalld", "_is_late", "_nftables", "_told")
+    __slots__ = ("_complaints", "_families", "_has_firewalld", "_is_late", "_nftables", "_told")
 
-    def __init__(self, nftables: Nftables) -> None:
+    def __init__(self, nftables: Nftables, families: Sequence[str] = foreign.FAMILIES) -> None:
         self._nftables = nftables
+        self._families = families
         self._has_firewalld = False
         self._is_late = False
         self._complaints: dict[str, str] = {}
@@ -64,12 +65,12 @@ class Neighbours:
         self._complaints.pop("iptables", None)
         try:
             listing = self._nftables.list_json("list chains")
-            of_firewalld = firewalld.questions(listing)
+            of_firewalld = firewalld.questions(listing) if foreign.IPV4 in self._families else []
             for question in foreign.questions(listing) + of_firewalld:
                 listing += self._nftables.list_json(question)
             for question in foreign.further_questions(listing):
                 listing += self._nftables.list_json(question)
-            commands = foreign.plan_changes(listing, interfaces)
+            commands = foreign.plan_changes(listing, interfaces, self._families)
             if commands:
                 self._nftables.run("\n".join(commands))
         except NftablesError as error:
@@ -92,7 +93,7 @@ class Neighbours:
     def _open_legacy(self, interfaces: Sequence[str]) -> list[str]:
         self._complaints.pop("legacy", None)
         try:
-            return legacy.put_right(interfaces)
+            return legacy.put_right(interfaces, self._families)
         except OSError as error:
             reason = error.strerror or error
             self._complaints["legacy"] = f"the rules of iptables-legacy could not be told of our bridges: {reason}"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from holdfast import errors
 from holdfast.kernel import netlink, nfelement
 from holdfast.kernel.nftables import Nftables, NftablesError
-from holdfast.networks.firewall import plan
+from holdfast.networks.firewall import foreign, plan
 from holdfast.networks.firewall.neighbours import Neighbours
 from holdfast.networks.firewall.plan import Elements
 from holdfast.networks.firewall.shapes import FRAMES, PACKETS, USER_CHAIN, TableShape
@@ -43,7 +43,8 @@ class Firewall:
         self._unruled = unruled
         self._right: dict[str, tuple[list[str], frozenset[tuple[str, int]]]] = {}
         self._interfaces: set[str] = set()
-        self._neighbours = Neighbours(nftables)
+        families = {"ipv4": (foreign.IPV6,), "ipv6": (foreign.IPV4,)}.get(unruled, foreign.FAMILIES)
+        self._neighbours = Neighbours(nftables, families)
 
     @property
     def lookout_seconds(self) -> float | None:
@@ -70,7 +71,7 @@ class Firewall:
     ) -> list[str]:
         """Makes the tables what they must be; returns what was not so, none when all was right."""
         wanted = plan.plan_elements(bridges, ports, identities, links)
-        self._interfaces = {bridge.interface for bridge in bridges} if self._unruled != "ipv4" else set()
+        self._interfaces = {bridge.interface for bridge in bridges}
         static = plan.render_table(
             PACKETS, self._table, is_router=is_router, is_router6=is_router6, unruled=self._unruled
         )
@@ -102,8 +103,7 @@ class Firewall:
 
     def add_bridge(self, bridge: BridgeRules) -> None:
         self._change({}, plan.plan_elements((bridge,), ()))
-        if self._unruled != "ipv4":
-            self._interfaces.add(bridge.interface)
+        self._interfaces.add(bridge.interface)
         self._neighbours.open_for(sorted(self._interfaces))
 
     def remove_bridge(self, bridge: BridgeRules) -> None:
