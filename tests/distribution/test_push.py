@@ -8,6 +8,7 @@ import gzip
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,13 +98,41 @@ def test_a_form_that_was_never_unpacked_stands_for_nothing(
     assert gzip.decompress(registry.blobs[layer["digest"]]) == plain
 
 
-def test_a_layer_that_is_not_here_is_named(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
+@pytest.mark.parametrize("how", ["gone", "shorter"])
+def test_a_layer_that_is_not_here_is_named(registry: Any, pusher: Any, shelf: Any, store: Any, how: str) -> None:
     layer = zipped(b"one")
     shelf.add(f"{registry.host}/{NAME}:v1", layer)
-    store.delete(sha256(layer[1]))
+    path = Path(store.path(sha256(layer[1])))
+    path.unlink() if how == "gone" else path.write_bytes(layer[1][:-1])
 
-    with pytest.raises(NotFound, match=f"layer {sha256(layer[1])} is not here"):
+    with pytest.raises(
+        NotFound, match=f"blob {sha256(layer[1])} of layer .* is not here any more.*load the image again"
+    ):
         push(pusher, registry)
+
+    assert "v1" not in registry.manifests
+
+
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_a_lost_blob_is_replaced_by_one_of_the_same_files(
+    registry: Any, pusher: Any, shelf: Any, store: Any, origins: Any, is_verified: bool
+) -> None:
+    plain = b"one" * 1000
+    layer, other = zipped(plain), gzip.compress(plain, compresslevel=1, mtime=7)
+    shelf.add(f"{registry.host}/{NAME}:v1", layer)
+    store.delete(sha256(layer[1]))
+    form = Descriptor(media.OCI_LAYER_GZIP, store.put(other), len(other))
+    seen = Origin.at(form, references.parse("elsewhere/x"), is_verified=is_verified)
+    origins.add([(sha256(plain), seen)])
+
+    if not is_verified:
+        with pytest.raises(NotFound):
+            push(pusher, registry)
+        return
+    push(pusher, registry)
+
+    assert json.loads(registry.manifests["v1"].data)["layers"] == [form.to_json()]
+    assert registry.blobs[form.digest] == other
 
 
 def test_an_image_that_a_registry_has_keeps_its_plain_layers(registry: Any, pusher: Any, shelf: Any) -> None:
@@ -191,6 +220,18 @@ def test_wrong_digest_a_damaged_blob_is_named_and_leaves(registry: Any, pusher: 
 
     assert "v1" not in registry.manifests
     assert not store.has(sha256(layer[1]))
+
+
+def test_wrong_digest_a_damaged_plain_layer_is_not_packed(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
+    plain = b"one" * 1000
+    shelf.add(f"{registry.host}/{NAME}:v1", (media.OCI_LAYER, plain, plain))
+    with open(store.path(sha256(plain)), "r+b") as file:
+        file.write(b"XX")
+
+    with pytest.raises(Corrupt, match=f"{sha256(plain)} is damaged on disk"):
+        push(pusher, registry)
+
+    assert "v1" not in registry.manifests
 
 
 def test_wrong_digest_a_registry_that_refuses_sound_bytes_is_heard(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast import content
+from holdfast.oci import digest as digests
 from holdfast.oci import media
 from holdfast.oci.descriptor import Descriptor
 
@@ -26,16 +27,23 @@ PLAIN = {media.OCI_LAYER: media.OCI_LAYER_GZIP, media.DOCKER_LAYER: media.DOCKER
 
 
 def pack(plain: Descriptor, store: content.Store, on_read: Callable[[int], None]) -> Descriptor:
-    """Writes the gzip form of an uncompressed layer blob into the store; `on_read` gets the bytes read so far."""
+    """Writes the gzip form of an uncompressed layer blob into the store; `on_read` gets the bytes read so far.
+
+    Corrupt when the disk has changed the blob.
+    """
     compressor = _compressor()
+    hasher = digests.Hasher(digests.algorithm(plain.digest))
     name = f"pack-{plain.digest}-{threading.get_ident()}"
     done = 0
     with store.open(plain.digest) as source, store.ingest(name, resumable=False) as blob:
         while chunk := source.read(_READ_BYTES):
             done += len(chunk)
+            hasher.update(chunk)
             if data := compressor.compress(chunk):
                 blob.write(data)
             on_read(done)
+        if hasher.digest() != plain.digest:
+            store.verify(plain.digest)
         blob.write(compressor.flush())
         size = blob.offset
         return Descriptor(PLAIN[plain.media_type], blob.commit(), size)

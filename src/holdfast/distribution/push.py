@@ -292,24 +292,27 @@ class Pusher:
                 if uploads.mount(remote, descriptor.digest, source, stop):
                     progress(messages.layer(f"Mounted from {source}", layer.identifier))
                     return descriptor
-        if not self._store.has(layer.descriptor.digest):
-            raise NotFound(
-                f"layer {layer.descriptor.digest} is not here in the form that the image names: "
-                "remove the image and pull it again"
-            )
-        descriptor = self._packed(layer, stop) if layer.is_plain else layer.descriptor
+        descriptor = self._form_here(layer, stop)
         meter = Meter(progress, "Pushing", layer.identifier, descriptor.size)
         told = partial(_tell, meter)
         uploads.upload(remote, descriptor, self._store, self._open_uploads, told, stop)
         progress(messages.layer("Pushed", layer.identifier))
         return descriptor
 
-    def _packed(self, layer: Layer, stop: Cancellation) -> Descriptor:
-        """The layer's compressed form, made unless an earlier push left it here."""
+    def _form_here(self, layer: Layer, stop: Cancellation) -> Descriptor:
+        """The blob to send: the layer's own, a plain one's compressed form, or one that unpacks to the same files."""
+        is_here = self._store.has(layer.descriptor.digest, layer.descriptor.size)
+        if is_here and not layer.is_plain:
+            return layer.descriptor
         for origin in self._origins.of(layer.diff_id):
-            if can_stand_for(origin, layer) and self._store.has(origin.digest):
+            if can_stand_for(origin, layer) and self._store.has(origin.digest, origin.size):
                 return origin.descriptor
-        return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
+        if is_here:
+            return packing.pack(layer.descriptor, self._store, lambda _: stop.check())
+        raise NotFound(
+            f"blob {layer.descriptor.digest} of layer {layer.identifier} is not here any more, and its unpacked files do not "
+            "give it back byte for byte: pull or load the image again"
+        )
 
 
 def _put_named(

@@ -120,8 +120,12 @@ def forms(layer: Layer, known: list[Origin]) -> list[Descriptor]:
 
 
 def can_stand_for(origin: Origin, layer: Layer) -> bool:
-    """Tells whether a blob that was packed or unpacked here is the layer's compressed form."""
-    return origin.is_verified and origin.media_type == packing.PLAIN[layer.descriptor.media_type]
+    """Tells whether a blob that was packed or unpacked here is a compressed form of the layer, of its manifest's family."""
+    own = layer.descriptor.media_type
+    if own in packing.PLAIN:
+        return origin.is_verified and origin.media_type == packing.PLAIN[own]
+    families = [media_type.rpartition(".tar")[0] for media_type in (own, origin.media_type)]
+    return origin.is_verified and families[0] == families[1]
 
 
 def neighbours(descriptor: Descriptor, known: list[Origin], path: str) -> Iterator[str]:
