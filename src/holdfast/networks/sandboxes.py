@@ -19,17 +19,18 @@ import msgspec
 
 from holdfast import errors
 from holdfast.kernel import netns
-from holdfast.networks import endpoint_plan, files, interface, names, publication, rules, sandbox, sandbox_names
+from holdfast.networks import endpoint_plan, files, interface, names, rules, sandbox, sandbox_names
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.driver import Driver
-from holdfast.networks.firewall import Firewall, LinkRule, NoFirewall, OutOfStep
+from holdfast.networks.firewall import Firewall, NoFirewall
 from holdfast.networks.journal import Journal, Sandbox
 from holdfast.networks.network import Network, new_id
+from holdfast.networks.openings import Openings
 from holdfast.networks.ports import PortAllocator
 from holdfast.networks.registry import Registry
 from holdfast.networks.relay.client import Relay
 from holdfast.networks.spare import Spare
-from holdfast.networks.values import BoundPort, ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
+from holdfast.networks.values import ConnectRequest, Endpoint, EndpointSettings, NetworkConfig
 
 Wanted = list[tuple[Network, EndpointSettings]]
 
@@ -58,6 +59,15 @@ class Sandboxes:
         self._around = around
         self._by_container: dict[str, Sandbox] = {}
         self._spare = Spare()
+        self._openings = Openings(
+            around.config,
+            self,
+            registry=around.registry,
+            ports=around.ports,
+            firewall=around.firewall,
+            relay=around.relay,
+            synchronise=around.synchronise,
+        )
 
     def __iter__(self) -> Iterator[Sandbox]:
         return iter(tuple(self._by_container.values()))
@@ -157,10 +167,10 @@ class Sandboxes:
         if found is None:
             return
         around = self._around
-        steps: list[Callable[[], None]] = []
-        if found.ports:
-            steps.append(lambda: self._close_ports(found))
-        steps.append(lambda: around.firewall.unlink(self._link_rules(found)))
+        steps: list[Callable[[], None]] = [
+            lambda: self._openings.close_ports(found),
+            lambda: self._openings.close_links(found),
+        ]
         steps += [partial(self._leave, found, endpoint, lives_on=False) for endpoint in found.endpoints]
         if found.asks_us:
             steps.append(lambda: around.resolver.withdraw(found.sandbox_id))
@@ -216,7 +226,7 @@ class Sandboxes:
                 linked=request.linked,
                 exposed=request.exposed,
             )
-            return msgspec.structs.replace(planned, ports=self._reserve_ports(request, planned))
+            return msgspec.structs.replace(planned, ports=self._openings.reserve(request, planned))
         except BaseException:
             self._release(endpoints)
             raise
@@ -242,18 +252,6 @@ class Sandboxes:
             raise
         return tuple(planned)
 
-    def _reserve_ports(self, request: ConnectRequest, planned: Sandbox) -> tuple[BoundPort, ...]:
-        ways = self._ways(planned) if request.ports else ()
-        if not ways:
-            return ()
-        gateways = planned.gateways
-        named = gateways.ipv4 or gateways.ipv6
-        return publication.reserve(self._around.ports, request, ways, named.endpoint_id if named else "")
-
-    def _ways(self, found: Sandbox) -> tuple[publication.Way, ...]:
-        relays = self._around.config.relay and sandbox.has_ipv6()
-        return publication.ways(found.gateways, self._around.registry.find, relays=relays)
-
     def _release(self, endpoints: Collection[Endpoint]) -> None:
         for each in endpoints:
             self._around.addresses.release(each.network_id, each.ip_address, each.ipv6_address)
@@ -269,8 +267,7 @@ class Sandboxes:
                 for endpoint in planned.endpoints:
                     self._join(endpoint, space)
                 _route(planned, space)
-        self._open_ports(planned)
-        self._open_links(planned)
+        self._openings.open(planned)
         self._write_files(request, planned)
         self._publish_names(planned)
 
@@ -288,41 +285,6 @@ class Sandboxes:
             guarded = rules.identity(network, endpoint)
             if guarded is not None:
                 self._around.firewall.unbind(guarded)
-
-    def _open_ports(self, planned: Sandbox) -> None:
-        wanted = rules.port_rules(planned)
-        if wanted:
-            try:
-                self._around.firewall.publish(wanted)
-            except OutOfStep:
-                self._around.synchronise()
-        self._around.relay.open(rules.relay_rules(planned, self._around.config))
-
-    def _close_ports(self, found: Sandbox) -> None:
-        self._around.relay.shut(rules.relay_rules(found, self._around.config))
-        self._around.firewall.withdraw(rules.port_rules(found))
-
-    def _open_links(self, found: Sandbox) -> None:
-        wanted = self._link_rules(found)
-        if wanted:
-            try:
-                self._around.firewall.link(wanted)
-            except errors.Internal:  # somebody has changed or flushed the table
-                self._around.synchronise()
-
-    def _link_rules(self, found: Sandbox) -> list[LinkRule]:
-        """Those from and to a container that has, or had, its sandbox like this."""
-        if not found.linked and not found.exposed:
-            return []
-        bridge = self._around.registry.default_bridge()
-        endpoint = found.endpoint(bridge.network_id) if bridge is not None else None
-        if bridge is None or bridge.has_icc or endpoint is None:
-            return []
-        others = [other for other in self if other.container_id != found.container_id]
-        own = endpoint.ip_address
-        return [
-            rule for rule in rules.link_rules([*others, found], bridge) if own in (rule.source_ip, rule.container_ip)
-        ]
 
     def _write_files(self, request: ConnectRequest, planned: Sandbox) -> None:
         bridge = self._around.registry.default_bridge()
@@ -361,7 +323,7 @@ class Sandboxes:
                 for endpoint in come:
                     joined.append(endpoint)
                     self._join(endpoint, space)
-                after = self._move_ports(request, found, after)
+                after = self._openings.move_ports(request, found, after)
             except BaseException:
                 _run_all([partial(self._leave, found, endpoint, lives_on=True) for endpoint in joined])
                 self._release(come)
@@ -369,34 +331,15 @@ class Sandboxes:
                 raise
             self._keep(msgspec.structs.replace(after, endpoints=(*after.endpoints, *leaving)))
             if leaving:
-                self._around.firewall.unlink(self._link_rules(found))
+                self._openings.close_links(found)
             for endpoint in leaving:
                 self._leave(found, endpoint, lives_on=True)
             _route(after, space, before=found)
         self._keep(after)
         self._release(leaving)
-        self._open_links(after)
+        self._openings.open_links(after)
         files.update(request, found.endpoints, after.endpoints, self._around.config)
         self._publish_names(after)
-
-    def _move_ports(self, request: ConnectRequest, found: Sandbox, after: Sandbox) -> Sandbox:
-        """Leads the published ports to the new gateways; they stay the same ports where the new networks allow.
-
-        Exhausted when one that the new networks need is taken; then they lead where they did.
-        """
-        if found.gateways == after.gateways:
-            return after
-        self._close_ports(found)
-        if not publication.is_same_for_host(self._ways(found), self._ways(after)):
-            self._around.ports.release(found.ports)
-            try:
-                after = msgspec.structs.replace(after, ports=self._reserve_ports(request, after))
-            except BaseException:
-                self._around.ports.adopt(found.ports)
-                self._open_ports(found)
-                raise
-        self._open_ports(after)
-        return after
 
 
 def _route(after: Sandbox, space: netns.Netns, *, before: Sandbox | None = None) -> None:

@@ -157,7 +157,7 @@ def test_sandbox_that_was_half_made_when_the_daemon_died_is_cleaned_up(lan, publ
             network = controller.network("bridge")
             controller._drivers["bridge"].join(network, endpoint, space)
         if stage == "ports":
-            sandboxes._open_ports(planned)
+            sandboxes._openings.open(planned)
 
     lan.host.run(make_half)
     lan.restart_daemon()
