@@ -197,6 +197,30 @@ def test_restart_policies_over_a_killed_daemon(daemon: Any) -> None:
     eventually(lambda: daemon.docker("inspect", "removed").returncode == 1)
 
 
+def test_retries_are_counted_over_a_killed_daemon(daemon: Any) -> None:
+    """dockerd counts from 0 again, and starts an `on-failure` container that its user has stopped."""
+    daemon.out("run", "-d", "--name", "spent", "--restart", "on-failure:1", IMAGE, "false")
+    daemon.out("run", "-d", "--name", "well", "--restart", "on-failure", IMAGE, "sleep", "1")
+    daemon.out("run", "-d", "--name", "stopped", "--restart", "on-failure", IMAGE, "sleep", "300")
+    daemon.out("stop", "-t", "0", "stopped")
+    daemon.out("run", "-d", "--name", "kept", "--restart", "on-failure:3", IMAGE, "sh", "-c", "sleep 0.3; exit 4")
+    eventually(lambda: daemon.inspect("kept")["RestartCount"] >= 1)
+    eventually(lambda: daemon.inspect("spent")["State"]["Status"] == "exited")
+
+    daemon.kill()
+    time.sleep(1.3)
+    daemon.start()
+
+    assert daemon.inspect("kept")["RestartCount"] >= 1
+    eventually(lambda: daemon.inspect("kept")["State"]["Status"] == "exited")
+    counts = {name: daemon.inspect(name)["RestartCount"] for name in ("spent", "well", "stopped", "kept")}
+    assert counts == {"spent": 1, "well": 0, "stopped": 0, "kept": 3}
+    ends = {
+        name: (daemon.inspect(name)["State"]["Status"], daemon.inspect(name)["State"]["ExitCode"]) for name in counts
+    }
+    assert ends == {"spent": ("exited", 1), "well": ("exited", 0), "stopped": ("exited", 137), "kept": ("exited", 4)}
+
+
 def test_execs_end_for_their_clients_though_the_daemon_was_killed(daemon: Any) -> None:
     daemon.out("run", "-d", "--name", "host", IMAGE, "sleep", "300")
     client = subprocess.Popen(
