@@ -34,7 +34,7 @@ def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None
     """Raises OSError when nobody hears it, InvalidArgument when it is too long."""
     data = _encode(message).encode()
     if len(data) > LIMIT:
-        raise errors.InvalidArgument("a container has too many names and links for the DNS resolver")
+        raise errors.InvalidArgument(f"a message of {len(data)} bytes is too long")
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
 

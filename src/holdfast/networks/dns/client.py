@@ -41,7 +41,7 @@ class Client:
         self._published[names.sandbox_id] = names
         if self._companion.is_present:
             try:
-                self._companion.ask({"do": "publish", "names": asdict(names)})
+                self._send(names)
             except OSError:
                 self._companion.hang_up()
         if not self._companion.is_present:
@@ -77,7 +77,7 @@ class Client:
             self._companion.ask({"do": "begin"})
             for names in tuple(self._published.values()):
                 try:
-                    self._companion.ask({"do": "publish", "names": asdict(names)})
+                    self._send(names)
                 except errors.Internal:
                     if names.sandbox_id == must:
                         raise
@@ -85,3 +85,9 @@ class Client:
         except OSError as error:
             self._companion.hang_up()
             raise errors.Internal(f"the DNS resolver does not answer: {error}") from error
+
+    def _send(self, names: SandboxNames) -> None:
+        try:
+            self._companion.ask({"do": "publish", "names": asdict(names)})
+        except errors.InvalidArgument:
+            raise errors.InvalidArgument("a container has too many names and links for the DNS resolver") from None

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes beside the daemon: what they import, and how the daemon speaks to them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast import errors
+from holdfast.networks.companions import control
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+HEAVY = {"asyncio", "dataclasses", "inspect", "logging", "msgspec", "pathlib", "subprocess", "threading", "typing"}
+
+
+@pytest.mark.parametrize("name", ["dns", "relay"])
+def test_a_companion_is_light(name):
+    code = (
+        "import sys; sys.path.append(sys.argv[1]); from importlib import import_module; "
+        f"import_module('holdfast.networks.{name}.main'); print(*sys.modules)"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, str(SOURCE)]
+    names = set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+    assert not HEAVY & names
+    assert "holdfast.networks.controller" not in names
+
+
+def test_descriptors_travel_with_a_message():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, writer = os.pipe()
+    with ours, theirs:
+        control.send(ours, {"do": "open"}, [reader])
+        message, (given,) = control.receive(theirs)
+        os.write(writer, b"x")
+
+        assert message == {"do": "open"}
+        assert os.read(given, 1) == b"x"
+        assert not os.get_inheritable(given)
+    for fd in (reader, writer, given):
+        os.close(fd)
+
+
+def test_descriptors_of_what_is_no_message_are_closed():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, writer = os.pipe()
+    with ours, theirs:
+        socket.send_fds(ours, [b"{"], [reader])
+        os.close(reader)
+        assert control.receive(theirs) == (None, [])
+        with pytest.raises(BrokenPipeError):
+            os.write(writer, b"x")
+    os.close(writer)
+
+
+def test_message_that_is_too_long_is_refused():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs, pytest.raises(errors.InvalidArgument, match="too long"):
+        control.send(ours, {"x": "x" * control.LIMIT})
