@@ -193,3 +193,23 @@ def test_any_sequence_of_breaks_ends_in_the_same_blob(
         blob.commit()
 
     assert store.read(DIGEST, len(DATA)) == DATA
+
+
+def test_a_collector_that_inherits_takes_nothing_whose_lease_ends_meanwhile(store: Store) -> None:
+    other = store.lease()
+    arriving = store.put(b"arriving")
+
+    with store.lease(inherits=True):
+        other.close()  # a record names it now, which the collector has not seen
+
+        assert store.collect([]) == []
+    assert store.collect([]) == [arriving]
+
+
+def test_a_blob_that_lands_after_the_roots_were_counted_is_spared(store: Store) -> None:
+    with store.lease():
+        roots: list[Digest] = []
+        landed = store.put(b"landed")
+
+        assert store.collect(roots) == []
+    assert list(store.iter()) == [landed]

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.content import compression
-from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument
+from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound
 from holdfast.oci import digest as digests
 
 if TYPE_CHECKING:
@@ -104,14 +104,21 @@ class Layers:
                 self._fresh.clear()
             wanted: set[str] = {*self._fresh, *needed}
             for key in self._snapshots.iter_keys():
-                below = self._snapshots.parent(key)
+                below = self._parent(key)
                 while below is not None and below not in wanted:
                     wanted.add(below)
-                    below = self._snapshots.parent(below)
+                    below = self._parent(below)
             gone = [chain for chain in self._snapshots.iter_names() if chain not in wanted]
             for chain in gone:
                 self._snapshots.remove(chain)
         return gone
+
+    def _parent(self, key: str) -> str | None:
+        """What is below a snapshot; one that has been committed or removed since it was listed needs nothing more."""
+        try:
+            return self._snapshots.parent(key)
+        except NotFound:
+            return None
 
 
 class _Counted:

@@ -313,8 +313,11 @@ class Erofs:
         self._parked.append(fd)
 
     def _below(self, identity: str) -> list[str]:
-        with open(f"{self.root}/{identity}/below", encoding="ascii") as file:
-            return file.read().split()
+        try:
+            with open(f"{self.root}/{identity}/below", encoding="ascii") as file:
+                return file.read().split()
+        except FileNotFoundError:
+            raise NotFound(f"snapshot {identity} not found") from None
 
     def _let_go(self, identity: str) -> None:
         with self._lock:
