@@ -62,6 +62,15 @@ def cgroup_path(packages: Packages, record: Record) -> str:
     return f"/{parent.strip('/')}/{record.id}"
 
 
+def runtime_command(packages: Packages, record: Record) -> tuple[str, ...]:
+    """The command of the container's runtime, empty for our own; InvalidArgument when it was taken away since."""
+    name = record.host_config.runtime or packages.config.default_runtime
+    command = packages.config.runtimes.get(name, ())
+    if not command and name not in (*packages.machine.runtimes, "runc"):
+        raise InvalidArgument(f"unknown or invalid runtime name: {name}")
+    return command
+
+
 def resolve_running(pid: int, user: str, group_add: Sequence[str]) -> Identity:
     """The identity for an exec, with the files as the running container sees them; Conflict when it has just ended."""
     try:

@@ -142,7 +142,7 @@ def _plan_launch(
         tty=record.config.tty,
         open_stdin=record.config.open_stdin,
         stdin_once=record.config.stdin_once,
-        runtime=packages.config.runtimes.get(record.host_config.runtime, ()),
+        runtime=surroundings.runtime_command(packages, record),
         grants=grants,
     )
 
