@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,13 +51,16 @@ class Host:
         return done.stdout
 
     def seen(self) -> dict[str, bool]:
-        return {
-            "published": reaches(self.neighbour, HOST, 8080),
-            "its container": reaches(self.neighbour, self.address, 80),
-            "unpublished": reaches(self.neighbour, self.address, 81),
-            "out": "hi" in self.daemon.sh(f"docker exec web nc -w 1 {NEIGHBOUR} 7000 </dev/null").stdout,
-            "from the host": reaches(self.daemon.netns, "127.0.0.1", 8080),
+        probes = {
+            "published": partial(reaches, self.neighbour, HOST, 8080),
+            "its container": partial(reaches, self.neighbour, self.address, 80),
+            "unpublished": partial(reaches, self.neighbour, self.address, 81),
+            "out": lambda: "hi" in self.daemon.sh(f"docker exec web nc -w 1 {NEIGHBOUR} 7000 </dev/null").stdout,
+            "from the host": partial(reaches, self.daemon.netns, "127.0.0.1", 8080),
         }
+        with ThreadPoolExecutor() as pool:  # what is closed takes a second to be seen so
+            found = {name: pool.submit(probe) for name, probe in probes.items()}
+            return {name: each.result() for name, each in found.items()}
 
     def is_served(self, address: str) -> bool:
         """Whether the neighbour reaches port 80 there, within the time that a repair has."""

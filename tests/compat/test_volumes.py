@@ -50,7 +50,7 @@ LIFE = [
     ),
     Case(
         "names",
-        "for n in a ../x 'a b' .x _x a/b '' éé; do docker volume create -- \"$n\" >/dev/null && echo made; done; docker volume create --name x1 y1; docker volume create -d nosuch vl2; docker volume prune -f >/dev/null",
+        "for n in a ../x 'a b' .x _x a/b '' éé; do docker volume create -- \"$n\" >/dev/null && echo made; done; docker volume create --name x1 y1; docker volume prune -f >/dev/null",
     ),
     Case(
         "made again",
