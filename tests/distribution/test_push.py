@@ -301,6 +301,22 @@ def test_an_upload_forgotten_since_the_last_daemon_begins_anew(
     assert registry.blobs[sha256(blob)] == blob
 
 
+def test_an_upload_that_still_has_its_old_line_is_waited_for(
+    registry: Any, pusher: Any, shelf: Any, store: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = bytes(range(256)) * 10_000
+    monkeypatch.setattr(uploads, "PART_BYTES", 500_000)
+    cut_push(registry, pusher, shelf, blob)
+    registry.seen.clear()
+    registry.misbehave("/uploads/", lambda h: h.command == "GET" and h.refuse(409, "BLOB_UPLOAD_INVALID", "busy"), 2)
+
+    with made_pusher(store, shelf, database) as successor:
+        push(successor, registry)
+
+    assert registry.blobs[sha256(blob)] == blob
+    assert sent_bytes(registry) <= len(blob) - 1_500_000 + 500
+
+
 def test_wrong_bytes_that_the_last_daemon_sent_are_sent_anew(
     registry: Any, pusher: Any, shelf: Any, store: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

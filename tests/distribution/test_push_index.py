@@ -76,10 +76,13 @@ def test_a_platform_that_is_not_here_is_said(
     assert not registry.manifests
 
 
-def test_an_index_that_is_gone_stands_in_nobodys_way(registry: Any, pusher: Any, shelf: Any, store: Any) -> None:
+@pytest.mark.parametrize("platform", [None, Platform("linux", "amd64")])
+def test_an_index_that_is_gone_stands_in_nobodys_way(
+    registry: Any, pusher: Any, shelf: Any, store: Any, platform: Any
+) -> None:
     index, manifests = put_under_index(shelf, f"{registry.host}/{NAME}:v1", *PLATFORMS)
     store.delete(index)
 
-    push(pusher, registry)
+    push(pusher, registry, platform=platform)
 
     assert registry.manifests["v1"].data == store.read(manifests[0], 1 << 20)

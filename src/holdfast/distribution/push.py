@@ -32,6 +32,7 @@ from holdfast.distribution.push_plan import (
     Image,
     Layer,
     can_stand_for,
+    find_tree,
     forms,
     instead_of_index,
     layers_of,
@@ -42,7 +43,6 @@ from holdfast.distribution.push_plan import (
 from holdfast.distribution.registries import Registries
 from holdfast.distribution.remote import RegistryDown, Remote, raise_for_status
 from holdfast.errors import Corrupt, HoldfastError, Internal, InvalidArgument, NotFound
-from holdfast.images import indexes
 from holdfast.images.indexes import Node
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
@@ -187,8 +187,7 @@ class Pusher:
         cancellation: Cancellation,
     ) -> Digest:
         image = self._images.get(image_id)
-        index = self._images.index_of(reference)
-        tree = indexes.walk(self._store, index) if index is not None else None
+        tree = find_tree(self._images.index_of(reference), self._store)
         if tree is not None and (platform is not None or tree.is_complete(self._store)):
             nodes = tree.nodes if platform is None else (plan_platform(tree, platform, reference, self._store),)
             top = self._push_nodes(remote, reference, nodes, progress, cancellation)

@@ -18,8 +18,8 @@ from holdfast.images import indexes
 from holdfast.images.indexes import Node, Tree
 from holdfast.oci import digest as digests
 from holdfast.oci import image as documents
-from holdfast.oci import media, strict
 from holdfast.oci import platform as platforms
+from holdfast.oci import strict
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 from holdfast.oci.platform import Platform
@@ -67,6 +67,12 @@ def plan_layers(image: Image, manifest: documents.Manifest) -> list[Layer]:
     ]
 
 
+def find_tree(index: Digest | None, store: content.Store) -> Tree | None:
+    """What the index leads to; None without an index, and for one that is not here any more."""
+    tree = indexes.walk(store, index) if index is not None else None
+    return tree if tree is not None and tree.nodes else None
+
+
 def plan_platform(tree: Tree, wanted: Platform, reference: Reference, store: content.Store) -> Node:
     """The manifest of an index that fits the platform best; NotFound in Docker's words when none is here."""
     ranked = [
@@ -103,10 +109,9 @@ def layers_of(node: Node, store: content.Store) -> list[Layer]:
 
 def instead_of_index(tree: Tree, pushed: Descriptor) -> Message:
     """Tells that not all of an index is here, in the member that the docker CLI makes a note of."""
-    original = tree.nodes[-1].descriptor if tree.nodes else Descriptor(media.OCI_INDEX, tree.missing[0], 0)
     note = {
         "manifestPushedInsteadOfIndex": True,
-        "originalIndex": original.to_json(),
+        "originalIndex": tree.nodes[-1].descriptor.to_json(),
         "selectedManifest": pushed.to_json(),
     }
     return {"progressDetail": {}, "aux": note}

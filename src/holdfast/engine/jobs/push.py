@@ -15,7 +15,6 @@ from holdfast.engine.events import Events
 from holdfast.engine.image_events import publish
 from holdfast.engine.progress import Progress
 from holdfast.errors import NotFound
-from holdfast.images import indexes
 from holdfast.oci import platform as platforms
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
@@ -54,9 +53,9 @@ async def push(
 def check_platform(store: images.Store, reference: Reference, wanted: Platform) -> None:
     """NotFound when the image that would be pushed, or all that is here of its index, is for another platform."""
     tagged = reference.with_default_tag()
-    index = store.index_of(tagged)
-    if index is not None:
-        push_plan.plan_platform(indexes.walk(store.content, index), wanted, tagged, store.content)
+    tree = push_plan.find_tree(store.index_of(tagged), store.content)
+    if tree is not None:
+        push_plan.plan_platform(tree, wanted, tagged, store.content)
         return
     has = store.get(str(tagged)).config.platform
     if not platforms.is_match(wanted, has):
