@@ -40,6 +40,7 @@ def run(options: config.Config, given: Mapping[str, object]) -> int:
     """Serves until SIGTERM or SIGINT; the exit status."""
     log.set_up(options.log_level, options.log_format)
     allocator.share_arenas()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     try:
         _warn(options)
         bound = [_Bound(address, listener.bind(address, group=options.group or None)) for address in options.addresses]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from holdfast.api import facts
 from holdfast.daemon import machine
@@ -59,9 +59,8 @@ def kernel_version(release: str) -> tuple[int, int]:
     return (int(major), int(minor or 0)) if major.isdigit() else (0, 0)
 
 
-def _library(feature: str, package: str, use: object) -> Finding:
+def _library(feature: str, package: str, use: Callable[[], object]) -> Finding:
     try:
-        assert callable(use)
         use()
     except (OSError, HoldfastError, nftables.NftablesError) as error:
         return wrong(f"{feature} cannot be used: {error}", f"install {package}")
