@@ -89,9 +89,9 @@ class Dockerd(Side):
 
 
 class Holdfastd(Side):
-    """Our daemon, from this checkout."""
+    """Our daemon, from this checkout, with flags of the measure's own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *flags: str) -> None:
         home = STATE / name
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -118,6 +118,7 @@ class Holdfastd(Side):
                     str(home / "exec"),
                     "--pidfile",
                     str(home / "pid"),
+                    *flags,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
