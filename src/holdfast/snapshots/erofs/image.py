@@ -2,8 +2,8 @@
 """Writes one EROFS image into a file, from front to back, while what goes into it is still arriving.
 
 Files, links and nodes get their inode as they come, in blocks that they share, with the ends of short files right
-behind them; directories are written at the end, when their entries are known. Contents are not copied: what was added
-is held until a few hundred pieces, or a megabyte, go out in one system call. Called by `layer`.
+behind them; directories are written at the end, when their entries are known. Large contents are not copied: what was
+added is held until a few hundred pieces, or a megabyte, go out in one system call. Called by `layer`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FLUSH_BYTES = 1 << 20
 _FLUSH_PIECES = 512
+_WORTH_HOLDING_BYTES = 16 << 10
+"""A view keeps the whole buffer that it is part of; a smaller piece is copied, so that what is held stays bounded."""
 _ZEROS = bytes(BLOCK)
 _INLINE_BYTES = BLOCK - INODE_BYTES
 _ROOT_NUMBER = layout.ROOT_OFFSET // SLOT
@@ -190,6 +192,8 @@ class ImageWriter:
             written += os.pwrite(self._fd, view[written:], offset + written)
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
+        if isinstance(data, memoryview) and len(data) < _WORTH_HOLDING_BYTES:
+            data = bytes(data)
         self._pieces.append(data)
         self._held_bytes += len(data)
         if self._held_bytes >= _FLUSH_BYTES or len(self._pieces) >= _FLUSH_PIECES:

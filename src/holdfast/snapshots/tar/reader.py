@@ -8,7 +8,7 @@
 
 Never seeks. Bytes are untrusted: every number and name is checked, every cost has a limit, and what is wrong raises
 InvalidArgument (damaged) or Exhausted (over a limit). Sparse members are refused as Unsupported. Content is handed out
-as views of the read buffer, valid until the next step. Called by apply, images.load and archive uploads.
+as views of the bytes that the source gave: whoever keeps one keeps them all. Called by apply, images.load and archive uploads.
 Source: POSIX pax and ustar, GNU tar manual "Basic Tar Format".
 """
 
@@ -85,7 +85,7 @@ class Reader:
             return self._entry(fields, overrides)
 
     def chunks(self) -> Iterator[memoryview]:
-        """The current entry's content in pieces; each is valid until the next is asked for."""
+        """The current entry's content in pieces."""
         while self._content:
             if self._position == len(self._buffer):
                 self._fill()
