@@ -15,8 +15,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from holdfast.content import compression
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.images import archive_load, archive_save, deletion, filters, importing, indexes, naming
@@ -24,8 +22,7 @@ from holdfast.images.image import ContainerUse, HistoryItem, Image, Removed, sec
 from holdfast.images.layers import Layers
 from holdfast.images.progress import Progress, silent
 from holdfast.images.reading import DocumentReader, Documents, absent
-from holdfast.images.records import IMAGES, TAGS, ImageRecord, TagRecord
-from holdfast.images.tags import Tags
+from holdfast.images.records import ImageRecord, Records, TagRecord
 from holdfast.oci import digest as digests
 from holdfast.oci import media, strict
 from holdfast.oci import reference as references
@@ -63,30 +60,15 @@ class Store:
         self._clock = clock
         self._layers = Layers(content, snapshots, limits if limits is not None else compression.Limits(), clock)
         self._lock = threading.RLock()
-        self._images: dict[Digest, ImageRecord] = {}
-        self._tags = Tags()
+        self._records = Records(metadata)
         self._documents = DocumentReader(content)
         self._trees = indexes.Trees(content)
         self._shown: dict[Digest, Image] = {}
-        self.damaged: list[str] = []
-        self._restore()
 
-    def _restore(self) -> None:
-        """Reads the records; one that cannot be read is listed in `damaged` and hides no other."""
-        for key, data in self.metadata.items(IMAGES):
-            try:
-                self._images[digests.parse(key)] = msgspec.json.decode(data, type=ImageRecord)
-            except (msgspec.MsgspecError, HoldfastError):
-                self.damaged.append(f"{IMAGES}/{key}")
-        for key, data in self.metadata.items(TAGS):
-            try:
-                record = msgspec.json.decode(data, type=TagRecord)
-                naming.reference_of(key)
-            except (msgspec.MsgspecError, HoldfastError):
-                self.damaged.append(f"{TAGS}/{key}")
-                continue
-            if record.image in self._images:
-                self._tags.put(key, record)
+    @property
+    def damaged(self) -> list[str]:
+        """The records that cannot be read, as `bucket/key`."""
+        return self._records.damaged
 
     @property
     def limits(self) -> compression.Limits:
@@ -100,7 +82,7 @@ class Store:
 
         Its documents are read, its layers' blobs looked at only (one syscall each).
         """
-        record = self._images.get(image)
+        record = self._records.images.get(image)
         return record is not None and self._is_whole(record)
 
     def has_chain(self, chain_id: Digest) -> bool:
@@ -110,43 +92,43 @@ class Store:
     def resolve(self, name: str) -> Digest:
         """The id that a name, an id or a unique prefix stands for; NotFound `No such image: …`."""
         with self._lock:
-            return naming.find(name, self._tags.records, self._images)
+            return naming.find(name, self._records.tags.records, self._records.images)
 
     def get(self, name: str) -> Image:
         """The image; NotFound, InvalidArgument for what is no reference, Corrupt when its blobs are damaged."""
         with self._lock:
-            return self._image(self._images[self.resolve(name)])
+            return self._image(self._records.images[self.resolve(name)])
 
     def list(self, wanted: filters.Filters | None = None) -> list[Image]:
         """The images that pass the filters, the newest first; damaged ones are listed with an empty config."""
         with self._lock:
-            images = [self._image_or_damage(record) for record in self._images.values()]
+            images = [self._image_or_damage(record) for record in self._records.images.values()]
         images.sort(key=lambda image: image.created_seconds, reverse=True)
         return filters.select(images, wanted) if wanted is not None else images
 
     def tags_of(self, repository: Reference) -> list[Reference]:
         """All tags of a repository, sorted."""
         with self._lock:
-            names = self._tags.all()
+            names = self._records.tags.all()
         return sorted((n for n in names if n.name == repository.name and n.digest is None), key=str)
 
     def platform_of(self, image: Digest) -> Platform:
         """What a known image runs on."""
         with self._lock:
-            return self._documents.read(self._images[image].manifest).config.platform
+            return self._documents.read(self._records.images[image].manifest).config.platform
 
     def manifest_type(self, image: Digest) -> str:
         """The media type of an image's manifest."""
         with self._lock:
-            return self._documents.read(self._images[image].manifest).manifest.media_type or media.OCI_MANIFEST
+            return self._documents.read(self._records.images[image].manifest).manifest.media_type or media.OCI_MANIFEST
 
     def children(self, image: Digest) -> list[Digest]:
         """The images that were made from this one here."""
-        return [record.id for record in list(self._images.values()) if record.parent == image]
+        return self._records.children(image)
 
     def parents(self) -> set[str]:
         """The ids of all images that others were made from here."""
-        return {record.parent for record in list(self._images.values())}
+        return self._records.parents()
 
     def history(self, name: str) -> list[HistoryItem]:
         """How the image came to be, the newest step first."""
@@ -197,7 +179,7 @@ class Store:
         image = found.manifest.config.digest
         chains = found.chains
         with self._lock:
-            known = self._images.get(image)
+            known = self._records.images.get(image)
             if known is not None and self._is_whole(known):
                 return image
             parent = parent or (known.parent if known is not None else "")
@@ -206,9 +188,7 @@ class Store:
                     raise NotFound(f"layer {chain} of image {image} is not unpacked")
             size = sum(self.snapshots.usage(chain).size_bytes for chain in chains)
             record = ImageRecord(image, manifest, size, parent)
-            with self.metadata.transaction() as transaction:
-                transaction.put(IMAGES, image, msgspec.json.encode(record))
-            self._images[image] = record
+            self._records.put(record)
             self._shown.pop(image, None)
         return image
 
@@ -223,7 +203,7 @@ class Store:
             if reference.tag is not None and reference.digest is None:
                 keys.append(naming.key_of(reference))
             index = top if top != manifest and indexes.is_index(self.content, top) else ""
-            known = [self._tags.records.get(key) for key in keys]
+            known = [self._records.tags.records.get(key) for key in keys]
             is_newer = any(record is None or record.image != image for record in known)
             if is_newer or any(record is not None and record.index != index for record in known):
                 self._name(image, keys, index)
@@ -248,12 +228,12 @@ class Store:
 
     def index_of(self, reference: Reference) -> Digest | None:
         """The index that a name stands for beside its image; it may be here in parts only."""
-        record = self._tags.records.get(naming.key_of(reference))
+        record = self._records.tags.records.get(naming.key_of(reference))
         return Digest(record.index) if record is not None and record.index else None
 
     def owner_of(self, reference: Reference) -> Digest | None:
         """The image that has the name now."""
-        record = self._tags.records.get(naming.key_of(reference))
+        record = self._records.tags.records.get(naming.key_of(reference))
         return record.image if record else None
 
     def load(self, stream: Readable, progress: Progress = silent) -> list[str]:
@@ -295,14 +275,14 @@ class Store:
             plan = deletion.plan_delete(
                 name,
                 image,
-                list(self._tags.of(image)),
+                list(self._records.tags.of(image)),
                 force=force,
                 containers=containers,
                 has_children=bool(self.children(image)),
             )
             removed = [Removed(untagged=naming.reference_of(key).familiar) for key in plan.untag]
             if not plan.deletes_image:
-                had_index = any(self._tags.records[key].index for key in plan.untag)
+                had_index = any(self._records.tags.records[key].index for key in plan.untag)
                 self._drop(plan.untag, [])
                 if had_index:
                     self.collect()
@@ -321,15 +301,15 @@ class Store:
         """
         with self._lock:
             try:
-                found = [self._documents.read(record.manifest) for record in self._images.values()]
+                found = [self._documents.read(record.manifest) for record in self._records.images.values()]
             except HoldfastError:
                 return []
             gone = self._layers.collect(chain for each in found for chain in each.chains)
-            roots = {record.manifest for record in self._images.values()}
+            roots = {record.manifest for record in self._records.images.values()}
             for each in found:
                 roots.add(each.manifest.config.digest)
                 roots.update(layer.digest for layer in each.manifest.layers)
-            names = self._tags.records.values()
+            names = self._records.tags.records.values()
             roots |= self._trees.digests(Digest(record.index) for record in names if record.index)
             self.content.collect(roots)
         return gone
@@ -351,7 +331,7 @@ class Store:
 
     def _make_image(self, record: ImageRecord, found: Documents, damage: str = "") -> Image:
         chains = found.chains
-        names = self._tags.of(record.id)
+        names = self._records.tags.of(record.id)
         return Image(
             id=record.id,
             manifest=record.manifest,
@@ -363,7 +343,7 @@ class Store:
             repo_digests=tuple(sorted(name.familiar for name in names if name.digest is not None)),
             size=record.size,
             parent=record.parent,
-            tagged_nanos=self._tags.last_nanos(record.id),
+            tagged_nanos=self._records.tags.last_nanos(record.id),
             damage=damage,
         )
 
@@ -381,18 +361,18 @@ class Store:
     def _chains(self, image: Digest) -> list[Digest]:
         """The chain ids of a known image, base first; none when it is damaged."""
         try:
-            return self._documents.read(self._images[image].manifest).chains
+            return self._documents.read(self._records.images[image].manifest).chains
         except HoldfastError:
             return []
 
     def _prunable_parents(self, image: Digest, containers: Sequence[ContainerUse]) -> list[Digest]:
         """The nameless, unused parents that only this image kept."""
         doomed: list[Digest] = []
-        parent = self._images[image].parent
+        parent = self._records.images[image].parent
         used = {use.image_id for use in containers}
         while parent:
-            record = self._images.get(Digest(parent))
-            if record is None or self._tags.of(record.id) or record.id in used:
+            record = self._records.images.get(Digest(parent))
+            if record is None or self._records.tags.of(record.id) or record.id in used:
                 break
             if set(self.children(record.id)) - {image, *doomed}:
                 break
@@ -401,29 +381,12 @@ class Store:
         return doomed
 
     def _name(self, image: Digest, keys: Sequence[str], index: str) -> None:
-        record = TagRecord(image, self._clock(), index)
-        with self.metadata.transaction() as transaction:
-            for key in keys:
-                transaction.put(TAGS, key, msgspec.json.encode(record))
-        for key in keys:
-            self._remember(key, record)
-
-    def _remember(self, key: str, record: TagRecord) -> None:
-        for image in self._tags.put(key, record):
-            self._shown.pop(image, None)
+        for changed in self._records.name(keys, TagRecord(image, self._clock(), index)):
+            self._shown.pop(changed, None)
 
     def _drop(self, keys: Sequence[str], images: Sequence[Digest]) -> None:
-        with self.metadata.transaction() as transaction:
-            for key in keys:
-                transaction.delete(TAGS, key)
-            for image in images:
-                transaction.delete(IMAGES, image)
-        for key in keys:
-            for image in self._tags.drop(key):
-                self._shown.pop(image, None)
-        for image in images:
-            record = self._images.pop(image, None)
-            self._tags.forget(image)
+        gone, changed = self._records.drop(keys, images)
+        for image in (*images, *changed):
             self._shown.pop(image, None)
-            if record is not None:
-                self._documents.forget(record.manifest)
+        for record in gone:
+            self._documents.forget(record.manifest)
