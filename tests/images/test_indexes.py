@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from holdfast import images
-from holdfast.images import indexes
+from holdfast.errors import NotFound
+from holdfast.images import archive_load, archive_save, indexes
 from holdfast.oci import media
 from holdfast.oci import reference as references
+from holdfast.oci.platform import Platform
 
 NAME = "team/app:1"
 PLATFORMS = ("amd64", "arm64", "s390x")
@@ -108,6 +110,39 @@ def test_an_index_in_an_index_goes_out_as_it_came_in(store: images.Store, kit: A
 
     assert tops(save(store, NAME)) == [index["digest"]]
     assert set(layout.blobs) <= set(store.content.iter())
+
+
+def test_one_platform_of_an_index_is_loaded_and_saved_alone(store: images.Store, kit: Any, layout: Layout) -> None:
+    manifests = {name: layout.image(name) for name in PLATFORMS}
+    index = layout.index(*manifests.values(), **named(NAME))
+
+    archive_load.load(store, io.BytesIO(layout.archive(index)), lambda _: None, Platform("linux", "arm64"))
+
+    assert store.get(NAME).config.architecture == "arm64"
+    assert set(store.content.iter()) < set(layout.blobs)
+    assert len(list(store.content.iter())) == 3
+    assert tops(save(store, NAME)) == [manifests["arm64"]["digest"]]
+
+
+def test_a_whole_index_is_saved_for_its_images_platform_only(store: images.Store, kit: Any, layout: Layout) -> None:
+    manifests = {name: layout.image(name) for name in PLATFORMS}
+    kit.load(store, layout.archive(layout.index(*manifests.values(), **named(NAME))))
+
+    saved = b"".join(archive_save.save(store, [NAME], Platform("linux", "amd64")))
+
+    assert tops(saved) == [manifests["amd64"]["digest"]]
+    with pytest.raises(NotFound, match="no suitable export target found for platform linux/arm64"):
+        archive_save.save(store, [NAME], Platform("linux", "arm64"))
+
+
+def test_an_archive_without_the_platform_is_refused(store: images.Store, kit: Any, layout: Layout) -> None:
+    archive = layout.archive(layout.index(layout.image("amd64"), **named(NAME)))
+
+    with pytest.raises(NotFound, match="does not match the specified platform"):
+        archive_load.load(store, io.BytesIO(archive), lambda _: None, Platform("linux", "s390x"))
+
+    assert store.list() == []
+    assert list(store.content.iter()) == []
 
 
 def test_of_an_index_in_parts_the_image_goes_out(store: images.Store, kit: Any, layout: Layout) -> None:

@@ -29,6 +29,7 @@ from holdfast.oci.digest import Digest
 
 if TYPE_CHECKING:
     from holdfast.images.store import Store
+    from holdfast.oci.platform import Platform
     from holdfast.oci.reference import Reference
 
 _NAME_ANNOTATION = "io.containerd.image.name"
@@ -59,13 +60,16 @@ class _Found(msgspec.Struct):
         return self.indexes.get(name) or self.indexes.get(None)
 
 
-def load(store: Store, source: compression.Readable, progress: Progress) -> list[str]:
-    """Loads all images; returns what each is called (`name:tag` or the id). Errors leave no image behind."""
+def load(store: Store, source: compression.Readable, progress: Progress, platform: Platform | None = None) -> list[str]:
+    """Loads all images, or those for a platform; returns what each is called (`name:tag` or the id).
+
+    Errors leave no image behind. An index of which one platform is wanted is not kept.
+    """
     loaded: list[str] = []
     with store.intake():
         members = Members(store.content)
         members.take_in(source, store.limits, store.documents_limits)
-        for found in _find(store, members):
+        for found in _find(store, members) if platform is None else _find_for(store, members, platform):
             loaded += _bring_in(store, found, progress)
     store.collect()
     return loaded
@@ -75,7 +79,7 @@ def _find(store: Store, members: Members) -> list[_Found]:
     index, manifest = members.document("index.json"), members.document("manifest.json")
     if index is None and manifest is None:
         raise InvalidArgument("unrecognized image format: the archive has neither a manifest.json nor an index.json")
-    laid_out = _of_layout(store, members, index) if index is not None else []
+    laid_out = _of_layout(store, members, index, _here()) if index is not None else []
     if manifest is None:
         return laid_out
     archived = strict.decode(manifest, list[ArchiveImage], "manifest.json", max_bytes=strict.STORED_MAX_BYTES)
@@ -92,11 +96,35 @@ def _find(store: Store, members: Members) -> list[_Found]:
     return result
 
 
-def _of_layout(store: Store, members: Members, index: bytes) -> list[_Found]:
+def _find_for(store: Store, members: Members, platform: Platform) -> list[_Found]:
+    """The images for a platform, those in indexes included; NotFound without any."""
+    index = members.document("index.json")
+    found = _find(store, members) if index is None else _of_layout(store, members, index, platform)
+    fitting = [
+        each
+        for each in found
+        if platforms.is_match(platform, _config_platform(store, _config_of(store, each.manifest)))
+    ]
+    if not fitting:
+        raise NotFound(f"the archive has no image for platform {platform}")
+    for each in fitting:
+        each.indexes = {}
+    return fitting
+
+
+def _config_platform(store: Store, config: Digest) -> Platform:
+    return documents.decode_config(_config_bytes(store, config)).platform
+
+
+def _here() -> Platform:
+    return platforms.of_machine(os.uname().machine)
+
+
+def _of_layout(store: Store, members: Members, index: bytes, wanted: Platform) -> list[_Found]:
     """The images of an OCI layout; several entries of one manifest are one image with several names."""
     found: dict[Digest, _Found] = {}
     for descriptor in _entries(members, index):
-        manifest = _manifest_for_here(store, members, descriptor, _INDEX_DEPTH)
+        manifest = _manifest_for(store, members, descriptor, wanted, _INDEX_DEPTH)
         if manifest is None:
             continue
         image = found.setdefault(manifest, _Found(manifest, []))
@@ -116,8 +144,10 @@ def _entries(members: Members, index: bytes) -> tuple[Descriptor, ...]:
     return parsed.manifests
 
 
-def _manifest_for_here(store: Store, members: Members, descriptor: Descriptor, depth: int) -> Digest | None:
-    """The image manifest that an entry leads to on this platform; None for what is no image (attestations)."""
+def _manifest_for(
+    store: Store, members: Members, descriptor: Descriptor, wanted: Platform, depth: int
+) -> Digest | None:
+    """The image manifest that an entry leads to on a platform; None for what is no image (attestations)."""
     if depth == 0:
         raise InvalidArgument("index.json in the archive is nested too deeply")
     if descriptor.platform is not None and descriptor.platform.os == "unknown":
@@ -129,10 +159,10 @@ def _manifest_for_here(store: Store, members: Members, descriptor: Descriptor, d
     parsed = documents.decode(data, descriptor.media_type)
     if isinstance(parsed, documents.Manifest):
         return descriptor.digest if parsed.config.media_type in media.CONFIGS else None
-    chosen = documents.choose(parsed, platforms.of_machine(os.uname().machine))
+    chosen = documents.choose(parsed, wanted)
     if chosen is None:
         raise NotFound(f"image {descriptor.digest} was found but does not match the specified platform")
-    return _manifest_for_here(store, members, chosen, depth - 1)
+    return _manifest_for(store, members, chosen, wanted, depth - 1)
 
 
 def _config_of(store: Store, manifest: Digest) -> Digest:

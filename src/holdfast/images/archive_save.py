@@ -18,6 +18,7 @@ from holdfast.errors import NotFound
 from holdfast.images import indexes, naming
 from holdfast.oci import digest as digests
 from holdfast.oci import media
+from holdfast.oci import platform as platforms
 from holdfast.oci import reference as references
 from holdfast.oci.descriptor import Descriptor
 from holdfast.snapshots.tar import Entry, Kind
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.images.indexes import Tree
     from holdfast.images.store import Store
     from holdfast.oci.digest import Digest
+    from holdfast.oci.platform import Platform
     from holdfast.oci.reference import Reference
 
 _CHUNK_BYTES = 1 << 20
@@ -37,15 +39,20 @@ _NAME_ANNOTATION = "io.containerd.image.name"
 _REF_ANNOTATION = "org.opencontainers.image.ref.name"
 
 
-def save(store: Store, names: list[str]) -> Iterator[bytes]:
-    """The archive's bytes; NotFound is raised here, before there are any. Iterate it under a lease of your own choice."""
+def save(store: Store, names: list[str], platform: Platform | None = None) -> Iterator[bytes]:
+    """The archive's bytes; NotFound is raised here, before there are any. Iterate it under a lease of your own choice.
+
+    With a platform, of a name's index only its image goes, which must be for that platform.
+    """
     wanted = resolve(store, names)
     for image, _ in wanted:
+        if platform is not None and not platforms.is_match(platform, image.config.platform):
+            raise NotFound(f"no suitable export target found for platform {platform}")
         whole = [(image.manifest, None), (image.id, None), *((layer.digest, layer.size) for layer in image.blobs)]
         for blob, size in whole:
             if not store.content.has(blob, size):
                 raise NotFound(f"cannot save {image.id}: blob {blob} is missing or damaged; pull the image again")
-    return _generate(store, wanted, _trees(store, wanted))
+    return _generate(store, wanted, _trees(store, wanted) if platform is None else {})
 
 
 def _trees(store: Store, wanted: list[tuple[Image, list[Reference]]]) -> dict[Reference, Tree]:

@@ -6,12 +6,13 @@ Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and stat
 
 from __future__ import annotations
 
+from holdfast import images
 from holdfast.api.http import Empty, Json, Request, Response, Stream
 from holdfast.api.router import Route
 from holdfast.api.schema import images as schema
 from holdfast.api.schema import messages
 from holdfast.distribution import credentials
-from holdfast.engine import remote_archive, usage
+from holdfast.engine import image_platform, remote_archive, usage
 from holdfast.engine.filtering import Filters
 from holdfast.engine.jobs.import_image import import_image
 from holdfast.engine.jobs.list_images import list_images, shared_sizes
@@ -33,6 +34,9 @@ from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
 _FILTER_PARAMETER_UNTIL = (1, 40)
+_PLATFORM_SINCE = (1, 48)
+_INSPECT_PLATFORM_SINCE = (1, 49)
+_DELETE_PLATFORMS_SINCE = (1, 50)
 _TAR = "application/x-tar"
 _AUTH_HEADER = "x-registry-auth"
 
@@ -55,11 +59,13 @@ def _stock(packages: Packages) -> list[Route]:
         )
 
     async def inspect(request: Request) -> Response:
+        _check_platform(store, request, _INSPECT_PLATFORM_SINCE)
         image = store.get(request.params["name"])
         layers = packages.snapshots.layers(image.chain_id) if image.chain_id else []
         return Json(schema.render_image(image, request.version, packages.snapshots.name, layers))
 
     async def history(request: Request) -> Response:
+        _check_platform(store, request, _PLATFORM_SINCE)
         return Json([schema.render_history(item) for item in store.history(request.params["name"])])
 
     async def add_tag(request: Request) -> Response:
@@ -70,6 +76,9 @@ def _stock(packages: Packages) -> list[Route]:
         return Empty(201)
 
     async def remove(request: Request) -> Response:
+        if request.version >= _DELETE_PLATFORMS_SINCE:
+            for text in request.query.many("platforms"):
+                image_platform.check(store, request.params["name"], _parsed_platform(text))
         removed = await remove_image(
             store=store,
             events=events,
@@ -176,21 +185,31 @@ def _archives(packages: Packages) -> list[Route]:
 
     async def load_archive(request: Request) -> Response:
         is_quiet = request.query.boolean("quiet")
+        platform = _platform_since(request, _PLATFORM_SINCE)
         return await messages.stream(
             lambda progress: load(
-                store=store, events=events, archive=request.body(), progress=progress, is_quiet=is_quiet
+                store=store,
+                events=events,
+                archive=request.body(),
+                progress=progress,
+                is_quiet=is_quiet,
+                platform=platform,
             ),
             may_fail_with_status=False,
         )
 
     async def save_one(request: Request) -> Response:
-        return Stream(await save(store=store, events=events, names=[request.params["name"]]), _TAR)
+        return await save_all(request, [request.params["name"]])
 
     async def save_many(request: Request) -> Response:
         names = request.query.many("names")
         if not names:
             raise InvalidArgument("no images were named")
-        return Stream(await save(store=store, events=events, names=names), _TAR)
+        return await save_all(request, names)
+
+    async def save_all(request: Request, names: list[str]) -> Response:
+        platform = _platform_since(request, _PLATFORM_SINCE)
+        return Stream(await save(store=store, events=events, names=names, platform=platform), _TAR)
 
     return [
         Route("POST", "/images/load", load_archive),
@@ -218,10 +237,24 @@ def _filters(request: Request) -> Filters:
     return filters
 
 
+def _check_platform(store: images.Store, request: Request, since: tuple[int, int]) -> None:
+    """NotFound when the client means another platform than the image's."""
+    wanted = _platform_since(request, since)
+    if wanted is not None:
+        image_platform.check(store, request.params["name"], wanted)
+
+
+def _platform_since(request: Request, since: tuple[int, int]) -> Platform | None:
+    """The platform that clients of newer versions may name."""
+    return _platform_document(request.query.text("platform")) if request.version >= since else None
+
+
 def _platform_document(text: str) -> Platform | None:
-    """The platform of a push: a JSON object, where a pull has text."""
-    if not text:
-        return None
+    """The platform of what is here: a JSON object, where a pull has text."""
+    return _parsed_platform(text) if text else None
+
+
+def _parsed_platform(text: str) -> Platform:
     try:
         return strict.decode(text.encode(), Platform, "platform")
     except InvalidArgument as error:

@@ -12,12 +12,21 @@ from holdfast.engine.image_events import publish
 from holdfast.engine.progress import Progress
 from holdfast.engine.streams import feed
 from holdfast.images import archive_load
+from holdfast.oci.platform import Platform
 
 
 async def load(
-    *, store: images.Store, events: Events, archive: AsyncIterator[bytes], progress: Progress, is_quiet: bool = False
+    *,
+    store: images.Store,
+    events: Events,
+    archive: AsyncIterator[bytes],
+    progress: Progress,
+    is_quiet: bool = False,
+    platform: Platform | None = None,
 ) -> list[str]:
     """Brings the images of the archive in and returns their names; all or none of them are there afterwards.
+
+    With a platform, the images for that one.
 
     When quiet only the lines about whole images are told.
     """
@@ -26,7 +35,7 @@ async def load(
         if not is_quiet or "stream" in message:
             progress(message)
 
-    names = await feed(archive, lambda source: archive_load.load(store, source, tell))
+    names = await feed(archive, lambda source: archive_load.load(store, source, tell, platform))
     for name in names:
         image = store.get(name)
         publish(events, store, "load", image.id, image.id)

@@ -11,11 +11,10 @@ from functools import partial
 
 from holdfast import images
 from holdfast.distribution import Cancellation, Credentials, Pusher, push_plan
+from holdfast.engine import image_platform
 from holdfast.engine.events import Events
 from holdfast.engine.image_events import publish
 from holdfast.engine.progress import Progress
-from holdfast.errors import NotFound
-from holdfast.oci import platform as platforms
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
 
@@ -57,9 +56,4 @@ def check_platform(store: images.Store, reference: Reference, wanted: Platform) 
     if tree is not None:
         push_plan.plan_platform(tree, wanted, tagged, store.content)
         return
-    has = store.get(str(tagged)).config.platform
-    if not platforms.is_match(wanted, has):
-        raise NotFound(
-            f"image with reference {tagged.familiar} was found but its platform ({has}) does not match the specified "
-            f"platform ({wanted})"
-        )
+    image_platform.check(store, tagged.familiar, wanted)

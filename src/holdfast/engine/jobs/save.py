@@ -15,12 +15,15 @@ from holdfast.engine.image_events import publish
 from holdfast.engine.streams import Pipe, drain
 from holdfast.errors import NotFound
 from holdfast.images import archive_save
+from holdfast.oci.platform import Platform
 
 
-async def save(*, store: images.Store, events: Events, names: list[str]) -> AsyncIterator[bytes]:
-    """The archive's bytes; NotFound is raised before there are any."""
+async def save(
+    *, store: images.Store, events: Events, names: list[str], platform: Platform | None = None
+) -> AsyncIterator[bytes]:
+    """The archive's bytes; NotFound is raised before there are any, also for images of another platform than wanted."""
     try:
-        archive = await asyncio.to_thread(archive_save.save, store, names)
+        archive = await asyncio.to_thread(archive_save.save, store, names, platform)
     except NotFound as error:
         # Docker names what it was asked for here, without the default tag
         given = next((name for name in names if error.message == f"No such image: {name}:latest"), None)
