@@ -152,3 +152,28 @@ async def test_a_closed_drain_has_ended_its_thread() -> None:
     await pieces.aclose()
 
     assert ended == [True]
+
+
+async def test_a_thread_takes_small_pieces_together_up_to_its_size() -> None:
+    pipe = Pipe()
+    for piece in (b"aa", b"bb", b"cc", b"dddd"):
+        await pipe.put(piece)
+
+    assert [pipe.read(5), pipe.read(3), pipe.read(100)] == [b"aabb", b"cc", b"dddd"]
+
+
+async def test_many_small_pieces_pass_a_narrow_pipe_whole() -> None:
+    pieces = [bytes([number % 251]) * (number % 37) for number in range(5000)]
+
+    async def body() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    def work(pipe: Pipe) -> bytes:
+        pipe._limit = 100  # narrower than any real one, so that both sides wait often
+        found = b""
+        while data := pipe.read(64):
+            found += data
+        return found
+
+    assert await asyncio.wait_for(feed(body(), work), 20) == b"".join(pieces)
