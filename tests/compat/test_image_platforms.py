@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from compat_case import Case, Daemon, Difference, compare
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 IMAGE = "alpine:3.20"
 ARM = "%7B%22os%22:%22linux%22,%22architecture%22:%22arm64%22%7D"
 AMD = ARM.replace("arm64", "amd64")
@@ -39,3 +40,18 @@ def test_a_load_for_another_platform_says_that_there_is_none(holdfastd: Daemon) 
 
     assert (done.returncode, done.stdout.strip()) == (1, "")
     assert done.stderr == "the archive has no image for platform linux/arm64\n"
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+@pytest.mark.parametrize(
+    "words",
+    ["history -q --platform {} alpine:3.20", "save --platform {} alpine:3.20 | wc -c", "rmi --platform {} kept:1"],
+)
+def test_hold_names_platforms_as_docker_does(holdfastd: Daemon, words: str, platform: str) -> None:
+    theirs, ours = (
+        holdfastd.sh(f"docker tag {IMAGE} kept:1; set -o pipefail; {program} {words.format(platform)}")
+        for program in ("docker", REPOSITORY / "hold")
+    )
+
+    assert (ours.stdout, ours.returncode) == (theirs.stdout, theirs.returncode)
+    assert ours.stderr.removeprefix("hold: ") == theirs.stderr.removeprefix("Error response from daemon: ")

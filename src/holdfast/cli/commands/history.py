@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from holdfast.cli import listing, units
+from holdfast.cli import listing, platform_flag, units
 from holdfast.cli.flags import Command, Flag, Values
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ _FLAGS = (
     ),
     Flag("human", "H", "bool", "Print sizes and dates in human readable format", default=True),
     Flag("no-trunc", "", "bool", "Don't truncate output"),
+    Flag("platform", "", "string", "Show history for the given platform: os[/arch[/variant]]"),
     Flag("quiet", "q", "bool", "Only show image IDs"),
 )
 _HEADS = {
@@ -34,7 +35,8 @@ _HEADS = {
 
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Prints the newest step first."""
-    steps: list[dict[str, Any]] = session.api.call("GET", f"/images/{arguments[0]}/history")
+    query = {"platform": platform_flag.to_json(values["platform"]) or None}
+    steps: list[dict[str, Any]] = session.api.call("GET", f"/images/{arguments[0]}/history", query=query)
     now = time.time()
     rows = [_row(step, now, values) for step in steps]
     if values["quiet"]:

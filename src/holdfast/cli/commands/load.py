@@ -7,7 +7,7 @@ import os
 import sys
 
 from holdfast import errors
-from holdfast.cli import progress
+from holdfast.cli import platform_flag, progress
 from holdfast.cli.flags import Command, Flag, Values
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def open_input(path: str) -> BinaryIO:
 def run(session: Session, values: Values, _arguments: list[str]) -> int:
     """Prints `Loaded image: NAME` lines."""
     with open_input(values["input"]) as file:
-        query = {"quiet": values["quiet"], "platform": values["platform"] or None}
+        query = {"quiet": values["quiet"], "platform": platform_flag.to_json(values["platform"]) or None}
         headers = {"Content-Type": "application/x-tar"}
         progress.show(session.api.messages("POST", "/images/load", query=query, headers=headers, body=pieces_of(file)))
     return 0

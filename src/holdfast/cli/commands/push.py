@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from holdfast import errors
-from holdfast.cli import progress, registry_auth
+from holdfast.cli import platform_flag, progress, registry_auth
 from holdfast.cli.flags import Command, Flag, Values
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         tag = "latest"
         if not values["quiet"]:
             print("Using default tag: latest")
-    query = {"tag": tag or None, "platform": _platform(values["platform"]) or None}
+    query = {"tag": tag or None, "platform": platform_flag.to_json(values["platform"]) or None}
     try:
         messages = session.api.messages(
             "POST", f"/images/{name}/push", query=query, headers=registry_auth.header_for_image(name), body=b""
@@ -77,16 +77,6 @@ def _split(name: str) -> tuple[str, str]:
         return name, ""
     head, colon, tag = name.rpartition(":")
     return (head, tag) if colon and "/" not in tag else (name, "")
-
-
-def _platform(text: str) -> str:
-    if not text:
-        return ""
-    import json
-
-    os_name, _, rest = text.partition("/")
-    architecture, _, variant = rest.partition("/")
-    return json.dumps({"os": os_name, "architecture": architecture, **({"variant": variant} if variant else {})})
 
 
 COMMAND = Command(

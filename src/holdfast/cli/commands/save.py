@@ -7,6 +7,7 @@ import os
 import sys
 
 from holdfast import errors
+from holdfast.cli import platform_flag
 from holdfast.cli.flags import Command, Flag, Values
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def write_output(path: str, pieces: Iterable[bytes]) -> None:
 
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Streams the archive."""
-    query = {"names": arguments, "platform": values["platform"] or None}
+    query = {"names": arguments, "platform": platform_flag.to_json(values["platform"]) or None}
     write_output(values["output"], session.api.stream("GET", "/images/get", query=query))
     return 0
 
