@@ -29,6 +29,7 @@ import pytest
 
 MAIN = "import sys; from holdfast.daemon.main import main; sys.exit(main())"
 IMAGE = "story:1"
+_COMPANIONS = ("hold-dns", "hold-relay")
 BUSYBOX = shutil.which("busybox")
 CGROUPS = Path("/sys/fs/cgroup")
 Leftovers = dict[str, list[str]]
@@ -249,12 +250,17 @@ class Daemon:
         ]
 
     def strangers(self) -> list[str]:
-        """Shims and whatever else lives in the daemon's network namespace, as `pid name`."""
+        """Shims and whatever else lives in the daemon's network namespace, as `pid name`.
+
+        A living daemon may have one resolver and one relay, which it may have found.
+        """
         mine = os.stat(f"/run/netns/{self.netns}").st_ino
         found: list[str] = []
         own = set[int]()
+        companions: list[str] = []
         if self.process and self.process.poll() is None:
-            own = {self.pid, *_children(self.pid)}
+            own = {self.pid, *[child for child in _children(self.pid) if _comm(child) not in _COMPANIONS]}
+            companions += _COMPANIONS
             for spare in _children(self.spawner_pid):  # forked ahead, for the next container
                 own |= {spare, *_children(spare)} if _comm(spare) == "hold-spare" else set()
         for name in os.listdir("/proc"):
@@ -262,7 +268,10 @@ class Daemon:
                 with contextlib.suppress(OSError):
                     comm = _comm(int(name))
                     if os.stat(f"/proc/{name}/ns/net").st_ino == mine and comm.startswith("hold-"):
-                        found.append(f"{name} {comm}")
+                        if comm in companions:
+                            companions.remove(comm)
+                        else:
+                            found.append(f"{name} {comm}")
         return found
 
     def _zombies(self) -> list[int]:

@@ -2,7 +2,8 @@
 """A companion's own side: becoming one, and hearing the daemon's orders, one conversation at a time.
 
 A new daemon's conversation ends the old one's. Only our own user may speak. What the orders mean is the companion's
-(`act`); a companion that nobody can find any more, and that nobody needs, leaves. Imports next to nothing.
+(`act`); a companion that nobody can find any more, or that nobody has needed for a while, leaves: should the daemon
+have called it just then, it sees the end of their conversation and starts another. Imports next to nothing.
 """
 
 from __future__ import annotations
@@ -131,8 +132,8 @@ class Server:
             self._conversation = None
 
     def _look(self) -> None:
-        """Without a daemon, and without its socket's name, nobody can find this process any more."""
-        if self._conversation is None and not (self._is_needed() and os.path.exists(self._path)):
+        """Leaves when it is of no use; without a daemon, and without its socket's name, nobody can find it any more."""
+        if not self._is_needed() or (self._conversation is None and not os.path.exists(self._path)):
             self._loop.stop()
         else:
             self._loop.call_later(_LOOK_SECONDS, self._look)
