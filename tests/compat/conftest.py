@@ -59,7 +59,7 @@ def _archives(folder: Path) -> list[Path]:
 @pytest.fixture(scope="session")
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """The peer, from Debian's packages."""
-    name = f"compat-{os.getpid()}"
+    name = f"dockerd-{os.getpid()}"  # no part of our own namespace's name: the script looks for words
     script = SHARED / "tools" / "peer-dockerd.sh"
     programs = tmp_path_factory.mktemp("dockerd-programs")
     (programs / "docker-init").symlink_to(shutil.which("tini-static") or "/usr/bin/tini-static")
