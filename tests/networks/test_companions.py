@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from holdfast import errors
-from holdfast.networks.companions import control
+from holdfast.kernel.loop import Loop
+from holdfast.networks.companions import control, server
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HEAVY = {"asyncio", "dataclasses", "inspect", "logging", "msgspec", "pathlib", "subprocess", "threading", "typing"}
@@ -27,6 +28,26 @@ def test_a_companion_is_light(name):
 
     assert not HEAVY & names
     assert "holdfast.networks.controller" not in names
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_a_companion_leaves_when_nobody_has_needed_it_for_a_while(monkeypatch, tmp_path, is_needed):
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.02)
+    loop = Loop()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as daemon,
+    ):
+        listener.bind(str(tmp_path / "sock"))
+        listener.listen()
+        daemon.connect(str(tmp_path / "sock"))
+        server.Server(loop, listener, 1, lambda *_: None, lambda: is_needed)
+        overslept: list[bool] = []
+        loop.call_later(0.2, lambda: (overslept.append(True), loop.stop()))
+
+        loop.run()
+
+        assert overslept == [True] * is_needed
 
 
 def test_descriptors_travel_with_a_message():
