@@ -160,7 +160,7 @@ def test_hold_works_with_it(registry: Registry, holdfastd: Daemon, tmp_path: Pat
     done = holdfastd.sh(f"""
         docker tag alpine:3.20 {AT}/hold/alpine:1; {hold} push {AT}/hold/alpine:1; docker rmi {AT}/hold/alpine:1 >/dev/null
         {hold} pull {AT}/hold/alpine:1; docker rmi {AT}/hold/alpine:1 >/dev/null
-        docker tag alpine:3.20 localhost:5990/x:1; {hold} push localhost:5990/x:1
+        docker tag alpine:3.20 localhost:5990/x:1; {hold} push localhost:5990/x:1; docker rmi localhost:5990/x:1 >/dev/null
     """)
 
     assert "1: digest: sha256:" in done.stdout
