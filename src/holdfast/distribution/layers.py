@@ -43,7 +43,7 @@ class Images(Protocol):
         """The image that has the name."""
         ...
 
-    def platform_of(self, image: Digest) -> Platform:
+    def platform_of(self, image: Digest) -> Platform | None:
         """What a registered image runs on."""
         ...
 

@@ -252,11 +252,10 @@ class Puller:
         if not digests.is_digest(digest):
             return False
         pinned = reference.without_suffix().with_digest(Digest(digest))
-        return (
-            self._images.owner_of(pinned) == image_id
-            and self._images.is_whole(image_id)
-            and platforms.rank(wanted, self._images.platform_of(image_id)) == 0
-        )
+        if self._images.owner_of(pinned) != image_id or not self._images.is_whole(image_id):
+            return False
+        has = self._images.platform_of(image_id)
+        return has is not None and platforms.rank(wanted, has) == 0
 
     def _land(
         self, resolved: Resolved, reference: Reference, progress: Progress, cancellation: Cancellation

@@ -112,10 +112,11 @@ class Store:
             names = self._records.tags.all()
         return sorted((n for n in names if n.name == repository.name and n.digest is None), key=str)
 
-    def platform_of(self, image: Digest) -> Platform:
-        """What a known image runs on."""
+    def platform_of(self, image: Digest) -> Platform | None:
+        """What an image runs on; None when it is not known any more."""
         with self._lock:
-            return self._documents.read(self._records.images[image].manifest).config.platform
+            record = self._records.images.get(image)
+            return self._documents.read(record.manifest).config.platform if record is not None else None
 
     def manifest_type(self, image: Digest) -> str:
         """The media type of an image's manifest."""
