@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import os
+import signal
 import socket
 from struct import unpack
 
@@ -52,14 +53,15 @@ class Born:
 class Maker:
     """A child that waits for its order. It ends with the shim, or when it has carried the order out."""
 
-    __slots__ = ("_sock",)
+    __slots__ = ("_pid", "_sock")
 
     def __init__(self, live: Callable[[socket.socket], None]) -> None:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # the kernel says who speaks: the new process's pid as we see it, which it does not know itself
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
-            if os.fork() == 0:
+            self._pid = os.fork()
+            if self._pid == 0:
                 self._sock.close()
                 live(theirs)
                 os._exit(1)
@@ -68,9 +70,11 @@ class Maker:
         """Has it start a process; `wait` for the outcome. OSError when it is dead."""
         Channel(self._sock).send(order, fds)
 
-    def close(self) -> None:
-        """Lets go of it; it ends without having started anything, unless it has. Idempotent."""
+    def end(self) -> None:
+        """Ends it whatever it is doing; when this returns it makes nothing any more. To be called before it is reaped."""
         self._sock.close()
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
     def wait(self) -> Born:
         """Returns when the command has been executed; raises the HoldfastError for which it has not."""

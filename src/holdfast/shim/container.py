@@ -51,8 +51,8 @@ class _Ordered:
             raise
 
     def cancel(self) -> None:
-        """Has it not started; a maker without anybody to report to ends."""
-        self.maker.close()
+        """Has it not started; what its maker has made so far stays."""
+        self.maker.end()
         if self.pipes is not None:
             self.pipes.close()
 
