@@ -75,7 +75,8 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
     points = container.record.mounts if with_volumes else []
     volumes = [point.name for point in points if point.type == "volume" and point.is_anonymous]
     try:
-        if container.record.host_config.auto_remove:  # a record that a power loss brings back is removed at the next start
+        if container.record.host_config.auto_remove:
+            # a record that a power loss brings back is removed at the next start
             packages.containers.write_removed(container.id, volumes, durable=False)
         else:
             await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id, volumes))
