@@ -4,32 +4,15 @@
 The development machines' kernel knows no NFS. Run by tests/vm/run.sh, in the machine: `tests/vm/run.sh tests/vm/nfs_volumes.py`.
 """
 
-import os
-import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from machine import HOME, IMAGE, docker, running_daemon, sh
 
-IMAGE = "busybox:1.37.0-musl"
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-HOME = Path("/var/tmp/hf-nfs")
 EXPORT = Path("/srv/export")
-ENVIRONMENT = {**os.environ, "DOCKER_HOST": f"unix://{HOME}/d.sock"}
 NFS4 = ["-o", "type=nfs", "-o", "o=addr=127.0.0.1,rw,vers=4.2,soft,timeo=50,retrans=1"]
-
-
-def docker(*words: str, check: bool = True) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=300)
-    assert not check or done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def sh(script: str, *flags: str, check: bool = True) -> str:
-    return docker("run", "--rm", "--network", "none", *flags, IMAGE, "sh", "-c", script, check=check)
 
 
 def mounts() -> list[str]:
@@ -47,22 +30,8 @@ def server() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def daemon(server: None) -> Iterator[None]:
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
-    program = [sys.executable, "-m", "holdfast.daemon.main", "-H", f"unix://{HOME}/d.sock", "--bridge", "none"]
-    program += ["--data-root", f"{HOME}/data", "--exec-root", f"{HOME}/exec", "--pidfile", f"{HOME}/pid"]
-    with open(HOME / "log", "wb") as log:
-        process = subprocess.Popen(program, stdout=log, stderr=log)
-    while subprocess.run(["docker", "version"], env=ENVIRONMENT, capture_output=True, check=False).returncode:
-        assert process.poll() is None, (HOME / "log").read_text()
-        time.sleep(0.5)
-    layout = f"oci:{SHARED}/images/busybox-1.37.0-musl:{IMAGE}"
-    subprocess.run(["skopeo", "copy", "-q", layout, f"docker-archive:{HOME}/b.tar:{IMAGE}"], check=True)
-    docker("load", "-i", f"{HOME}/b.tar")
-    yield
-    process.terminate()
-    process.wait(60)
-    assert "Traceback" not in (HOME / "log").read_text()
+    with running_daemon("--bridge", "none"):
+        yield
 
 
 def test_an_export_is_mounted_while_it_is_used() -> None:

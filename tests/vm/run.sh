@@ -2,7 +2,7 @@
 # Runs tests in a throw-away virtual machine with cgroup v2, AppArmor and every capability, which the development machines
 # lack. Not part of `make test`: it takes minutes where the machine is emulated.
 #
-#   tests/vm/run.sh                     the default set: control groups, the runtime, the sandbox and limit flags on v2, NFS volumes
+#   tests/vm/run.sh                     the default set: control groups, the runtime, the sandbox and limit flags on v2, NFS volumes, ipvlan and VLANs
 #   tests/vm/run.sh PYTEST-ARGUMENT...  these instead (not tests/compat: dockerd does not start on an emulated machine)
 #   KEEP=1 tests/vm/run.sh …            leaves the machine running: `../shared/tools/vm.sh ssh v2 …`, `… down v2`
 #
@@ -49,7 +49,7 @@ tar -C "$(dirname "$(command -v docker)")" -chf - docker | in_vm 'tar -C /usr/lo
 
 [ $# -gt 0 ] || set -- tests/kernel/test_cgroups_v2.py tests/kernel/test_runtime_sandbox.py tests/kernel/test_runtime_namespaces.py \
     tests/kernel/test_runtime_exec.py tests/kernel/test_runtime_attacks.py tests/kernel/test_overlay.py tests/runtime/test_tiny_init.py \
-    tests/vm/v2_flags.py tests/vm/nfs_volumes.py
+    tests/vm/v2_flags.py tests/vm/nfs_volumes.py tests/vm/child_networks.py
 printf -v arguments ' %q' "$@"
 in_vm "cd /root/holdfast/main && stat -fc 'control groups: %T' /sys/fs/cgroup && uname -r && PYTHONPATH=/root/holdfast/main/src:/root/holdfast/site \
     PYTHONDONTWRITEBYTECODE= python3 -m pytest -p no:cacheprovider -q --tb=short$arguments"

@@ -5,52 +5,20 @@ The values are those that dockerd 28.5 with runc writes on such a machine. Run b
 """
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-IMAGE = "busybox:1.37.0-musl"
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-HOME = Path("/var/tmp/hf-v2")
-ENVIRONMENT = {**os.environ, "DOCKER_HOST": f"unix://{HOME}/d.sock"}
-
-
-def docker(*words: str, check: bool = True) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=300)
-    assert not check or done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def sh(script: str, *flags: str) -> str:
-    return docker("run", "--rm", *flags, IMAGE, "sh", "-c", script)
+from machine import IMAGE, docker, running_daemon, sh
 
 
 @pytest.fixture(scope="module", autouse=True)
 def daemon() -> Iterator[None]:
     assert subprocess.run(["stat", "-fc%T", "/sys/fs/cgroup"], capture_output=True, text=True).stdout == "cgroup2fs\n"
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
-    program = [sys.executable, "-m", "holdfast.daemon.main", "-H", f"unix://{HOME}/d.sock", "--bridge", "none"]
-    program += ["--data-root", f"{HOME}/data", "--exec-root", f"{HOME}/exec", "--pidfile", f"{HOME}/pid"]
-    with open(HOME / "log", "wb") as log:
-        process = subprocess.Popen(program, stdout=log, stderr=log)
-    while subprocess.run(["docker", "version"], env=ENVIRONMENT, capture_output=True, check=False).returncode:
-        assert process.poll() is None, (HOME / "log").read_text()
-        time.sleep(0.5)
-    layout = f"oci:{SHARED}/images/busybox-1.37.0-musl:{IMAGE}"
-    subprocess.run(["skopeo", "copy", "-q", layout, f"docker-archive:{HOME}/b.tar:{IMAGE}"], check=True)
-    docker("load", "-i", f"{HOME}/b.tar")
-    yield
-    docker("ps", "-aq", check=False)
-    process.terminate()
-    process.wait(60)
-    assert "Traceback" not in (HOME / "log").read_text()
+    with running_daemon("--bridge", "none"):
+        yield
 
 
 def test_limits_are_in_their_files() -> None:
