@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from holdfast.shim.protocol import Message
+    from holdfast.shim.stdio import Pipes
 
     class Started(Protocol):
         """What a runtime returns for a process that runs."""
@@ -110,6 +111,30 @@ class Maker:
             else:
                 pid = unpack("3i", payload)[0]
         return said, fds.tolist(), pid
+
+
+class Ordered:
+    """A process that a maker has the order to start, and our ends of its streams."""
+
+    __slots__ = ("maker", "pipes")
+
+    def __init__(self, maker: Maker, pipes: Pipes | None) -> None:
+        self.maker = maker
+        self.pipes = pipes
+
+    def wait(self) -> Born:
+        """Waits until it runs; raises what keeps it from running, with the streams closed."""
+        try:
+            return self.maker.wait()
+        except BaseException:
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """Has it not started; what its maker has made so far stays."""
+        self.maker.end()
+        if self.pipes is not None:
+            self.pipes.close()
 
 
 def describe(error: errors.HoldfastError) -> Message:

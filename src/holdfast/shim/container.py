@@ -17,7 +17,7 @@ from holdfast import errors
 from holdfast.logs import factory as logs
 from holdfast.runtime import cgroups
 from holdfast.shim import labour, protocol, state
-from holdfast.shim.birth import Born, Maker
+from holdfast.shim.birth import Maker, Ordered
 from holdfast.shim.process import Process
 from holdfast.shim.stdio import Pipes
 from holdfast.shim.streams import Streams
@@ -31,30 +31,6 @@ if TYPE_CHECKING:
     from holdfast.runtime.cgroups.v1.oom import Watch as V1Watch
     from holdfast.runtime.cgroups.v2.oom import Watch as V2Watch
     from holdfast.shim.protocol import Message
-
-
-class _Ordered:
-    """A process that a maker has the order to start, and our ends of its streams."""
-
-    __slots__ = ("maker", "pipes")
-
-    def __init__(self, maker: Maker, pipes: Pipes | None) -> None:
-        self.maker = maker
-        self.pipes = pipes
-
-    def wait(self) -> Born:
-        """Waits until it runs; raises what keeps it from running, with the streams closed."""
-        try:
-            return self.maker.wait()
-        except BaseException:
-            self.cancel()
-            raise
-
-    def cancel(self) -> None:
-        """Has it not started; what its maker has made so far stays."""
-        self.maker.end()
-        if self.pipes is not None:
-            self.pipes.close()
 
 
 class Container:
@@ -92,7 +68,7 @@ class Container:
         self._notify = notify
         self._runner = labour.choose(launch, directory_fd)
         self._log: Writer | None = None
-        self._ordered: _Ordered | None = None
+        self._ordered: Ordered | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
         self._oom_watch: V1Watch | V2Watch | None = None
@@ -132,7 +108,7 @@ class Container:
         except (errors.HoldfastError, OSError):
             return  # there was no cgroup yet
 
-    def _taken(self) -> _Ordered:
+    def _taken(self) -> Ordered:
         ordered, self._ordered = self._ordered, None
         if ordered is None:
             raise errors.Internal("container was not ordered")
@@ -162,13 +138,13 @@ class Container:
 
     def _place_order(
         self, exec_id: str | None, request: Message, maker: Maker, readiness: Sequence[int] = ()
-    ) -> _Ordered:
+    ) -> Ordered:
         """Has a maker start the init or an exec."""
         fds = [self._directory_fd, *readiness]
         if exec_id is not None:
             fds.append(self._running().pidfd)
         pipes = None if request["tty"] else Pipes(open_stdin=request["open_stdin"])
-        ordered = _Ordered(maker, pipes)
+        ordered = Ordered(maker, pipes)
         try:
             maker.order(self._order_of(request), fds if pipes is None else [*fds, *pipes.theirs])
         except BaseException:
@@ -181,7 +157,7 @@ class Container:
         return ordered
 
     def _receive(
-        self, exec_id: str | None, request: Message, clients: Sequence[socket.socket], ordered: _Ordered
+        self, exec_id: str | None, request: Message, clients: Sequence[socket.socket], ordered: Ordered
     ) -> Process:
         """The process that was ordered, its streams running and its clients attached."""
         born, pipes = ordered.wait(), ordered.pipes
