@@ -82,6 +82,7 @@ async def _launch(packages: Packages, container: Container) -> None:
         document = spec.compile_spec(record, around)
         grants = _present(container.drop_pending())
         plan = _plan_launch(packages, container, document, around.cgroup_path, grants)
+        await leftovers.let_go(packages, container)
         shim = await packages.supervisor.launch(plan, meanwhile=make_network)
     except BaseException as error:
         for grant in (*grants, *container.drop_pending()):
