@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holdfast's registry with other people's clients: dockerd, podman, skopeo, the docker CLI's `manifest`, and our own."""
+"""Holdfast's registry with other people's clients: dockerd, podman, skopeo, ORAS, docker's `manifest`, and our own."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,21 @@ def test_skopeo_copies_in_and_out_with_the_same_digest(registry: Registry) -> No
     went, came, tags = out.split("\n")[:3]
     assert went == came
     assert tags == '["1"]'
+
+
+def test_oras_keeps_artifacts(registry: Registry) -> None:
+    out = registry.sh(f"mkdir oras && cd oras && {sys.executable} {Path(__file__).parent}/oras_script.py {AT}")
+
+    said = json.loads(out.splitlines()[-1])
+    assert said.pop("digest").startswith("sha256:")
+    assert said == {
+        "tags": ["v1", "v2"],
+        "same": [True, True],
+        "annotations": {"made": "here"},
+        "missing": False,
+        "deleted": True,
+        "left": ["v2"],
+    }
 
 
 def test_podman_pushes_and_pulls(registry: Registry) -> None:
