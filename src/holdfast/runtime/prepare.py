@@ -144,16 +144,23 @@ def _detach_mapped(planned: PlannedMount, held: list[int]) -> int:
 def _detach(planned: PlannedMount) -> int:
     try:
         fd = rootfs.make_detached(planned)
-        if planned.bind and planned.propagation != mount.MS_SHARED:
-            mount.set_attributes(fd, propagation=mount.MS_SLAVE, recursive=True)
-        if planned.propagation and planned.propagation != mount.MS_SLAVE:
-            mount.set_attributes(fd, propagation=planned.propagation, recursive=planned.propagation_recursive)
+        _set_propagation(fd, planned)
     except Refusal as refusal:
         raise StartError(refusal.text, step=refusal.step, errno=refusal.errno) from None
     except OSError as error:
         refusal = rootfs.explain(planned, error)
         raise StartError(refusal.text, step=refusal.step, errno=refusal.errno) from error
     return fd
+
+
+def _set_propagation(fd: int, planned: PlannedMount) -> None:
+    """A bind hears of the host's later mounts, and tells the host of none, unless it is asked for otherwise."""
+    kind = planned.propagation or (mount.MS_SLAVE if planned.bind else 0)
+    is_for_all = planned.propagation_recursive or kind == mount.MS_SLAVE
+    if planned.bind and planned.recursive and not is_for_all and kind != mount.MS_SHARED:
+        mount.set_attributes(fd, propagation=mount.MS_SLAVE, recursive=True)  # also what lies below
+    if kind:
+        mount.set_attributes(fd, propagation=kind, recursive=is_for_all)
 
 
 def _names_below(target: str, plan: Plan) -> set[str]:

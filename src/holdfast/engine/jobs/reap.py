@@ -110,7 +110,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     for each in packages.containers.execs.of(container.id):
         if each.is_running:
             each.finish(_KILLED, event.finished_at_nanos)
-    is_saved = _is_saved(packages, container)
+    is_saved = _goes(container) or _is_saved(packages, container)
     if event.oom_killed and not is_oom_told:
         packages.events.publish("container", "oom", container.id, container.attributes())
     packages.events.publish(
@@ -131,7 +131,7 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
         container.restart_task = packages.background.start(
             _restart_later(packages, container, delay), f"restart of {container.id[:12]}"
         )
-    elif record.host_config.auto_remove and not container.restarts_by_user:
+    elif _goes(container):
         packages.background.start(remove_ended(packages, container), f"removal of {container.id[:12]}")
 
 
@@ -154,8 +154,13 @@ async def _clean_up(
     volume_events.publish_unmounts(packages.events, container)
     if is_shim_lost:
         await asyncio.to_thread(leftovers.kill, packages, container)
-    if not container.record.host_config.auto_remove:
+    if not _goes(container):
         _is_saved(packages, container)
+
+
+def _goes(container: Container) -> bool:
+    """Whether it is removed now, as `--rm` has it; its end need not be on record: who finds it without a shim removes it."""
+    return container.record.host_config.auto_remove and not container.restarts_by_user
 
 
 def _is_saved(packages: Packages, container: Container) -> bool:

@@ -18,11 +18,13 @@ from holdfast.engine.sampler import NOTHING, Gauge, Sample
 
 _MEMORY_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 _PERIOD_SECONDS = 1.0
+_PAIR_SECONDS = 0.5
+"""Between the two samples of a single answer: enough for a share of the processors, and half of dockerd's wait."""
 
 
 async def stats(*, packages: Packages, container: Container, one_shot: bool) -> tuple[Sample, Sample]:
-    """One sample and the one before it; a second passes between them unless it is one-shot or nothing runs."""
-    due = time.monotonic() + _PERIOD_SECONDS
+    """One sample and the one before it; half a second passes between them unless it is one-shot or nothing runs."""
+    due = time.monotonic() + _PAIR_SECONDS
     with _Source(packages, container) as source:
         if one_shot or not container.state.has_process:
             return await source.sample(), NOTHING
