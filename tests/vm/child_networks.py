@@ -44,6 +44,14 @@ def daemon(wire: None) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    yield
+    docker("rm", "-f", "first", "second", check=False)
+    docker("network", "prune", "-f")
+    ip("-n", NEIGHBOUR, "neigh", "flush", "all")  # the next one has the address, and may have another MAC
+
+
 def links() -> set[str]:
     shown = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True).stdout
     return {each["ifname"] for each in json.loads(shown)}
@@ -85,7 +93,7 @@ def test_a_container_is_on_the_parents_wire_and_sees_its_neighbours(flags: str) 
 def test_an_l3_network_needs_no_gateway_and_is_routed() -> None:
     flags = ["-d", "ipvlan", "-o", "parent=hf0", "-o", "ipvlan_mode=l3", "--subnet", "10.8.0.0/24"]
     docker("network", "create", *flags, "routed")
-    name = docker("run", "-d", "--network", "routed", IMAGE, "sleep", "1000").strip()
+    name = docker("run", "-d", "--network", "routed", "--name", "second", IMAGE, "sleep", "1000").strip()
     address = docker("inspect", "-f", "{{.NetworkSettings.Networks.routed.IPAddress}}", name).strip()
 
     routes = docker("exec", name, "ip", "route")

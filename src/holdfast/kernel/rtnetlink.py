@@ -191,6 +191,11 @@ def set_link(index: int, *, is_up: bool | None = None, master: int | None = None
     return NEWLINK, 0, payload
 
 
+def rename_link(index: int, name: str) -> Request:
+    """Gives a link that is down another name."""
+    return NEWLINK, 0, _link_header(index) + text_attribute(IFLA_IFNAME, name)
+
+
 def disable_bridge_port(ifindex: int) -> Request:
     """Cuts a bridge port off and forgets what was learnt on it; unlike a delete it waits for no grace period.
 

@@ -28,6 +28,12 @@ def find(links: netlink.Socket, name: str) -> rtnetlink.Link | None:
         raise
 
 
+def rename(target: Netns, before: str, after: str) -> None:
+    """Gives an interface that is down another name; raises OSError."""
+    index = rtnetlink.parse_link(target.links.ask(rtnetlink.get_link(before))).ifindex
+    target.links.execute(rtnetlink.rename_link(index, after))
+
+
 def configure(endpoint: Endpoint, target: Netns) -> None:
     """Sets a new interface up; raises OSError."""
     index = rtnetlink.parse_link(target.links.ask(rtnetlink.get_link(endpoint.container_interface))).ifindex

@@ -5,7 +5,9 @@ macvlan: modes bridge (default), private, vepa, passthru; every endpoint has a M
 (default), l3 and l3s, where the parent's host routes and the default route names the interface alone; flags bridge
 (default), private, vepa. No bridge, no NAT, no published ports: what leaves the parent is filtered by nobody here, such
 a container stands in the host's own network. Without a parent the network ends at a dummy interface.
-The child is born in the container, so `host_interface` stays unused. Cost of `join`: three exchanges with the kernel.
+The child is born in the container, so `host_interface` stays unused; under a name of its own, because kernels before 6.13
+look for a link of the new one's name in the host's namespace, where an `eth0` is common. Cost of `join`: five exchanges
+with the kernel.
 Source: libnetwork `drivers/macvlan`, `drivers/ipvlan` (moby 28).
 """
 
@@ -24,6 +26,7 @@ from holdfast.networks.values import Endpoint
 _MACVLAN_MODE, _IPVLAN_FLAG = "macvlan_mode", "ipvlan_flag"
 _DUMMY_PREFIXES = {"macvlan": "dm-", "ipvlan": "di-"}
 _SMALLEST_MTU = 68
+_BIRTH_ID = 12
 
 
 class Child:
@@ -63,10 +66,13 @@ class Child:
         then()
 
     def join(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:
+        at_birth = f"hf{endpoint.endpoint_id[:_BIRTH_ID]}"
         try:
-            self._links.execute(self._creation(network, endpoint, target))
+            self._links.execute(self._creation(network, endpoint, target, at_birth))
+            interface.rename(target, at_birth, endpoint.container_interface)
             interface.configure(endpoint, target)
         except OSError as error:
+            interface.remove(target, at_birth)
             interface.remove(target, endpoint.container_interface)
             raise errors.Internal(
                 f"failed to create the {self._name} port {endpoint.container_interface} in network {network.name}: "
@@ -89,8 +95,8 @@ class Child:
         """The links are in the containers and go with them."""
         return Repaired([], [])
 
-    def _creation(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> netlink.Request:
-        name, parent = endpoint.container_interface, self._parents[network.network_id]
+    def _creation(self, network: Network, endpoint: Endpoint, target: netns.Netns, name: str) -> netlink.Request:
+        parent = self._parents[network.network_id]
         if self._name == "macvlan":
             mode = _macvlan_mode(network)
             return rtnetlink.create_macvlan(
