@@ -84,7 +84,7 @@ MOUNT_FLAG = [
     ),
     Case(
         "an image in use",
-        f"docker tag {ALPINE} fi:2; docker save {ALPINE} > i.tar; docker rmi {ALPINE} >/dev/null; docker create --name fi2 --mount type=image,src=fi:2,dst=/x {IMAGE} cat /x/etc/alpine-release >/dev/null; docker inspect fi2 -f '{{{{range .Mounts}}}}{{{{.Type}}}} {{{{.Name}}}} {{{{.RW}}}} {{{{.Propagation}}}}{{{{end}}}}'; docker rmi fi:2; docker rmi -f fi:2 | grep -v sha256; docker start -a fi2; docker cp fi2:/x/etc/alpine-release - | tar -xO; docker rm fi2; docker load -qi i.tar",
+        f"docker create --name fi1 {ALPINE} >/dev/null; id=$(docker commit fi1 fi:2); docker rm fi1; docker create --name fi2 --mount type=image,src=fi:2,dst=/x {IMAGE} cat /x/etc/alpine-release >/dev/null; docker inspect fi2 -f '{{{{range .Mounts}}}}{{{{.Type}}}} {{{{.Name}}}} {{{{.RW}}}} {{{{.Propagation}}}}{{{{end}}}}'; docker rmi fi:2; docker rmi -f fi:2 | grep -v sha256; docker start -a fi2; docker cp fi2:/x/etc/alpine-release - | tar -xO; docker rm fi2; docker rmi $id | grep -c Deleted",
         differs=(EXPERIMENTAL,),
     ),
     Case(
