@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +205,53 @@ def test_removal_does_not_follow_links(store: Store, tmp_path: Path) -> None:
 def test_a_directory_without_a_record_is_a_volume_and_an_interrupted_removal_is_finished(tmp_path: Path) -> None:
     (tmp_path / "volumes" / "copied" / "_data").mkdir(parents=True)
     (tmp_path / "volumes" / ".removed-1" / "_data" / "x").mkdir(parents=True)
-    (tmp_path / "volumes" / "not-a-volume").mkdir()
+    (tmp_path / "volumes" / "somebodys").mkdir()
+    (tmp_path / "volumes" / "somebodys" / "file").touch()
 
     store = opened(tmp_path)
 
     assert [volume.name for volume in store.list()] == ["copied"]
-    assert not (tmp_path / "volumes" / ".removed-1").exists()
+    assert sorted(os.listdir(tmp_path / "volumes")) == ["copied", "somebodys"]
+
+
+CRASHES = """
+import os, sys
+from holdfast import metadata, volumes
+root, limit = sys.argv[1], 0
+
+def volume_dies(step):  # at the step of that number that changes a directory, or never
+    left = step
+    def hook(event, arguments):
+        nonlocal left
+        if event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "open"):
+            left -= 1
+            if left == 0:
+                os._exit(1)
+    store = volumes.Store(root + "/volumes", metadata.Store(root + "/metadata.db"))
+    sys.addaudithook(hook)
+    writes = []
+    made, _ = store.create(writes=writes)
+    os.close(os.open(made.mountpoint + "/file", os.O_CREAT))
+    store.remove(made.name)
+    os._exit(0)
+
+while True:
+    limit += 1
+    child = os.fork() or volume_dies(limit)
+    died = os.waitpid(child, 0)[1]
+    store = volumes.Store(root + "/volumes", metadata.Store(root + "/metadata.db"))
+    assert store.list() == [] and os.listdir(root + "/volumes") == [], (limit, os.listdir(root + "/volumes"))
+    if not died:
+        break
+print(limit)
+"""
+
+
+def test_a_crash_at_any_step_leaves_no_part_of_a_volume(tmp_path: Path) -> None:
+    told = subprocess.run([sys.executable, "-c", CRASHES, tmp_path], capture_output=True, text=True, check=False)
+
+    assert told.returncode == 0, told.stderr
+    assert int(told.stdout) > 10
 
 
 def test_a_damaged_record_does_not_stop_the_start(tmp_path: Path) -> None:

@@ -75,12 +75,8 @@ class Local:
     def remove(self, volume: Volume) -> None:
         if volume.options:
             self._unmount_all(volume.mountpoint)  # or we would delete what is not ours
-        trash = f"{self._root}/{_TRASH}-{secrets.token_hex(8)}"
-        try:
-            os.rename(f"{self._root}/{volume.name}", trash)
-        except FileNotFoundError:
-            return
-        removal.remove_tree(trash)
+        with contextlib.suppress(FileNotFoundError):
+            self._sweep(volume.name)
 
     def path(self, name: str) -> str:
         """The mount point of a volume of that name."""
@@ -97,10 +93,13 @@ class Local:
                 if is_unfinished:
                     self.confirm(entry.name)
             elif is_unfinished:
-                removal.remove_tree(entry.path)
+                self._sweep(entry.name)
             elif os.path.isdir(self.path(entry.name)) and _is_name(entry.name):
                 created = entry.stat(follow_symlinks=False).st_ctime_ns
                 yield Volume(name=entry.name, mountpoint=self.path(entry.name), created_nanos=created)
+            else:
+                with contextlib.suppress(OSError):  # somebody's own files
+                    os.rmdir(entry.path)  # a crash came before the mark
 
     def settle(self, in_use: Set[str]) -> list[str]:
         """Unmounts what is mounted on volumes that nobody uses (a daemon died before); returns the mount points."""
@@ -115,6 +114,12 @@ class Local:
                 self._unmount_all(path)
                 settled.append(path)
         return settled
+
+    def _sweep(self, name: str) -> None:
+        """Takes the directory out of the volumes at once, then deletes it: a crash between leaves no half of one."""
+        trash = f"{self._root}/{_TRASH}-{secrets.token_hex(8)}"
+        os.rename(f"{self._root}/{name}", trash)
+        removal.remove_tree(trash)
 
     def _mount(self, plan: MountPlan, path: str) -> None:
         if plan.address:
