@@ -79,8 +79,10 @@ class Container:
     def order(self, maker: Maker, readiness: Sequence[int]) -> None:
         """Has the maker begin, which takes milliseconds; the shim makes itself ready meanwhile.
 
-        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here.
+        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here. A log that cannot be
+        opened is told before anything has begun.
         """
+        self._log = _open_log(self._launch["log"])
         self._ordered = self._place_order(None, self._launch, maker, readiness)
 
     def start(self, clients: Sequence[socket.socket]) -> None:
@@ -89,7 +91,6 @@ class Container:
         When it raises, nothing of the container is left.
         """
         try:
-            self._log = _open_log(self._launch["log"])
             self.init = self._receive(None, self._launch, clients, self._taken())
         except BaseException:
             self.abandon()

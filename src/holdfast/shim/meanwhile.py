@@ -21,7 +21,7 @@ class Meanwhile:
 
     def __init__(self, make: Callable[[], Awaitable[None]]) -> None:
         self._make = make
-        self._made: asyncio.Task[None] | None = None
+        self._made: asyncio.Future[None] | None = None
 
     @contextlib.contextmanager
     def readiness(self) -> Generator[list[int]]:
@@ -35,7 +35,7 @@ class Meanwhile:
         finally:
             os.close(theirs)
         if self._made is None:
-            self._made = asyncio.create_task(self._carry_out())
+            self._made = asyncio.ensure_future(self._make())
         self._made.add_done_callback(lambda made: _tell(ours, made))
 
     async def outcome(self) -> None:
@@ -43,11 +43,8 @@ class Meanwhile:
         if self._made is not None:
             await asyncio.shield(self._made)
 
-    async def _carry_out(self) -> None:
-        await self._make()
 
-
-def _tell(fd: int, made: asyncio.Task[None]) -> None:
+def _tell(fd: int, made: asyncio.Future[None]) -> None:
     if not made.cancelled() and made.exception() is None:
         with contextlib.suppress(BrokenPipeError):  # the shim has given up for a reason of its own
             os.write(fd, protocol.GO)

@@ -16,7 +16,7 @@ import msgspec
 from holdfast.api import attach_websocket as websockets
 from holdfast.api import moments
 from holdfast.api.http import Hijack, HijackedConnection, Request, Response, Stream
-from holdfast.api.router import Route
+from holdfast.api.router import Handler, Route
 from holdfast.containers import Container, detach_keys
 from holdfast.engine.jobs import attach as attach_job
 from holdfast.engine.jobs.logs import logs as logs_job
@@ -100,6 +100,16 @@ def _attachments(packages: Packages) -> list[Route]:
 
         return Hijack(serve, request.stream_content_type(container.record.config.tty))
 
+    return [
+        Route("POST", "/containers/{id}/attach", attach),
+        Route("GET", "/containers/{id}/attach/ws", _websocket(packages)),
+    ]
+
+
+def _websocket(packages: Packages) -> Handler:
+    """The same over a websocket, whose frames a relay translates."""
+    containers = packages.containers
+
     async def attach_websocket(request: Request) -> Response:
         query = request.query
         container = containers.find(request.params["id"])
@@ -129,10 +139,7 @@ def _attachments(packages: Packages) -> list[Route]:
 
         return Hijack(serve, headers=accepted, protocol="websocket")
 
-    return [
-        Route("POST", "/containers/{id}/attach", attach),
-        Route("GET", "/containers/{id}/attach/ws", attach_websocket),
-    ]
+    return attach_websocket
 
 
 def terminal_size(request: Request) -> tuple[int, int]:

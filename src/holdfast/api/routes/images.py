@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from holdfast import images
 from holdfast.api.http import Empty, Json, Request, Response, Stream
-from holdfast.api.router import Route
+from holdfast.api.router import Handler, Route
 from holdfast.api.schema import images as schema
 from holdfast.api.schema import messages
 from holdfast.distribution import credentials
@@ -110,49 +110,10 @@ def _transfers(packages: Packages) -> list[Route]:
     """What brings images here, or carries them to a registry."""
     store, events = packages.images, packages.events
 
+    import_archive, pull_image = _import(packages), _pull(packages)
+
     async def create(request: Request) -> Response:
         return await (pull_image if request.query.text("fromImage") else import_archive)(request)
-
-    async def import_archive(request: Request) -> Response:
-        source = request.query.text("fromSrc")
-        if not source:
-            raise InvalidArgument("one of fromImage and fromSrc must be given")
-        url = "" if source == "-" else remote_archive.check(source)
-        archive = remote_archive.fetch(url, packages.config.proxies) if url else request.body()
-        repository = request.query.text("repo")
-        target = parse_reference(repository, request.query.text("tag")) if repository else None
-        if target is not None and target.digest is not None:
-            raise InvalidArgument("cannot import digest reference")
-        platform = _platform(request.query.text("platform"))
-        return await messages.stream(
-            lambda progress: import_image(
-                store=store,
-                events=events,
-                archive=archive,
-                origin=url,
-                target=target.with_default_tag() if target else None,
-                platform=platform,
-                message=request.query.text("message"),
-                changes=request.query.many("changes"),
-                progress=progress,
-            )
-        )
-
-    async def pull_image(request: Request) -> Response:
-        reference = parse_reference(request.query.text("fromImage"), request.query.text("tag"))
-        platform = _platform(request.query.text("platform"))
-        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
-        return await messages.stream(
-            lambda progress: pull(
-                puller=packages.distribution,
-                store=store,
-                events=events,
-                reference=reference,
-                platform=platform,
-                credentials=who,
-                progress=progress,
-            )
-        )
 
     async def push_image(request: Request) -> Response:
         reference = parse_reference(request.params["name"], request.query.text("tag"))
@@ -177,6 +138,59 @@ def _transfers(packages: Packages) -> list[Route]:
         Route("POST", "/images/create", create),
         Route("POST", "/images/{name...}/push", push_image),
     ]
+
+
+def _import(packages: Packages) -> Handler:
+    """An archive of files that becomes an image."""
+
+    async def import_archive(request: Request) -> Response:
+        source = request.query.text("fromSrc")
+        if not source:
+            raise InvalidArgument("one of fromImage and fromSrc must be given")
+        url = "" if source == "-" else remote_archive.check(source)
+        archive = remote_archive.fetch(url, packages.config.proxies) if url else request.body()
+        repository = request.query.text("repo")
+        target = parse_reference(repository, request.query.text("tag")) if repository else None
+        if target is not None and target.digest is not None:
+            raise InvalidArgument("cannot import digest reference")
+        platform = _platform(request.query.text("platform"))
+        return await messages.stream(
+            lambda progress: import_image(
+                store=packages.images,
+                events=packages.events,
+                archive=archive,
+                origin=url,
+                target=target.with_default_tag() if target else None,
+                platform=platform,
+                message=request.query.text("message"),
+                changes=request.query.many("changes"),
+                progress=progress,
+            )
+        )
+
+    return import_archive
+
+
+def _pull(packages: Packages) -> Handler:
+    """An image, or all of a repository, from a registry."""
+
+    async def pull_image(request: Request) -> Response:
+        reference = parse_reference(request.query.text("fromImage"), request.query.text("tag"))
+        platform = _platform(request.query.text("platform"))
+        who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
+        return await messages.stream(
+            lambda progress: pull(
+                puller=packages.distribution,
+                store=packages.images,
+                events=packages.events,
+                reference=reference,
+                platform=platform,
+                credentials=who,
+                progress=progress,
+            )
+        )
+
+    return pull_image
 
 
 def _archives(packages: Packages) -> list[Route]:
