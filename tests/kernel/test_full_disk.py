@@ -11,35 +11,7 @@ from pathlib import Path
 
 import pytest
 
-STORY = """
-import os, subprocess, sys
-from holdfast import content, images, metadata, snapshots
-from holdfast.errors import Exhausted
-root, archive, driver = sys.argv[1:]
-
-def mount(options):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root], check=True)
-
-mount("size=1m")
-store = images.Store(metadata.Store(root + "/metadata.db"), content.Store(root + "/content"),
-                     snapshots.open_driver(driver, root))
-for size in (700, 1500, 2300, 3300):
-    mount(f"remount,size={size}k")
-    try:
-        store.load(open(archive, "rb"))
-        print("loaded", size)
-    except Exhausted as error:
-        assert "no space left" in error.message, error.message
-    store.collect()
-    store.content.purge(2**40)
-    assert list(store.snapshots.iter_keys()) == list(store.snapshots.iter_names()) == list(store.content.iter()) == []
-    assert store.list() == []
-mount("remount,size=64m")
-print(store.load(open(archive, "rb")))
-"""
-
-
-IMPORT = """
+FILLS = """
 import io, os, subprocess, sys
 from holdfast import content, images, metadata, snapshots
 from holdfast.errors import Exhausted
@@ -55,8 +27,8 @@ store = images.Store(metadata.Store(root + "/metadata.db"), content.Store(root +
 for size in (700, 1500, 2300, 3300):
     mount(f"remount,size={size}k")
     try:
-        store.import_(open(archive, "rb"), platform=Platform("linux", "amd64"), target="imported:1")
-        print("imported", size)
+        BRING
+        print("there was room for it in", size)
     except Exhausted as error:
         assert "no space left" in error.message, error.message
     store.collect()
@@ -64,9 +36,13 @@ for size in (700, 1500, 2300, 3300):
     assert list(store.snapshots.iter_keys()) == list(store.snapshots.iter_names()) == list(store.content.iter()) == []
     assert store.list() == []
 mount("remount,size=64m")
-store.import_(open(archive, "rb"), platform=Platform("linux", "amd64"), target="imported:1")
+BRING
 print(store.list()[0].repo_tags)
 """
+LOAD = FILLS.replace("BRING", 'store.load(open(archive, "rb"))')
+IMPORT = FILLS.replace(
+    "BRING", 'store.import_(open(archive, "rb"), platform=Platform("linux", "amd64"), target="imported:1")'
+)
 
 COMMIT = """
 import hashlib, io, os, subprocess, sys
@@ -135,26 +111,16 @@ def test_a_commit_on_a_full_disk_leaves_nothing_and_stops_nothing(driver: str, t
     item = {"Config": "c", "RepoTags": ["app:1"], "Layers": ["l"]}
     archive = tmp_path / "archive.tar"
     archive.write_bytes(_tar({"c": config, "l": layer, "manifest.json": json.dumps([item]).encode()}))
-    root = tmp_path / "root"
-    root.mkdir()
 
-    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", COMMIT]
-    done = subprocess.run([*command, str(root), str(archive), driver], capture_output=True, text=True, check=False)
-
-    assert (done.stdout, done.returncode) == ("True True 2\n", 0), done.stderr
+    _run(COMMIT, archive, driver, "True True 2\n")
 
 
 @pytest.mark.parametrize("driver", ["overlay2", "vfs"])
 def test_an_import_on_a_full_disk_leaves_nothing_and_stops_nothing(driver: str, tmp_path: Path) -> None:
     archive = tmp_path / "root.tar"
     archive.write_bytes(_tar({f"{n}": bytes([n]) * 900_000 for n in range(3)}))
-    root = tmp_path / "root"
-    root.mkdir()
 
-    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", IMPORT]
-    done = subprocess.run([*command, str(root), str(archive), driver], capture_output=True, text=True, check=False)
-
-    assert (done.stdout, done.returncode) == ("('imported:1',)\n", 0), done.stderr
+    _run(IMPORT, archive, driver, "('imported:1',)\n")
 
 
 @pytest.mark.parametrize("driver", ["overlay2", "vfs"])
@@ -166,13 +132,16 @@ def test_a_full_disk_leaves_nothing_and_stops_nothing(driver: str, tmp_path: Pat
     archive.write_bytes(
         _tar({"c": config, "0": layers[0], "1": layers[1], "manifest.json": json.dumps([item]).encode()})
     )
-    root = tmp_path / "root"
+
+    _run(LOAD, archive, driver, "('app:1',)\n")
+
+
+def _run(script: str, archive: Path, driver: str, expected: str) -> None:
+    root = archive.parent / "root"
     root.mkdir()
-
-    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", STORY]
+    command = ["unshare", "-m", "--propagation", "private", sys.executable, "-c", script]
     done = subprocess.run([*command, str(root), str(archive), driver], capture_output=True, text=True, check=False)
-
-    assert (done.stdout, done.returncode) == ("['app:1']\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (expected, 0), done.stderr
 
 
 def _tar(members: dict[str, bytes]) -> bytes:
