@@ -433,6 +433,33 @@ async def test_a_paused_container_can_be_killed(house: House):
     assert (await _exit_of(shim)).exit_code == 137
 
 
+async def test_a_killed_container_cannot_be_paused_before_it_is_dead(house: House):
+    """A frozen process does not die of the SIGKILL that it was sent before."""
+    for _ in range(10):
+        shim = await house.launch("sleep", "60")
+
+        killed, paused = await asyncio.gather(shim.kill(signal.SIGKILL), shim.pause(), return_exceptions=True)
+
+        assert killed is None
+        assert isinstance(paused, errors.Conflict)
+        assert (await _exit_of(shim)).exit_code == 137
+
+
+async def test_an_exec_amid_the_end_is_told_that_the_container_is_not_running(house: House):
+    """The kernel kills an exec's process before the dying init is seen to be dead."""
+    crowd = "trap 'exit 3' TERM; i=0; while [ $i -lt 60 ]; do sleep 60 & i=$((i+1)); done; echo x; wait"
+    for delay in (0, 0.002, 0.004, 0.006, 0.008):
+        ours, grant = _client(framed=False)
+        shim = await house.launch("sh", "-c", crowd, grants=[grant])
+        await _read_until(ours, b"x")
+        await shim.kill(signal.SIGTERM)
+        await asyncio.sleep(delay)
+        with contextlib.suppress(errors.Conflict):
+            await shim.exec("late", _process("true"))
+
+        assert (await _exit_of(shim)).exit_code == 3
+
+
 async def test_an_exec_that_comes_after_a_pause_is_refused_and_wedges_nothing(house: House):
     """Its maker was frozen on joining the container's cgroup, and the shim waited for it for ever."""
     shim = await house.launch("sleep", "60")

@@ -49,6 +49,7 @@ class Container:
         "_ordered",
         "_runner",
         "_shares_pids",
+        "_was_killed",
         "exit",
         "init",
     )
@@ -71,6 +72,7 @@ class Container:
         self._ordered: Ordered | None = None
         self._execs: dict[str, Process] = {}
         self._is_paused = False
+        self._was_killed = False
         self._oom_watch: V1Watch | V2Watch | None = None
         self._shares_pids = bool(launch["shares_pids"])
         self.init: Process | None = None
@@ -216,7 +218,7 @@ class Container:
             ordered = self._place_order(exec_id, request, Maker(self._live))
             process = self._receive(exec_id, request, clients, ordered)
         except errors.HoldfastError:
-            if self._running().is_dead:  # that was the reason
+            if self._was_killed or self._running().is_dying:  # that was the reason
                 raise errors.Conflict("container is not running") from None
             raise
         self._execs[exec_id] = process
@@ -232,8 +234,10 @@ class Container:
         else:
             for pid in self._cgroup.pids():
                 _kill_quietly(pid, number)
-        if number == signal.SIGKILL and self._is_paused:
-            self.resume()
+        if number == signal.SIGKILL:
+            self._was_killed = True
+            if self._is_paused:
+                self.resume()
 
     def kill_exec(self, exec_id: str, number: int) -> None:
         """Sends a signal to one exec."""
@@ -244,8 +248,10 @@ class Container:
         self._process(exec_id).resize(height, width)
 
     def pause(self) -> None:
-        """Freezes every process; idempotent."""
+        """Freezes every process; idempotent. Conflict after SIGKILL, which a frozen process would not die of."""
         self._running()
+        if self._was_killed:
+            raise errors.Conflict("container is not running")
         self._cgroup.freeze()
         self._is_paused = True
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from holdfast.shim.streams import Streams
 
 _SIGNALLED = 128
+_PF_EXITING = 4
+_FLAGS = 6
 
 
 class Process:
@@ -44,13 +45,19 @@ class Process:
         return self._pidfd
 
     @property
-    def is_dead(self) -> bool:
-        """Whether it has ended, though nobody may have reaped it yet."""
+    def is_dying(self) -> bool:
+        """Whether it has ended or is about to: an init first waits for the end of all it has, without its namespaces.
+
+        Source: proc_pid_stat(5) `flags`, PF_EXITING of Linux `include/linux/sched.h`.
+        """
         if self.exit_code is not None:
             return True
-        watch = select.poll()
-        watch.register(self._pidfd, select.POLLIN)
-        return bool(watch.poll(0))
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return bool(int(fields[_FLAGS]) & _PF_EXITING)
 
     def kill(self, number: int) -> None:
         """Sends a signal; raises Conflict when the process has ended, InvalidArgument for a wrong number."""
