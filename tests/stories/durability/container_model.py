@@ -96,6 +96,12 @@ def _bind_living(when_dead: int) -> Steps:
     return step
 
 
+def _thaw(call: Call, world: World, memory: tuple[str, int]) -> Iterator[Step]:
+    """A frozen process does not hear the signal: it runs for a moment, which others may see."""
+    box = world.box(memory[0])
+    yield Step(world.put(memory[0], box._replace(status=RUNNING)) if box.status == PAUSED else world, memory)
+
+
 def _end(call: Call, world: World, memory: tuple[str, int]) -> Iterator[Step]:
     yield Step(world.ended(memory[0]), memory)
     if world.box(memory[0]).ends > memory[1]:  # the end that this call waited for has been another's
@@ -189,16 +195,16 @@ def _go(call: Call, world: World, memory: tuple[str, int]) -> Iterator[Step]:
 VERBS: Mapping[str, Sequence[Steps]] = {
     "create": (_reserve, _make),
     "start": (_bind, _start),
-    "stop": (_bind_living(304), _end, _answer(204)),
-    "kill": (_bind_living(409), _end, _answer(204)),
-    "restart": (_bind, _end_if_living, _start),
+    "stop": (_bind_living(304), _thaw, _end, _answer(204)),
+    "kill": (_bind_living(409), _thaw, _end, _answer(204)),
+    "restart": (_bind, _thaw, _end_if_living, _start),
     "pause": (_bind, _turn(RUNNING, PAUSED)),
     "unpause": (_bind, _turn(PAUSED, RUNNING)),
     "rename": (_bind, _rename),
     "update": (_bind, _update),
     "exec": (_bind, _exec),
     "rm": (_bind, _refuse_living, _go),
-    "rm -f": (_bind, _leave, _end_if_living, _go),
+    "rm -f": (_bind, _leave, _thaw, _end_if_living, _go),
 }
 
 
