@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api.http import Stream
+from holdfast.api.http import Raw, Stream
 from holdfast.api.schema import messages
 from holdfast.distribution import progress
 from holdfast.errors import NotFound
@@ -66,9 +66,8 @@ async def test_an_error_before_the_first_message_is_a_line_where_docker_has_it_s
     answer = await messages.stream(job, may_fail_with_status=False)
 
     assert isinstance(answer, Stream)
-    assert [line async for line in answer.chunks] == [
-        b'{"errorDetail":{"message":"no such thing"},"error":"no such thing"}\r\n'
-    ]
+    assert answer.first == b'{"errorDetail":{"message":"no such thing"},"error":"no such thing"}\r\n'
+    assert [line async for line in answer.chunks] == []
 
 
 async def test_a_later_error_is_the_last_line() -> None:
@@ -80,10 +79,16 @@ async def test_a_later_error_is_the_last_line() -> None:
     answer = await messages.stream(job)
 
     assert isinstance(answer, Stream)
-    assert [line async for line in answer.chunks] == [
-        b'{"status":"begun"}\r\n',
-        b'{"errorDetail":{"message":"gone"},"error":"gone"}\r\n',
-    ]
+    assert answer.first == b'{"status":"begun"}\r\n'
+    assert [line async for line in answer.chunks] == [b'{"errorDetail":{"message":"gone"},"error":"gone"}\r\n']
+
+
+async def test_a_job_that_is_over_at_once_is_answered_whole() -> None:
+    async def job(tell: Tell) -> None:
+        tell({"status": "begun"})
+        tell({"status": "done"})
+
+    assert await messages.stream(job) == Raw(b'{"status":"begun"}\r\n{"status":"done"}\r\n')
 
 
 async def test_a_client_that_leaves_cancels_the_job() -> None:
@@ -98,7 +103,6 @@ async def test_a_client_that_leaves_cancels_the_job() -> None:
 
     answer = await messages.stream(job)
     assert isinstance(answer, Stream)
-    await anext(answer.chunks)
     await answer.chunks.aclose()  # type: ignore[attr-defined]
 
     await asyncio.wait_for(ended.wait(), 1)

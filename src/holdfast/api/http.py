@@ -179,7 +179,7 @@ class Empty(msgspec.Struct, frozen=True):
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """The head at once, then every chunk as it comes, flushed one by one, waiting while the client is slow.
+    """The head at once, with `first`, then every chunk as it comes, flushed one by one, waiting while the client is slow.
 
     When the client leaves, the iterator is cancelled where it waits (asyncio.CancelledError) and closed. An error
     after the head cannot change the status: it is logged and the connection is cut.
@@ -189,6 +189,7 @@ class Stream(msgspec.Struct, frozen=True):
     content_type: str = "application/json"
     status: int = 200
     headers: Mapping[str, str] | None = None
+    first: bytes = b""
 
 
 class Hijack(msgspec.Struct, frozen=True):

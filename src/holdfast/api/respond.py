@@ -84,7 +84,8 @@ async def write_stream(
     if response.headers:
         headers.update(response.headers)
     headers |= {"Transfer-Encoding": "chunked"} if is_chunked else {"Connection": "close"}
-    connection.write(http1.response_head(response.status, headers))
+    first = http1.chunk(response.first) if is_chunked and response.first else response.first
+    connection.write(http1.response_head(response.status, headers) + first)
     pump = asyncio.ensure_future(_pump(connection, response.chunks, is_chunked))
     watcher = asyncio.ensure_future(wait_hangup())
     try:

@@ -95,6 +95,10 @@ class HTTP(Protocol):
         """Sends one request, follows redirects, returns the last answer with its body unread."""
         ...
 
+    def speaks_plain(self, host: str) -> bool:
+        """Whether a registry on loopback answered a TLS attempt in plain http a moment ago."""
+        ...
+
     def close(self) -> None:
         """Closes the idle connections."""
         ...

@@ -55,6 +55,14 @@ class PullResult:
     is_newer: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a registry said of a name: the image that is here, or who is to be asked for it."""
+
+    present: PullResult | None
+    remotes: tuple[Remote, ...]
+
+
 class LogInFailed(Unauthenticated):
     """The registry does not know the user; status 500 is what Docker's API has for it."""
 
@@ -95,6 +103,43 @@ class Puller:
         self._registries.config = config
         self._lander.resize(config.max_concurrent_downloads)
 
+    def look(
+        self,
+        reference: Reference,
+        *,
+        platform: Platform | None = None,
+        credentials: Credentials = ANONYMOUS,
+        cancellation: Cancellation | None = None,
+    ) -> Look:
+        """Whether the name still stands for the image that is here, whole; one HEAD, whatever the image weighs.
+
+        Those where nobody listens are not to be asked again; whatever else goes wrong is for the others to say.
+        Raises Unavailable when nobody listens at all, Cancelled.
+        """
+        reference = reference.with_default_tag()
+        remotes = tuple(self._registries.readers(reference, credentials))
+        image_id = self._images.owner_of(reference)
+        if image_id is None:
+            return Look(None, remotes)
+        wanted = platform or platforms.of_machine(os.uname().machine)
+        failure: Unreachable | None = None
+        with self._tracked(cancellation) as tracked:
+            for number, remote in enumerate(remotes):
+                tracked.check()
+                try:
+                    digest = remote.peek(reference.digest or reference.tag or "")
+                except Unreachable as error:
+                    if not error.never_connected:
+                        return Look(None, remotes[number:])
+                    failure = error
+                    continue
+                except HoldfastError:
+                    return Look(None, remotes[number:])
+                if not self._is_present(image_id, reference, digest, wanted):
+                    return Look(None, remotes[number:])
+                return Look(PullResult(digest=Digest(digest), image_id=image_id, is_newer=False), ())
+        raise failure or Internal(f"no endpoint for {reference.familiar}")
+
     def pull(
         self,
         reference: Reference,
@@ -103,15 +148,17 @@ class Puller:
         credentials: Credentials = ANONYMOUS,
         progress: Progress = silent,
         cancellation: Cancellation | None = None,
+        look: Look | None = None,
     ) -> PullResult:
         """Makes the image present under the reference; the progress stream is Docker's, ending with `Status:`.
 
-        `progress` is called from several threads. Raises NotFound, Unauthenticated, Unavailable, Corrupt, Exhausted,
+        `look` is what has been seen just now, if anything; with that of a present image this does not block. `progress`
+        is called from several threads. Raises NotFound, Unauthenticated, Unavailable, Corrupt, Exhausted,
         InvalidArgument or Cancelled; whoever gets an error before the first message can still choose an HTTP status.
         """
         reference = reference.with_default_tag()
         with self._tracked(cancellation) as tracked:
-            result = self._pull_one(reference, platform, credentials, progress, tracked)
+            result = self._pull_one(reference, platform, credentials, progress, tracked, look)
         progress(_outcome(reference, is_newer=result.is_newer))
         return result
 
@@ -197,14 +244,15 @@ class Puller:
         credentials: Credentials,
         progress: Progress,
         cancellation: Cancellation,
+        look: Look | None = None,
     ) -> PullResult:
-        wanted = platform or platforms.of_machine(os.uname().machine)
-        remotes = list(self._registries.readers(reference, credentials))
-        present, remotes = self._present(remotes, reference, wanted, cancellation)
-        if present is not None:
+        look = look or self.look(reference, platform=platform, credentials=credentials, cancellation=cancellation)
+        if look.present is not None:
             progress(_heading(reference))
-            progress(messages.status(f"Digest: {present.digest}"))
-            return present
+            progress(messages.status(f"Digest: {look.present.digest}"))
+            return look.present
+        wanted = platform or platforms.of_machine(os.uname().machine)
+        remotes = list(look.remotes)
         is_told = False
         while True:
             resolved = resolve(remotes, reference, wanted, cancellation)
@@ -220,33 +268,6 @@ class Puller:
                 if not resolved.remote.endpoint.is_mirror:
                     raise
                 remotes = remotes[remotes.index(resolved.remote) + 1 :]
-
-    def _present(
-        self, remotes: list[Remote], reference: Reference, wanted: Platform, cancellation: Cancellation
-    ) -> tuple[PullResult | None, list[Remote]]:
-        """The result when the name still stands for the image that is here, whole; one HEAD, whatever the image weighs.
-
-        Also who is to be asked otherwise: not those where nobody listens. Whatever else goes wrong is for them to say.
-        """
-        image_id = self._images.owner_of(reference)
-        if image_id is None:
-            return None, remotes
-        failure: Unreachable | None = None
-        for number, remote in enumerate(remotes):
-            cancellation.check()
-            try:
-                digest = remote.peek(reference.digest or reference.tag or "latest")
-            except Unreachable as error:
-                if not error.never_connected:
-                    return None, remotes[number:]
-                failure = error
-                continue
-            except HoldfastError:
-                return None, remotes[number:]
-            if not self._is_present(image_id, reference, digest, wanted):
-                return None, remotes[number:]
-            return PullResult(digest=Digest(digest), image_id=image_id, is_newer=False), remotes
-        raise failure or Internal(f"no endpoint for {reference.familiar}")
 
     def _is_present(self, image_id: Digest, reference: Reference, digest: str, wanted: Platform) -> bool:
         if not digests.is_digest(digest):

@@ -55,7 +55,10 @@ class Registries:
                 yield self.at(endpoint, reference, who, PUSH)
 
     def _endpoints(self, domain: str) -> list[Endpoint]:
-        return plan_endpoints(domain, self.config, hosts_file.find(domain, self.config.certs_dirs))
+        """In the order in which to ask them, without the https of a registry known to speak plain http only."""
+        planned = plan_endpoints(domain, self.config, hosts_file.find(domain, self.config.certs_dirs))
+        *attempts, last = planned
+        return [each for each in attempts if each.scheme == "http" or not self._http().speaks_plain(each.host)] + [last]
 
     def at(self, endpoint: Endpoint, reference: Reference, credentials: Credentials, actions: str) -> Remote:
         """The repository at one endpoint."""

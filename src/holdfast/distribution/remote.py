@@ -252,7 +252,7 @@ class Remote:
 
         `also_scope` is asked for beside this repository's own scope.
         """
-        is_ours = is_same_origin(self.endpoint.url, url)
+        is_ours = url.startswith(f"{self.endpoint.api}/") or is_same_origin(self.endpoint.url, url)
 
         def send(authorization: str) -> Answer:
             sent = {**dict(self.endpoint.headers), **headers} if is_ours else dict(headers)

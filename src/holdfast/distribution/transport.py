@@ -30,9 +30,9 @@ from holdfast.errors import InvalidArgument
 MAX_REDIRECTS = 10
 CONNECT_SECONDS = 10.0
 PLAIN_SECONDS = 30.0
-_PLAIN = 'Get "{}": http: server gave HTTP response to HTTPS client'
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "holdfast/0.1"
+_NO_RETRIES = urllib3.Retry(False, redirect=False)
 
 
 class Response:
@@ -117,6 +117,11 @@ class Transport:
         for pool in pools:
             pool.clear()
 
+    def speaks_plain(self, host: str) -> bool:
+        """See `HTTP.speaks_plain`."""
+        with self._lock:
+            return self._plain.get(host, 0.0) > time.monotonic()
+
     def exchange(
         self,
         method: str,
@@ -133,7 +138,7 @@ class Transport:
         """
         origin, current, sent = url, url, dict(headers)
         for _ in range(MAX_REDIRECTS + 1):
-            trusted = trust if is_same_origin(origin, current) else DEFAULT_TRUST
+            trusted = trust if current is origin or is_same_origin(origin, current) else DEFAULT_TRUST
             raw = self._send(method, current, sent, trusted, body, timeout_seconds)
             location = raw.headers.get("Location")
             if raw.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
@@ -155,7 +160,6 @@ class Transport:
         timeout_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
-        self._check_plain(parts.scheme, parts.netloc, url)
         pool = self._pool(parts.scheme, parts.netloc, self._through.for_url(url), trust)
         try:
             return pool.request(
@@ -166,7 +170,7 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
-                retries=False,
+                retries=_NO_RETRIES,
                 timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds),
             )
         except (failures.HTTPError, OSError, ValueError) as failure:
@@ -175,13 +179,6 @@ class Transport:
                 with self._lock:
                     self._plain[parts.netloc] = time.monotonic() + PLAIN_SECONDS
             raise translated from failure
-
-    def _check_plain(self, scheme: str, netloc: str, url: str) -> None:
-        """Spares a registry on loopback the TLS attempt that it answered in plain http a moment ago."""
-        with self._lock:
-            is_plain = scheme == "https" and self._plain.get(netloc, 0.0) > time.monotonic()
-        if is_plain:
-            raise Unreachable(_PLAIN.format(_base(url)), never_connected=True, is_final=True)
 
     def _pool(self, scheme: str, netloc: str, proxy: str, trust: Trust) -> urllib3.PoolManager:
         folders = [folder / netloc for folder in self._certs_dirs if scheme == "https"]

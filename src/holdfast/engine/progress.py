@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 from holdfast.errors import HoldfastError
@@ -28,24 +28,34 @@ class ProgressChannel:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._lock = threading.Lock()
         self._messages: deque[Mapping[str, Any]] = deque()
         self._wake = asyncio.Event()
+        self._job: asyncio.Future[object] | None = None
 
     def __call__(self, message: Mapping[str, Any]) -> None:
         """Queues the message; never waits. After the loop has closed it is dropped."""
         with self._lock:
             self._messages.append(message)
             is_first = len(self._messages) == 1
-        if is_first and not self._loop.is_closed():
+        if threading.get_ident() == self._thread:
+            self._wake.set()
+        elif is_first and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake.set)
 
-    async def follow(self, job: Awaitable[object]) -> AsyncIterator[list[Mapping[str, Any]]]:
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has succeeded and everything that it said was taken."""
+        job = self._job
+        return job is not None and job.done() and not self._messages and not job.cancelled() and not job.exception()
+
+    async def follow(self, job: Awaitable[object]) -> AsyncGenerator[list[Mapping[str, Any]]]:
         """Runs the job and yields its messages as they come, those that came together together; its error is the last.
 
         When the reader goes away the job is cancelled.
         """
-        task = asyncio.ensure_future(job)
+        self._job = task = asyncio.ensure_future(job)
         task.add_done_callback(lambda _: self._wake.set())
         try:
             while True:

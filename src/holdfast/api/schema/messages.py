@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from holdfast.api.http import Response, Stream
+from holdfast.api.http import Raw, Response, Stream
 from holdfast.distribution import progress as bars
 from holdfast.engine.progress import ProgressChannel
 from holdfast.errors import HoldfastError
@@ -59,20 +59,31 @@ async def stream(
             failures.append(error)
             raise
 
-    messages = channel.follow(run())
-    first = await anext(messages, None)
-    if may_fail_with_status and first is not None and failures and "errorDetail" in first[0]:
+    batches = channel.follow(run())
+    nothing: _Batch = []
+    first = await anext(batches, nothing)
+    if may_fail_with_status and first and failures and "errorDetail" in first[0]:
         raise failures[0]
-    return Stream(_lines(first, messages))
+    if channel.is_over:
+        return Raw(_lines(first))
+    return Stream(_Lines(batches), first=_lines(first))
 
 
-async def _lines(first: _Batch | None, rest: AsyncIterator[_Batch]) -> AsyncIterator[bytes]:
-    """What came together is sent together."""
-    try:
-        if first is not None:
-            yield b"".join(map(encode, first))
-        async for batch in rest:
-            yield b"".join(map(encode, batch))
-    finally:
-        if isinstance(rest, AsyncGenerator):
-            await rest.aclose()
+class _Lines:
+    """What came together is sent together; the job ends with it."""
+
+    def __init__(self, batches: AsyncGenerator[_Batch]) -> None:
+        self._batches = batches
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return _lines(await anext(self._batches))
+
+    async def aclose(self) -> None:
+        await self._batches.aclose()
+
+
+def _lines(batch: _Batch) -> bytes:
+    return b"".join(map(encode, batch))

@@ -7,7 +7,9 @@ Source: Engine API v1.51 ImageCreate; the warning about platforms is dockerd 28.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from typing import TypedDict, TypeVar
 
 from holdfast import images
 from holdfast.distribution import Cancellation, Credentials, Puller
@@ -18,6 +20,14 @@ from holdfast.engine.progress import Progress
 from holdfast.oci import platform as platforms
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
+
+R = TypeVar("R")
+
+
+class _How(TypedDict):
+    platform: Platform | None
+    credentials: Credentials
+    cancellation: Cancellation
 
 
 async def pull(
@@ -33,25 +43,26 @@ async def pull(
     """Makes the image present; without tag and digest all tags. Cancelled with the job, keeping what has landed."""
     cancellation = Cancellation()
     is_single = reference.tag is not None or reference.digest is not None
-    work = puller.pull if is_single else puller.pull_all
+    how: _How = {"platform": platform, "credentials": credentials, "cancellation": cancellation}
     try:
-        await asyncio.wrap_future(
-            puller.start(
-                partial(
-                    work,
-                    reference,
-                    platform=platform,
-                    credentials=credentials,
-                    progress=progress,
-                    cancellation=cancellation,
-                )
-            )
-        )
+        if is_single:
+            look = await _in_thread(puller, lambda: puller.look(reference, **how))
+            pull_it = partial(puller.pull, reference, progress=progress, look=look, **how)
+            if look.present is None:
+                await _in_thread(puller, pull_it)
+            else:
+                pull_it()  # has nothing to wait for
+        else:
+            await _in_thread(puller, lambda: puller.pull_all(reference, progress=progress, **how))
     finally:
         cancellation.cancel()
     publish(events, store, "pull", reference.familiar, reference.familiar_name)
     if is_single and platform is not None:
         _warn_of_platform(store, reference, platform, progress)
+
+
+async def _in_thread(puller: Puller, work: Callable[[], R]) -> R:
+    return await asyncio.wrap_future(puller.start(work))
 
 
 def _warn_of_platform(store: images.Store, reference: Reference, wanted: Platform, progress: Progress) -> None:
