@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -119,6 +120,11 @@ def _process(*args: str, tty: bool = False, uid: int = 0) -> dict[str, Any]:
         "env": ["PATH=/bin:/usr/bin", "TERM=xterm"],
         "cwd": "/",
     }
+
+
+def _left_of(plan: Launch) -> list[Path]:
+    """A control group that is gone has no processes."""
+    return [*Path("/sys/fs/cgroup").glob(f"*{plan.cgroup_path}"), *Path(plan.directory).parent.glob(plan.container_id)]
 
 
 async def _exit_of(shim: Shim) -> Exited:
@@ -727,6 +733,19 @@ async def test_a_foreign_runtime_does_the_same(house: House, program: str):
     assert (await _exit_of(shim)).exit_code == 5
     with pytest.raises(StartError, match="nosuch"):
         await house.launch("nosuch", runtime=(program,))
+
+
+@pytest.mark.parametrize("runtime", [(), ("runc",)])
+async def test_a_log_that_cannot_be_opened_is_told_and_nothing_is_left(
+    house: House, tmp_path: Path, runtime: tuple[str, ...]
+):
+    plan = house.plan("sleep", "60", runtime=runtime)
+    plan = dataclasses.replace(plan, log=LogTarget(path=str(tmp_path / "nowhere" / "log")))
+
+    with pytest.raises(errors.HoldfastError, match="failed to initialize logging driver"):
+        await house.spawner.launch(plan)
+
+    assert _left_of(plan) == []
 
 
 async def test_a_foreign_runtimes_own_arguments_come_first(house: House, tmp_path: Path):

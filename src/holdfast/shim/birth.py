@@ -67,9 +67,13 @@ class Maker:
                 live(theirs)
                 os._exit(1)
 
-    def order(self, order: Message, fds: Sequence[int]) -> None:
-        """Has it start a process; `wait` for the outcome. OSError when it is dead."""
-        Channel(self._sock).send(order, fds)
+    def order(self, order: Message | bytes, fds: Sequence[int]) -> None:
+        """Has it start a process, by an order that may be as it came (`Channel.take`); OSError when it is dead."""
+        channel = Channel(self._sock)
+        if isinstance(order, bytes):
+            channel.pass_on(order, fds)
+        else:
+            channel.send(order, fds)
 
     def end(self) -> None:
         """Ends it whatever it is doing; when this returns it makes nothing any more. To be called before it is reaped."""
@@ -116,15 +120,28 @@ class Maker:
 class Ordered:
     """A process that a maker has the order to start, and our ends of its streams."""
 
-    __slots__ = ("maker", "pipes")
+    __slots__ = ("_failure", "maker", "pipes")
 
     def __init__(self, maker: Maker, pipes: Pipes | None) -> None:
         self.maker = maker
         self.pipes = pipes
+        self._failure: OSError | None = None
+
+    def place(self, order: Message | bytes, fds: Sequence[int]) -> None:
+        """Gives the maker the order, read or unread; that it could not be given is told by `wait`."""
+        theirs = () if self.pipes is None else self.pipes.theirs
+        try:
+            self.maker.order(order, [*fds, *theirs])
+        except OSError as error:
+            self._failure = error
+        if self.pipes is not None:
+            self.pipes.close_theirs()
 
     def wait(self) -> Born:
         """Waits until it runs; raises what keeps it from running, with the streams closed."""
         try:
+            if self._failure is not None:
+                raise self._failure
             return self.maker.wait()
         except BaseException:
             self.cancel()

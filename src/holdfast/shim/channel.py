@@ -62,18 +62,18 @@ class Channel:
 
         Raises BlockingIOError when there is none yet, Corrupt (nothing stays open) for a message that is damaged.
         """
-        return self._receive(_RECEIVE_FLAGS)
+        return _read_taken(self.take())
 
     def wait(self) -> tuple[Message, list[int]] | None:
         """As `receive`, but waits for the message."""
-        return self._receive(_RECEIVE_FLAGS & ~socket.MSG_DONTWAIT)
+        return _read_taken(self.take(waits=True))
 
-    def take(self) -> tuple[bytes, list[int]] | None:
-        """As `receive`, but unread, for `pass_on` of another channel."""
-        return self._take(_RECEIVE_FLAGS)
+    def take(self, *, waits: bool = False) -> tuple[bytes, list[int]] | None:
+        """As `receive`, but unread, for `pass_on` of another channel and for `read`."""
+        return self._take(_RECEIVE_FLAGS & ~socket.MSG_DONTWAIT if waits else _RECEIVE_FLAGS)
 
     def pass_on(self, data: bytes, fds: Sequence[int]) -> None:
-        """Sends what another channel's `take` has returned; as `send`."""
+        """Sends what another channel's `take` has returned, perhaps with more descriptors; as `send`."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self._sock.sendmsg([data], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
@@ -102,25 +102,27 @@ class Channel:
         ):  # told once, before what the peer had sent when it hung up with our messages unread
             return self._sock.recvmsg(*room, flags)
 
-    def _receive(self, flags: int) -> tuple[Message, list[int]] | None:
-        taken = self._take(flags)
-        if taken is None:
-            return None
-        data, fds = taken
+
+def read(data: bytes, fds: list[int]) -> tuple[Message, list[int]]:
+    """The message that `take` has returned, and its descriptors; Corrupt, with all of them closed."""
+    try:
+        if data[:1] == _INLINE:
+            return protocol.decode(data[1:]), fds
+        if data != _IN_MEMFD or not fds:
+            raise errors.Corrupt("shim message has an unknown form")
+        memfd = fds.pop(0)
         try:
-            if data[:1] == _INLINE:
-                return protocol.decode(data[1:]), fds
-            if data != _IN_MEMFD or not fds:
-                raise errors.Corrupt("shim message has an unknown form")
-            memfd = fds.pop(0)
-            try:
-                message = protocol.decode(os.pread(memfd, os.fstat(memfd).st_size, 0))
-            finally:
-                os.close(memfd)
-        except errors.Corrupt:
-            _close(fds)
-            raise
-        return message, fds
+            message = protocol.decode(os.pread(memfd, os.fstat(memfd).st_size, 0))
+        finally:
+            os.close(memfd)
+    except errors.Corrupt:
+        _close(fds)
+        raise
+    return message, fds
+
+
+def _read_taken(taken: tuple[bytes, list[int]] | None) -> tuple[Message, list[int]] | None:
+    return None if taken is None else read(*taken)
 
 
 def _close(fds: Sequence[int]) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Container:
-    """The container of this shim. `order` and `start` come first; `exit` is what `exit.json` says once it has ended."""
+    """The container of this shim, whose init was ordered before; `exit` is what `exit.json` says once it has ended."""
 
     __slots__ = (
         "_directory_fd",
@@ -61,6 +61,7 @@ class Container:
         poll: Loop,
         hierarchy: cgroups.Hierarchy,
         notify: Callable[[Message], None],
+        ordered: Ordered,
     ) -> None:
         self._launch = launch
         self._directory_fd = directory_fd
@@ -69,7 +70,7 @@ class Container:
         self._notify = notify
         self._runner = labour.choose(launch, directory_fd)
         self._log: Writer | None = None
-        self._ordered: Ordered | None = None
+        self._ordered: Ordered | None = ordered
         self._execs: dict[str, Process] = {}
         self._is_paused = False
         self._was_killed = False
@@ -78,22 +79,17 @@ class Container:
         self.init: Process | None = None
         self.exit: Message | None = None
 
-    def order(self, maker: Maker, readiness: Sequence[int]) -> None:
-        """Has the maker begin, which takes milliseconds; the shim makes itself ready meanwhile.
-
-        `readiness` is what tells the maker that the host is ready, or nothing; it is closed here. A log that cannot be
-        opened is told before anything has begun.
-        """
-        self._log = _open_log(self._launch["log"])
-        self._ordered = self._place_order(None, self._launch, maker, readiness)
-
     def start(self, clients: Sequence[socket.socket]) -> None:
         """Waits until the container runs, with its first clients attached; raises StartError or another HoldfastError.
 
         When it raises, nothing of the container is left.
         """
         try:
-            self.init = self._receive(None, self._launch, clients, self._taken())
+            self._log = _open_log(self._launch["log"])
+            ordered = self._taken()
+            if self._launch["runtime"] != labour.NATIVE:
+                ordered.maker.order({}, [])  # it waits for this word
+            self.init = self._receive(None, self._launch, clients, ordered)
         except BaseException:
             self.abandon()
             raise
@@ -139,24 +135,23 @@ class Container:
             self._loop.remove(watch.fd)
             watch.close()
 
-    def _place_order(
-        self, exec_id: str | None, request: Message, maker: Maker, readiness: Sequence[int] = ()
-    ) -> Ordered:
-        """Has a maker start the init or an exec."""
-        fds = [self._directory_fd, *readiness]
-        if exec_id is not None:
-            fds.append(self._running().pidfd)
-        pipes = None if request["tty"] else Pipes(open_stdin=request["open_stdin"])
-        ordered = Ordered(maker, pipes)
-        try:
-            maker.order(self._order_of(request), fds if pipes is None else [*fds, *pipes.theirs])
-        except BaseException:
-            ordered.cancel()
-            raise
-        for fd in readiness:
-            os.close(fd)
-        if pipes is not None:
-            pipes.close_theirs()
+    def _order_exec(self, request: Message) -> Ordered:
+        """Has a maker start an exec."""
+        launch, init = self._launch, self._running()
+        maker = Maker(self._live)
+        ordered = Ordered(maker, None if request["tty"] else Pipes())
+        order = {
+            "exec": request["process"],
+            "init_pid": init.pid,
+            "tty": request["tty"],
+            "open_stdin": request["open_stdin"],
+            "directory": launch["directory"],
+            "container_id": launch["container_id"],
+            "cgroup_path": launch["cgroup_path"],
+            "seccomp": launch["seccomp"],
+            "runtime": launch["runtime"],
+        }
+        ordered.place(order, [init.pidfd])
         return ordered
 
     def _receive(
@@ -164,6 +159,9 @@ class Container:
     ) -> Process:
         """The process that was ordered, its streams running and its clients attached."""
         born, pipes = ordered.wait(), ordered.pipes
+        if pipes is not None and request["tty"]:  # they were made before anybody knew
+            pipes.close()
+            pipes = None
         streams = Streams(
             self._loop,
             is_tty=bool(request["tty"]),
@@ -171,6 +169,8 @@ class Container:
             on_detached=lambda: self._notify({"event": "detached", "exec_id": exec_id}),
         )
         if pipes is not None:
+            if not request["open_stdin"]:
+                pipes.close_stdin()
             if pipes.ours_in is not None:
                 streams.add_stdin(pipes.ours_in)
             for stream, fd in pipes.ours_out.items():
@@ -182,23 +182,6 @@ class Container:
         for sock, grant in zip(clients, request["grants"], strict=True):
             streams.attach(sock, grant)
         return Process(exec_id, born.pid, born.pidfd, born.console_fd, streams)
-
-    def _order_of(self, request: Message) -> Message:
-        """What `labour` must know."""
-        launch = self._launch
-        return {
-            "exec": request.get("process"),
-            "init_pid": None if self.init is None else self.init.pid,
-            "tty": request["tty"],
-            "waits": self.init is None and launch["waits"],
-            "open_stdin": request["open_stdin"],
-            "rootfs_mounts": launch["rootfs_mounts"],
-            "container_id": launch["container_id"],
-            "directory": launch["directory"],
-            "cgroup_path": launch["cgroup_path"],
-            "seccomp": launch["seccomp"],
-            "runtime": launch["runtime"],
-        }
 
     def attach(self, exec_id: str | None, grant: Message, client: socket.socket) -> None:
         """Adds a client to a running process."""
@@ -215,8 +198,7 @@ class Container:
         if exec_id in self._execs:
             raise errors.AlreadyExists(f"exec {exec_id} is already running")
         try:
-            ordered = self._place_order(exec_id, request, Maker(self._live))
-            process = self._receive(exec_id, request, clients, ordered)
+            process = self._receive(exec_id, request, clients, self._order_exec(request))
         except errors.HoldfastError:
             if self._was_killed or self._running().is_dying:  # that was the reason
                 raise errors.Conflict("container is not running") from None

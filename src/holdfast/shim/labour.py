@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The child's side of `birth`: takes one order, reads the spec, makes the cgroup, starts one process.
 
-With an order come the container's directory, where the order says `waits` the pipe that tells when the host is ready,
-for an exec the init's pidfd, and without a terminal the process's three streams, as descriptors in this sequence. What
-is started is the shim's child. Nothing returns from here to the shim's code: the child is used up, by lending its
-memory to the process (`kernel.borrow`) or by its end.
+The order for an init is the launch as the daemon wrote it, passed on by the shim before it reads it itself: with its
+descriptors (see `client`; where it says `waits` the second one tells when the host is ready). With the order for an
+exec comes the init's pidfd. The last three descriptors are the process's streams, for one without a terminal. What is
+started is the shim's child. Nothing returns from here to the shim's code: the child is used up, by lending its memory
+to the process (`kernel.borrow`) or by its end.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ def live(sock: socket.socket, hierarchy: Hierarchy, sample: bytes = b"") -> NoRe
         stock = rehearsal.of_maker(sample, hierarchy) if sample else None
         received = channel.wait()
         if received is not None:
-            started = _carry_out(*received, Gate(sock), hierarchy, stock)
+            order, fds = received
+            if order["runtime"] != NATIVE and "exec" not in order and channel.wait() is None:
+                os._exit(0)  # what a foreign runtime has begun is not so easily taken back
+            started = _carry_out(order, fds, Gate(sock), hierarchy, stock)
             fds = [started.pidfd] if started.console_fd is None else [started.pidfd, started.console_fd]
             channel.send({"pid": started.pid}, fds)
     except errors.HoldfastError as error:
@@ -69,21 +73,28 @@ def choose(order: Message, directory_fd: int) -> Native | External:
 
 def _carry_out(order: Message, fds: Sequence[int], gate: Gate, hierarchy: Hierarchy, stock: Stock | None) -> Started:
     """Returns only when the process could not borrow this one's memory."""
-    directory_fd = fds[0]
-    stdio = None if order["tty"] else Stdio(*fds[-3:])
+    directory_fd = state.open_directory(order["directory"])
+    stdio = None if order["tty"] else _stdio(order, fds[-3:])
     spec = state.read(directory_fd, state.CONFIG)
     if spec is None:
         raise errors.Internal(f"{state.CONFIG} is missing")
     runner = choose(order, directory_fd)
-    if order["exec"] is not None:
+    if "exec" in order:
         _prepare(order["exec"], order, stdio)
         cgroup = hierarchy.open(order["cgroup_path"])
-        return runner.execute(order["exec"], spec, cgroup, (order["init_pid"], fds[1]), stdio, gate)
+        return runner.execute(order["exec"], spec, cgroup, (order["init_pid"], fds[0]), stdio, gate)
     resources = spec.get("linux", {}).get("resources", {})
     cgroup = hierarchy.create(order["cgroup_path"], resources)
     _prepare(spec["process"], order, stdio)
     wait = _wait(fds[1]) if order["waits"] else None
     return runner.start(order, spec, cgroup, stdio, gate, hierarchy, wait, stock)
+
+
+def _stdio(order: Message, fds: Sequence[int]) -> Stdio:
+    stdin, stdout, stderr = fds
+    if not order["open_stdin"]:
+        stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return Stdio(stdin, stdout, stderr)
 
 
 def _wait(fd: int) -> Callable[[], None]:

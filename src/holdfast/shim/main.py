@@ -17,10 +17,11 @@ import sys
 from holdfast import errors
 from holdfast.kernel import loop, process
 from holdfast.shim import labour, rehearsal, state
-from holdfast.shim.birth import Maker, describe
-from holdfast.shim.channel import Channel
+from holdfast.shim.birth import Maker, Ordered, describe
+from holdfast.shim.channel import Channel, read
 from holdfast.shim.container import Container
 from holdfast.shim.server import Server
+from holdfast.shim.stdio import Pipes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,27 +47,31 @@ def live(orders: Channel, hierarchy: Hierarchy, sample: bytes) -> None:
     _write_own("comm", SPARE_NAME.encode())
     process.set_child_subreaper()
     maker = Maker(lambda sock: labour.live(sock, hierarchy, sample))
+    ordered = Ordered(maker, Pipes())
     if sample:
         rehearsal.of_shim()
-    received = orders.wait()
-    if received is None:
+    taken = orders.take(waits=True)
+    if taken is None:
         return
+    ordered.place(
+        *taken
+    )  # at once, for the maker has milliseconds to go; the shim reads it and makes itself ready then
     orders.close()
-    launch, fds = received
-    _run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy, maker)
+    launch, fds = read(*taken)
+    _run(launch, Channel(socket.socket(fileno=fds[0])), fds[1:], hierarchy, ordered)
 
 
-def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy, maker: Maker) -> None:
+def _run(launch: Message, channel: Channel, fds: list[int], hierarchy: Hierarchy, ordered: Ordered) -> None:
     """Lives the shim's life; `fds` are what the maker waits for, if it has to, and the first clients' sockets."""
     directory_fd = state.open_directory(launch["directory"])
     sys.excepthook = _logging_to(directory_fd)
     poll = loop.Loop()
     server = Server(directory_fd, poll)
-    container = Container(launch, directory_fd, poll, hierarchy, server.notify)
-    readiness = fds[:1] if launch["waits"] else []
-    clients = [socket.socket(fileno=fd) for fd in fds[len(readiness) :]]
+    container = Container(launch, directory_fd, poll, hierarchy, server.notify, ordered)
+    if launch["waits"]:
+        os.close(fds.pop(0))  # the maker has its own
+    clients = [socket.socket(fileno=fd) for fd in fds]
     try:
-        container.order(maker, readiness)
         children = _become_known(server, container)
         container.start(clients)
     except (errors.HoldfastError, OSError) as error:

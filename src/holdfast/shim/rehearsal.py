@@ -97,7 +97,7 @@ def of_maker(spec_bytes: bytes, hierarchy: Hierarchy) -> runtime.Stock | None:
 def of_shim() -> None:
     """The streams of a process that says one word and ends."""
     poll = loop.Loop()
-    pipes = Pipes(open_stdin=True)
+    pipes = Pipes()
     os.write(pipes.stdout, b"rehearsal")
     pipes.close_theirs()
     streams = Streams(poll, is_tty=False, log=None, on_detached=None)

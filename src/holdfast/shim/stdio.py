@@ -13,25 +13,25 @@ _PIPE_BYTES = 256 * 1024
 
 
 class Pipes:
-    """Six ends at most; both sides are closed by whoever takes them (`close_theirs`, `close`)."""
+    """Three pipes; both sides are closed by whoever takes them (`close_theirs`, `close`).
+
+    What is to read nothing gets the null device from its maker, and our end is given up by `close_stdin`.
+    """
 
     __slots__ = ("_theirs", "ours_in", "ours_out", "stderr", "stdin", "stdout")
 
-    def __init__(self, *, open_stdin: bool) -> None:
+    def __init__(self) -> None:
         self._theirs: list[int] = []
         self.ours_in: int | None = None
         self.ours_out: dict[int, int] = {}
         try:
-            self._open(open_stdin)
+            self._open()
         except OSError:
             self.close()
             raise
 
-    def _open(self, open_stdin: bool) -> None:
-        if open_stdin:
-            self.stdin, self.ours_in = os.pipe2(os.O_CLOEXEC)
-        else:
-            self.stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    def _open(self) -> None:
+        self.stdin, self.ours_in = os.pipe2(os.O_CLOEXEC)
         self._theirs.append(self.stdin)
         for stream in (protocol.STDOUT, protocol.STDERR):
             self.ours_out[stream], end = os.pipe2(os.O_CLOEXEC)
@@ -50,13 +50,18 @@ class Pipes:
             os.close(end)
         self._theirs.clear()
 
+    def close_stdin(self) -> None:
+        """Closes our end of the input; idempotent."""
+        if self.ours_in is not None:
+            os.close(self.ours_in)
+            self.ours_in = None
+
     def close(self) -> None:
-        """Closes everything, for a process that did not start."""
+        """Closes everything, for a process that did not start or has a terminal."""
         self.close_theirs()
-        for end in (self.ours_in, *self.ours_out.values()):
-            if end is not None:
-                os.close(end)
-        self.ours_in = None
+        self.close_stdin()
+        for end in self.ours_out.values():
+            os.close(end)
         self.ours_out.clear()
 
 
