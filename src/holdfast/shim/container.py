@@ -295,8 +295,8 @@ class Container:
             **init.to_message(),
         }
         self._runner.clean_up()
-        state.write(self._directory_fd, state.EXIT, self.exit)
         self._notify(self.exit)
+        state.write(self._directory_fd, state.EXIT, self.exit)  # for a daemon that is not there, which can wait
         self._loop.call_later(0, self._remove_cgroup)
 
     def _remove_cgroup(self) -> None:
