@@ -166,6 +166,23 @@ def test_a_process_killed_for_want_of_memory_is_counted(hierarchy: Hierarchy, pa
     assert cgroup.oom_kills() >= 1
 
 
+@pytest.mark.parametrize("filled", [(), ("cpuset.cpus",)])
+def test_a_parent_that_another_start_has_not_finished_is_finished(
+    hierarchy: Hierarchy, parent: str, filled: tuple[str, ...]
+) -> None:
+    """Also one whose maker was killed over it: nothing can join below a cpuset without processors and nodes."""
+    directories: dict[str, str] = hierarchy.open(parent).directories
+    os.mkdir(directories["cpuset"])
+    for name in filled:
+        Path(directories["cpuset"], name).write_text(Path(directories["cpuset"], "..", name).read_text())
+
+    cgroup = hierarchy.create(f"{parent}/child", {})
+    child = spawn_inside(cgroup, "true")
+
+    assert child.wait() == 0
+    cgroup.remove()
+
+
 def test_a_failed_create_leaves_nothing(hierarchy: Hierarchy, parent: str) -> None:
     with pytest.raises(InvalidArgument, match=r"cpuset\.cpus"):
         hierarchy.create(f"{parent}/wrong", {"cpu": {"cpus": "4000"}})

@@ -25,14 +25,17 @@ def plan(resources: Resources) -> Writes:
 
 
 def fill(directory: str) -> None:
-    """Gives an empty cpuset its parent's processors and nodes (parents must be filled: go from the top down).
+    """Gives an empty cpuset its parent's processors and nodes, and the parent its own parent's if it is empty, too.
 
-    The kernel fills both files or none, so one is looked at.
+    So it is while another start makes the parent, or when that one was killed over it. The nodes are filled last, by the
+    kernel together with the processors, so they are looked at.
     """
-    if cgroupfs.read(f"{directory}/{_FILES[0]}") != "":
+    if cgroupfs.read(f"{directory}/{_FILES[-1]}") != "":
         return
+    parent = directory.rpartition("/")[0]
+    fill(parent)
     for file in _FILES:
-        cgroupfs.write(f"{directory}/{file}", [cgroupfs.read(f"{directory.rpartition('/')[0]}/{file}")])
+        cgroupfs.write(f"{directory}/{file}", [cgroupfs.read(f"{parent}/{file}")])
 
 
 def let_children_inherit(directory: str) -> None:
