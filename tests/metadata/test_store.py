@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import metadata
-from holdfast.errors import Corrupt
+from holdfast.errors import Corrupt, Exhausted
 
 
 @pytest.fixture
@@ -164,3 +165,116 @@ def test_no_damage_stops_the_start(tmp_path_factory: pytest.TempPathFactory, dat
         t.put("b", "new", b"x")
     assert store.get("b", "new") == b"x"
     store.close()
+
+
+class Disk:
+    """Takes the place of fdatasync(2): remembers what it was called for, may fail, may take its time."""
+
+    def __init__(self) -> None:
+        self.failures: list[int] = []
+        self.is_ready = threading.Event()
+        self.is_ready.set()
+        self.has_begun = threading.Event()
+        self.synced: list[bytes] = []
+
+    def sync(self, fd: int) -> None:
+        self.has_begun.set()
+        assert self.is_ready.wait(10)
+        if self.failures:
+            raise OSError(self.failures.pop(0), "injected")
+        os.fdatasync(fd)
+        self.synced.append(os.pread(fd, 1 << 24, 0))
+
+
+def _put(store: metadata.Store, key: str, *, durable: bool = False) -> None:
+    with store.transaction(durable=durable) as t:
+        t.put("b", key, bytes(1000))
+
+
+def _keys_after_power_loss(path: Path, journal: bytes, tmp_path: Path) -> list[str]:
+    """What a start finds that has the database as it is and of the journal only what was flushed."""
+    copy = tmp_path / "after" / path.name
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    copy.with_name(f"{path.name}-wal").write_bytes(journal)
+    store = metadata.Store(copy)
+    try:
+        return [key for key, _ in store.items("b")]
+    finally:
+        store.close()
+
+
+def test_a_flush_puts_on_the_disk_what_was_written_before_it_and_nothing_later(path: Path, tmp_path: Path) -> None:
+    disk = Disk()
+    store = metadata.Store(path, sync=disk.sync)
+    _put(store, "first")
+    _put(store, "second")
+
+    store.flush()
+    _put(store, "third")
+
+    assert _keys_after_power_loss(path, disk.synced[-1], tmp_path) == ["first", "second"]
+    store.close()
+
+
+def test_a_flush_after_the_journal_began_anew_is_of_the_same_file(path: Path, tmp_path: Path) -> None:
+    disk = Disk()
+    store = metadata.Store(path, sync=disk.sync)
+    for number in range(600):  # two pages each, and SQLite writes a journal of 1000 pages back
+        _put(store, f"{number % 5}")
+    _put(store, "last")
+
+    store.flush()
+
+    assert _keys_after_power_loss(path, disk.synced[-1], tmp_path) == ["0", "1", "2", "3", "4", "last"]
+    store.close()
+
+
+def test_a_flush_that_takes_long_holds_up_neither_writers_nor_readers(path: Path) -> None:
+    disk = Disk()
+    store = metadata.Store(path, sync=disk.sync)
+    disk.is_ready.clear()
+    flushing = threading.Thread(target=store.flush)
+    flushing.start()
+    assert disk.has_begun.wait(10)
+
+    _put(store, "meanwhile")
+    _put(store, "for good", durable=True)
+
+    assert [key for key, _ in store.items("b")] == ["meanwhile", "for good"]
+    assert flushing.is_alive()
+    disk.is_ready.set()
+    flushing.join(10)
+    store.close()
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EIO, Corrupt), (errno.ENOSPC, Exhausted)])
+def test_what_a_failed_flush_may_have_lost_reaches_the_disk_with_the_next(
+    path: Path, number: int, kind: type[Exception], tmp_path: Path
+) -> None:
+    disk = Disk()
+    store = metadata.Store(path, sync=disk.sync)
+    disk.failures.append(number)
+    _put(store, "doubtful")
+    with pytest.raises(kind, match="journal cannot be written"):
+        store.flush()
+
+    store.flush()
+
+    assert disk.synced[-1] == b""  # the kernel would not write those pages again: the database's file has it
+    assert _keys_after_power_loss(path, b"", tmp_path) == ["doubtful"]
+    _put(store, "later")
+    store.flush()
+    assert [key for key, _ in store.items("b")] == ["doubtful", "later"]
+    store.close()
+
+
+def test_a_flush_of_a_closed_store_has_nothing_to_do(path: Path) -> None:
+    disk = Disk()
+    store = metadata.Store(path, sync=disk.sync)
+    _put(store, "kept")
+    store.close()
+
+    store.flush()
+
+    assert disk.synced == []

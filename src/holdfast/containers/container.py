@@ -52,6 +52,7 @@ class Container:
         "_removal_waiters",
         "begun_nanos",
         "cleanup",
+        "creation",
         "fast_restarts",
         "health_task",
         "is_off_record",
@@ -69,6 +70,8 @@ class Container:
         self.lock = Lock()
         self.shim: Shim | None = None
         self.pending: list[StreamGrant] = []
+        self.creation: asyncio.Future[None] | None = None
+        """Comes true when its record has reached the disk, which its creation did not wait for; None when it had."""
         self.cleanup: asyncio.Task[None] | None = None
         self.restart_task: asyncio.Task[None] | None = None
         self.health_task: asyncio.Task[None] | None = None

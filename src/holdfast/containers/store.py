@@ -2,7 +2,7 @@
 """All containers of the daemon: an index by id, name and unique prefix, persisted in the `containers` bucket.
 
 A damaged record is kept as a container that can be listed and removed. Belongs to the loop's thread, except the
-durable writes, which may run in another (`write`, `write_removed` block for one fsync).
+durable writes, which may run in another (`write`, `write_removed` block for one fsync unless told otherwise).
 Called by the jobs of `engine`.
 """
 
@@ -130,24 +130,23 @@ class Containers:
         if container.is_off_record:
             return  # who was told of an end before its removal must not bring the record back after it
         document = record.encode(container.record)
-        with self._metadata.transaction(durable=False) as transaction:
+        with self._metadata.transaction(durable=False, is_precious=True) as transaction:
             transaction.put(BUCKET, container.id, document)
 
-    def write(self, document: Record, also: Iterable[tuple[str, str, bytes]] = ()) -> None:
-        """Writes a record for good, and with it what is of use with it only; blocks for the disk."""
+    def write(self, document: Record, also: Iterable[tuple[str, str, bytes]] = (), *, durable: bool = True) -> None:
+        """Writes a record, and with it what is of use with it only; blocks for the disk if it is to be durable."""
         encoded = record.encode(document)
-        with self._metadata.transaction() as transaction:
+        with self._metadata.transaction(durable=durable) as transaction:
             transaction.put(BUCKET, document.id, encoded)
             for bucket, key, other in also:
                 transaction.put(bucket, key, other)
 
     def write_removed(self, container_id: str, volumes: Sequence[str] = (), *, durable: bool = True) -> None:
-        """Deletes a record for good and notes which volumes go after it; blocks for the disk if it is to be durable."""
-        with self._metadata.transaction(durable=durable) as transaction:
+        """Deletes a record and notes which volumes go after it; blocks for the disk if it is to be durable."""
+        with self._metadata.transaction(durable=durable, is_precious=True) as transaction:
             transaction.delete(BUCKET, container_id)
             if volumes:
                 transaction.put(_LEAVING, container_id, msgspec.json.encode(volumes))
-                transaction.only_deletes = True  # a removal is still possible on a full disk
 
     def left_behind(self) -> dict[str, list[str]]:
         """The volumes of removed containers that have not been seen going, by the container's id."""

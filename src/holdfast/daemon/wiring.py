@@ -35,6 +35,7 @@ from holdfast.daemon.config import Config
 from holdfast.distribution import OpenUploads, Origins, Puller, Pusher, Registries, RegistryConfig, proxies
 from holdfast.engine.background import Background
 from holdfast.engine.events import Events
+from holdfast.engine.flusher import Flusher
 from holdfast.engine.jobs.restore import restore
 from holdfast.engine.networking import NetworkWorker
 from holdfast.engine.packages import Packages, Settings
@@ -121,6 +122,7 @@ def _open(options: Config, spawner: Spawner, cgroup_version: int, sampler: Sampl
     return Packages(
         config=_settings(options, cgroup_version),
         metadata=records,
+        flusher=Flusher(records.flush),
         content=blobs,
         snapshots=layers,
         images=pictures,

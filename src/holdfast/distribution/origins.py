@@ -8,11 +8,12 @@ neighbouring repository is mounted. Only hints: a registry's answer decides. Wri
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from holdfast.errors import Corrupt
+from holdfast.errors import Corrupt, HoldfastError
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 
@@ -73,13 +74,13 @@ class Origins:
             return []
 
     def add(self, found: Iterable[tuple[Digest, Origin]]) -> None:
-        """Remembers where layers were seen; one write when there is news, none otherwise."""
+        """Remembers where layers were seen; one write when there is news, none otherwise. One that fails is no loss."""
         news: dict[Digest, list[Origin]] = {}
         for diff_id, origin in found:
             known = news.get(diff_id) or self.of(diff_id)
             if origin not in known:
                 news[diff_id] = [origin, *known][:_MOST]
         if news:
-            with self._metadata.transaction(durable=False) as transaction:
+            with suppress(HoldfastError), self._metadata.transaction(durable=False) as transaction:
                 for diff_id, origins in news.items():
                     transaction.put(BUCKET, diff_id, msgspec.json.encode(origins))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.distribution.push import Pusher
     from holdfast.engine.background import Background
     from holdfast.engine.events import Events
+    from holdfast.engine.flusher import Flusher
     from holdfast.engine.networking import NetworkWorker
     from holdfast.engine.sampler import Sampler
     from holdfast.shim.client import Spawner
@@ -75,6 +76,7 @@ class Packages:
 
     config: Settings
     metadata: metadata.Store
+    flusher: Flusher
     content: content.Store
     snapshots: Driver
     images: images.Store

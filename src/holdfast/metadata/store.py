@@ -2,19 +2,22 @@
 """Documents by bucket and key in one SQLite file, written in transactions.
 
 It knows nothing of what the documents say. A durable transaction has reached the disk when it ends (0.6 ms here); any
-other survives `kill -9` at once and a power loss from the next durable one on (0.05 ms). Every row carries a checksum:
-a damaged one is left out and listed in `damaged`, and a damaged file is moved aside (`salvage`), so a start never stops
-here. On a full disk what ends or removes something is still written: a reserve is given up for it.
-Used from any thread: one writer at a time, reads never wait for a write.
-Source: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous.
+other survives `kill -9` at once (0.05 ms) and a power loss from the next durable one, or the next `flush`, on. What a
+power loss takes are the last transactions, never one from between. Every row carries a checksum: a damaged one is left
+out and listed in `damaged`, and a damaged file is moved aside (`salvage`), so a start never stops here. On a full disk
+what ends or removes something is still written: a reserve is given up for it.
+Used from any thread: one writer at a time, reads never wait for a write, and nobody for a `flush` but who calls it.
+Source: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous; decisions/0016.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,10 +62,11 @@ class Transaction:
 class Store:
     """One database file; create it once per process, close it last."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, sync: Callable[[int], None] = os.fdatasync) -> None:
         self._path = Path(path)
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
+        self._flush_lock = threading.Lock()
         self.moved_aside = salvage.check(self._path, SCHEMA)
         self.was_empty = not self._path.exists() or self._path.stat().st_size == 0
         """Whether there was no database: the first start of all, or somebody has lost it."""
@@ -70,6 +74,10 @@ class Store:
         self._writer = _connect(self._path)
         self._reader = _connect(self._path)
         self._is_full_sync = False
+        # one file for as long as a connection is open; SQLite's locks, which a close would drop, are on the others
+        self._journal_fd = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        self._sync = sync
+        self._has_lost_pages = False
         self.damaged: list[tuple[str, str]] = []
         reserve.make(self._reserve, _RESERVE_BYTES)
 
@@ -98,8 +106,11 @@ class Store:
         return sound
 
     @contextmanager
-    def transaction(self, durable: bool = True) -> Generator[Transaction]:
-        """All writes of the block or none; an exception undoes them. Not to be nested: the inner one waits for ever."""
+    def transaction(self, durable: bool = True, *, is_precious: bool = False) -> Generator[Transaction]:
+        """All writes of the block or none; an exception undoes them. Not to be nested: the inner one waits for ever.
+
+        What only removes, and what `is_precious` (an end, not something new), is written on a full disk, too.
+        """
         with self._write_lock, _mapped(self._path):
             writes = Transaction()
             yield writes
@@ -109,8 +120,8 @@ class Store:
             try:
                 self._carry_out(writes)
             except sqlite3.OperationalError as error:
-                is_precious = writes.only_deletes or not durable  # an end, not something new
-                if "full" not in str(error) or not is_precious or not reserve.give_up(self._reserve):
+                may_take = is_precious or writes.only_deletes
+                if "full" not in str(error) or not may_take or not reserve.give_up(self._reserve):
                     raise
                 self._carry_out(writes)
 
@@ -125,11 +136,43 @@ class Store:
                 self._writer.execute("ROLLBACK")
             raise
 
+    def flush(self) -> None:
+        """Puts on the disk what all transactions up to now have written; others go on meanwhile. Blocks for the disk.
+
+        Raises Exhausted, Corrupt; the transactions stand nevertheless, and the next flush tries again.
+        """
+        with self._flush_lock:
+            if self._journal_fd < 0:
+                return  # closing has put everything on the disk
+            if self._has_lost_pages:
+                self._write_back()
+            try:
+                self._sync(self._journal_fd)
+            except OSError as error:
+                self._has_lost_pages = True
+                kind = Exhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else Corrupt
+                raise kind(f"{self._path}: the journal cannot be written: {os.strerror(error.errno or 0)}") from error
+            self._has_lost_pages = False
+
+    def _write_back(self) -> None:
+        """Takes the journal into the database and empties it.
+
+        The kernel holds pages that it could not write for clean and never tries again: fsync(2), "EIO". From the
+        database's file they are written anew.
+        """
+        with self._write_lock, self._read_lock, _mapped(self._path):
+            is_busy: int = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if is_busy:
+            raise Corrupt(f"{self._path}: another program reads it, so its journal cannot be written back")
+
     def close(self) -> None:
         """Writes the journal back and closes the file."""
-        with self._write_lock, self._read_lock:
+        with self._flush_lock, self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
+            if self._journal_fd >= 0:
+                os.close(self._journal_fd)
+                self._journal_fd = -1
 
 
 def _connect(path: Path) -> sqlite3.Connection:

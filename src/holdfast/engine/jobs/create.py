@@ -2,7 +2,8 @@
 """`docker create`: from a wish to a container that can be started.
 
 Order, so that a `kill -9` at any line leaves nothing that anyone sees: name reserved in memory, snapshot, volumes and
-directory on disk, then the record, durable; whatever has no record is swept at the next start. Called by
+directory on disk, then the record; whatever has no record is swept at the next start. The answer waits for the disk
+only where volumes were made; else a start does, and a power loss before it may take the container, whole. Called by
 `api.routes.containers`. Source: Engine API v1.51 ContainerCreate, moby 28 `daemon/create.go`.
 """
 
@@ -92,6 +93,8 @@ async def create(
         raise
     container = Container(record)
     packages.containers.add(container)
+    if not made:
+        container.creation = packages.flusher.begin()
     packages.volumes.unpin(container_id)
     for volume in made:
         packages.events.publish("volume", "create", volume, {"driver": "local"})
@@ -178,7 +181,7 @@ def _make(packages: Packages, record: Record, shown: Mapping[str, images.Image])
             with rootfs.mounted(mounts) as root_fd:
                 for point in fresh:
                     packages.volumes.populate(point.name, root_fd, point.destination)
-        packages.containers.write(record, writes)
+        packages.containers.write(record, writes, durable=bool(new_volumes))
         packages.volumes.confirm([name for _, name, _ in writes])
     except BaseException:
         _unmake(packages, record, new_volumes)

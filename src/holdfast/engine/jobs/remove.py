@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`docker rm`, and the end of a `--rm` container.
 
-The record goes first, durable; then name and id are free and those who wait are told; files go in the background, and
-whatever a crash leaves of them is swept at the next start. Called by `api.routes.containers` and by reap.
+The record goes first; then name and id are free and those who wait are told. Files go in the background, once the
+removal is on the disk, so that a power loss brings back a whole container or none; whatever a crash leaves of them is
+swept at the next start. Called by `api.routes.containers` and by reap.
 Source: Engine API v1.51 ContainerDelete, moby 28 `daemon/delete.go`.
 """
 
@@ -75,8 +76,8 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
     points = container.record.mounts if with_volumes else []
     volumes = [point.name for point in points if point.type == "volume" and point.is_anonymous]
     try:
-        if container.record.host_config.auto_remove:
-            # a record that a power loss brings back is removed at the next start
+        if container.record.host_config.auto_remove or not volumes:
+            # a volume's record goes durably before its files, and with it this one
             packages.containers.write_removed(container.id, volumes, durable=False)
         else:
             await asyncio.shield(asyncio.to_thread(packages.containers.write_removed, container.id, volumes))
@@ -89,7 +90,7 @@ async def remove_locked(packages: Packages, container: Container, *, with_volume
     if volumes:
         await remove_volumes(packages, container.id, volumes)
     container.report_removal()
-    packages.background.start(asyncio.to_thread(_remove_trees, packages, container), f"files of {container.id[:12]}")
+    packages.background.start(_remove_files(packages, container), f"files of {container.id[:12]}")
 
 
 def _refuse_living(container: Container, reference: str) -> None:
@@ -134,6 +135,15 @@ async def remove_volumes(packages: Packages, container_id: str, names: Sequence[
         except (HoldfastError, OSError) as error:
             _LOG.warning("volume %s of %s: %s", name, container_id[:12], error)
     packages.containers.forget_left_behind(container_id)
+
+
+async def _remove_files(packages: Packages, container: Container) -> None:
+    try:
+        await packages.flusher.flush()
+    except HoldfastError as error:
+        _LOG.error("files of %s stay until the next start: %s", container.id[:12], error.message)
+        return
+    await asyncio.to_thread(_remove_trees, packages, container)
 
 
 def _remove_trees(packages: Packages, container: Container) -> None:

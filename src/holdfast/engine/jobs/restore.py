@@ -52,7 +52,7 @@ async def restore(*, packages: Packages) -> None:
     await asyncio.to_thread(mounting.adopt, packages)
     for container_id, names in packages.containers.left_behind().items():
         await remove_volumes(packages, container_id, names)
-    await asyncio.to_thread(_sweep, packages, {container.id for container in packages.containers})
+    await _sweep(packages)
     packages.background.start_endless(reap.reap_forever(packages), "reaper")  # not earlier: it removes, too
     packages.background.start_endless(heal.heal_forever(packages), "healer")
     live = {container.id for container in packages.containers if container.state.has_process}
@@ -200,7 +200,17 @@ async def _end_strangers(packages: Packages) -> None:
         await asyncio.to_thread(rootfs.remove_directory, root / name)
 
 
-def _sweep(packages: Packages, known: set[str]) -> None:
+async def _sweep(packages: Packages) -> None:
+    """What the last daemon has removed and not told the disk must be there before files go."""
+    try:
+        await packages.flusher.flush()
+    except HoldfastError as error:
+        _LOG.error("what the last daemon left is not swept away: %s", error.message)
+        return
+    await asyncio.to_thread(_sweep_files, packages, {container.id for container in packages.containers})
+
+
+def _sweep_files(packages: Packages, known: set[str]) -> None:
     """Snapshots and directories of containers that do not exist, and downloads nobody came back for. Blocks."""
     try:
         packages.snapshots.purge(lambda key: key.partition("-")[0] in known)  # with the views of images

@@ -70,6 +70,7 @@ async def start_locked(packages: Packages, container: Container) -> None:
     packages.containers.save(container)
     packages.events.publish("container", "start", container.id, container.attributes())
     health.begin(packages, container)
+    await packages.flusher.wait(container.creation)  # begun at the creation, and long over
 
 
 async def _launch(packages: Packages, container: Container) -> None:
