@@ -43,6 +43,11 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
         return gateways.choose(self.endpoints)
 
     @property
+    def is_public(self) -> bool:
+        """Whether somebody may count on its end: it has ports of the host, or others ask for it by name."""
+        return bool(self.ports) or self.asks_us
+
+    @property
     def has_names(self) -> bool:
         """Whether it asks and is found by name."""
         return any(endpoint.has_names for endpoint in self.endpoints)

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from holdfast.kernel import netns
 
 IMAGE = "story:1"
 SLACK = 2  # descriptors that may come and go with threads and kept connections
@@ -24,6 +28,16 @@ def grown(daemon: Any, before: dict[str, int]) -> dict[str, int]:
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.05)
+
+
+def socket_in(name: str) -> socket.socket:
+    """A socket of a network namespace, for who is not in it."""
+    home = netns.open_current()
+    try:
+        with netns.enter(f"/run/netns/{name}") as space:
+            return netns.inside(space.fd, home, socket.socket)
+    finally:
+        os.close(home)
 
 
 def test_two_hundred_runs_in_a_row_leak_nothing(daemon: Any) -> None:
@@ -132,3 +146,15 @@ def test_an_unwritable_data_directory_is_told_and_leaks_nothing(daemon: Any) -> 
 
     assert daemon.leftovers() == {}
     assert daemon.out("run", "--rm", IMAGE, "echo", "again") == "again"
+
+
+def test_a_published_port_is_free_when_the_removal_is_answered(daemon: Any) -> None:
+    for _ in range(5):
+        container_id = daemon.out("run", "-d", "-p", "8251:80", IMAGE, "sleep", "300")
+
+        with socket_in(daemon.netns) as taker:
+            status, _ = daemon.api("DELETE", f"/containers/{container_id}?force=1")
+            taker.bind(("0.0.0.0", 8251))
+
+        assert status == 204
+    assert daemon.leftovers() == {}

@@ -121,8 +121,9 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     )
     health.stop(container)
     container.report_exit()
+    leaving = packages.background.start(_leave(packages, container), f"network of {container.id[:12]}")
     container.cleanup = packages.background.start(
-        _clean_up(packages, container, shim if is_saved else None, left, is_shim_lost=is_shim_lost),
+        _clean_up(packages, container, shim if is_saved else None, left, leaving, is_shim_lost=is_shim_lost),
         f"clean-up of {container.id[:12]}",
     )
     if not is_saved:
@@ -140,13 +141,16 @@ async def _clean_up(
     container: Container,
     shim: Shim | None,
     left: Sequence[EndpointSettings],
+    leaving: asyncio.Task[None],
     *,
     is_shim_lost: bool,
 ) -> None:
-    """Takes down what the process had; `left` are the networks that it was in."""
+    """Takes down what the process had; `left` are the networks that it was in, and that it is `leaving` meanwhile."""
+    sandbox = packages.networks.controller.sandbox(container.id)
     if shim is not None:
         await shim.close()
-    await packages.networks.disconnect(container.id)
+    if sandbox is not None and sandbox.is_public:
+        await asyncio.shield(leaving)
     sandbox_files.release(packages, container.record)
     for endpoint in left:
         container_network.publish_event(packages, "disconnect", endpoint, container.id)
@@ -154,8 +158,14 @@ async def _clean_up(
     volume_events.publish_unmounts(packages.events, container)
     if is_shim_lost:
         await asyncio.to_thread(leftovers.kill, packages, container)
-    if not _goes(container):
-        _is_saved(packages, container)
+
+
+async def _leave(packages: Packages, container: Container) -> None:
+    """Takes its network down. Whatever is asked of networks next is asked after it: they live in one thread."""
+    try:
+        await packages.networks.disconnect(container.id)
+    except HoldfastError as error:
+        _LOG.warning("network of %s: %s", container.id[:12], error.message)
 
 
 def _goes(container: Container) -> bool:
