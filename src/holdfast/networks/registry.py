@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks this daemon knows, kept in `metadata`: found by name, id or id prefix. Touches no interface."""
+"""The networks this daemon knows, kept in `metadata`: found by name, id or id prefix. Touches no interface.
+
+What is written survives `kill -9` at once, and a power loss once the caller has flushed the store (decisions/0016).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class Store(Protocol):
 
     def items(self, bucket: str) -> list[tuple[str, bytes]]: ...
 
-    def transaction(self, durable: bool = True) -> AbstractContextManager[Transaction]: ...
+    def transaction(
+        self, durable: bool = True, *, is_precious: bool = False
+    ) -> AbstractContextManager[Transaction]: ...
 
 
 class Registry:
@@ -66,14 +71,14 @@ class Registry:
         return next((network for network in self._networks.values() if network.name == "bridge"), None)
 
     def put(self, network: Network) -> None:
-        with self._store.transaction(durable=True) as transaction:
+        with self._store.transaction(durable=False) as transaction:
             transaction.put(BUCKET, network.network_id, msgspec.json.encode(network))
         self._networks[network.network_id] = network
 
     def retire(self, network: Network) -> None:
         """Removes a network for its users; the record stays until `forget`, whoever is killed in between."""
         retired = msgspec.structs.replace(network, is_retired=True)
-        with self._store.transaction(durable=True) as transaction:
+        with self._store.transaction(durable=False, is_precious=True) as transaction:
             transaction.put(BUCKET, network.network_id, msgspec.json.encode(retired))
         self._networks.pop(network.network_id, None)
 
@@ -83,7 +88,7 @@ class Registry:
             transaction.delete(BUCKET, network.network_id)
 
     def remove(self, network: Network) -> None:
-        with self._store.transaction(durable=True) as transaction:
+        with self._store.transaction(durable=False) as transaction:
             transaction.delete(BUCKET, network.network_id)
         self._networks.pop(network.network_id, None)
 

@@ -113,7 +113,7 @@ class MemoryStore:
         return list(self._documents.get(bucket, {}).items())
 
     @contextmanager
-    def transaction(self, durable=True):
+    def transaction(self, durable=True, *, is_precious=False):
         yield self
 
     def put(self, bucket, key, doc):

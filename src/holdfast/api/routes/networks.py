@@ -54,17 +54,17 @@ def _looking(packages: Packages) -> list[Route]:
 
 
 def _changing(packages: Packages) -> list[Route]:
-    networks, events = packages.networks, packages.events
+    networks, events, flusher = packages.networks, packages.events, packages.flusher
 
     async def create(request: Request) -> Response:
         body = await request.json(schema.NetworkCreate, may_be_empty=False)
         if request.version < _CHOOSES_IPV4:
             body.EnableIPv4 = None
-        made = await create_network(networks=networks, events=events, wish=schema.wish_of(body))
+        made = await create_network(networks=networks, flusher=flusher, events=events, wish=schema.wish_of(body))
         return Json(schema.NetworkCreated(made.network_id), 201)
 
     async def remove(request: Request) -> Response:
-        await remove_network(networks=networks, events=events, reference=request.params["name"])
+        await remove_network(networks=networks, flusher=flusher, events=events, reference=request.params["name"])
         return Empty()
 
     async def prune(request: Request) -> Response:
@@ -73,7 +73,9 @@ def _changing(packages: Packages) -> list[Route]:
         if len(until) > 1:
             raise InvalidArgument("more than one until filter specified")
         until_nanos = moments.parse(until[0], time.time_ns()) if until else None
-        pruned = await prune_networks(networks=networks, events=events, filters=filters, until_nanos=until_nanos)
+        pruned = await prune_networks(
+            networks=networks, flusher=flusher, events=events, filters=filters, until_nanos=until_nanos
+        )
         return Json(schema.NetworkPrune(pruned or None))
 
     return [

@@ -12,6 +12,7 @@ from datetime import datetime
 from holdfast.engine import filtering
 from holdfast.engine.events import Events
 from holdfast.engine.filtering import Filters
+from holdfast.engine.flusher import Flusher
 from holdfast.engine.networking import NetworkWorker
 from holdfast.errors import HoldfastError
 from holdfast.networks import Network
@@ -21,7 +22,7 @@ _LOG = logging.getLogger("holdfast.engine")
 
 
 async def prune_networks(
-    *, networks: NetworkWorker, events: Events, filters: Filters, until_nanos: int | None
+    *, networks: NetworkWorker, flusher: Flusher, events: Events, filters: Filters, until_nanos: int | None
 ) -> list[str]:
     """Removes them and returns their names; InvalidArgument for an unknown filter."""
     filtering.check(filters, KEYS)
@@ -38,6 +39,7 @@ async def prune_networks(
         return removed
 
     removed = await networks.run(prune)
+    flusher.begin()
     for network in removed:
         events.publish("network", "destroy", network.network_id, {"name": network.name, "type": network.driver})
     events.publish("network", "prune", "", {"reclaimed": "0"})
