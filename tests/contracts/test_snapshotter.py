@@ -5,15 +5,16 @@ Nothing is mounted: the tests look through `layers`, merged as the kernel would.
 """
 
 import os
+import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from holdfast import snapshots
-from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
+from holdfast.errors import AlreadyExists, Corrupt, HoldfastError, InvalidArgument, NotFound
 from holdfast.oci import digest
 from holdfast.snapshots import Driver, factory
 from holdfast.snapshots.tar import Entry, Kind, Writer
@@ -285,3 +286,122 @@ def test_many_layers_stack(driver: Driver) -> None:
 
     assert len(tree(driver.layers("key"))) == 20
     assert driver.usage(digest.of(b"19")).size_bytes == 1
+
+
+SMALL_FILES = {"overlay2": ("link", "lower"), "erofs": ("below",), "vfs": ("record",)}
+DIRECTORIES = {"overlay2": ("diff", "work"), "erofs": ("diff", "work"), "vfs": ("fs",)}
+OF_WRITER = {"overlay2": "diff", "erofs": "diff", "vfs": "fs"}
+
+
+def damaged(driver: Driver, root: Path) -> Iterator[tuple[str, str]]:
+    """Makes snapshots on B, each damaged in another way, as a later run of the driver finds them; key and part."""
+    for part in SMALL_FILES[driver.name]:
+        for how in ("empty", "half", "garbage", "gone"):
+            key = f"{part}-{how}"
+            driver.prepare(key, B)
+            path = root / driver.name / key / part
+            data = path.read_bytes()
+            if how == "gone":
+                path.unlink()
+            else:
+                path.write_bytes({"empty": b"", "half": data[: len(data) // 2], "garbage": b"\xff\0x" * 30}[how])
+            yield key, part
+    for part in DIRECTORIES[driver.name]:
+        driver.prepare(f"{part}-gone", B)
+        shutil.rmtree(root / driver.name / f"{part}-gone" / part)
+        yield f"{part}-gone", part
+    driver.prepare("all-gone", B)
+    shutil.rmtree(root / driver.name / "all-gone")
+    yield "all-gone", OF_WRITER[driver.name]
+
+
+@pytest.fixture
+def after_a_power_loss(driver: Driver, tmp_path: Path) -> tuple[Driver, list[tuple[str, str]]]:
+    layer(driver, A, None, ("a", b"one"))
+    layer(driver, B, A, ("b", b"two"))
+    found = list(damaged(driver, tmp_path))
+    return snapshots.open_driver(driver.name, str(tmp_path)), found
+
+
+def error_of(work: Callable[[str], object], key: str) -> HoldfastError | None:
+    try:
+        work(key)
+    except HoldfastError as error:
+        return error
+    return None
+
+
+Loss = tuple[Driver, list[tuple[str, str]]]
+
+
+def test_damaged_snapshots_are_told_and_hold_up_nothing_else(after_a_power_loss: Loss) -> None:
+    driver, found = after_a_power_loss
+
+    for key, part in found:
+        for work in (driver.mounts, driver.layers, driver.parent, driver.usage):
+            told = error_of(work, key)
+            if isinstance(told, Corrupt):
+                assert key in told.message
+                assert "remove it and create it again" in told.message
+            else:
+                assert told is None or key == "all-gone"
+        if part == OF_WRITER[driver.name] and key != "all-gone":
+            for work in (driver.mounts, driver.layers):
+                with pytest.raises(Corrupt):
+                    work(key)
+    assert {A, B} == set(driver.iter_names())
+    assert set(driver.iter_keys()) <= {key for key, _ in found}
+    layer(driver, digest.of(b"c"), B, ("c", b"three"))
+    driver.prepare("sound", B)
+    assert tree(driver.layers("sound")) == {"a": "one", "b": "two"}
+    for key, _ in found[:-1]:
+        driver.remove(key)
+        assert not driver.exists(key)
+
+
+def test_a_damaged_snapshot_that_was_never_used_is_made_again(after_a_power_loss: Loss) -> None:
+    driver, found = after_a_power_loss
+
+    for key, _ in found:
+        assert driver.mend(key, B, is_blank=True)
+        assert not driver.mend(key, B, is_blank=True)
+
+    driver.prepare("sound", B)
+    for key, _ in found:
+        assert tree(driver.layers(key)) == {"a": "one", "b": "two"}
+        assert str(driver.mounts(key)) == str(driver.mounts("sound")).replace("sound", key)
+        assert driver.parent(key) == B
+
+
+def test_a_damaged_snapshot_keeps_what_was_written(after_a_power_loss: Loss, tmp_path: Path) -> None:
+    driver, found = after_a_power_loss
+    own = [(key, tmp_path / driver.name / key / OF_WRITER[driver.name]) for key, _ in found]
+    kept = [key for key, files in own if files.is_dir()]
+    for key, files in own:
+        if key in kept:
+            (files / "mine").write_text("m")
+
+    driver.purge(lambda _: True)
+    for key, _ in found:
+        if key in kept:
+            assert driver.mend(key, B, is_blank=False)
+        else:
+            for work in (lambda key=key: driver.mend(key, B, is_blank=False), lambda key=key: driver.layers(key)):
+                with pytest.raises(Corrupt):
+                    work()
+            driver.remove(key)
+
+    assert len(kept) >= len(SMALL_FILES[driver.name])
+    for key in kept:
+        assert tree(driver.layers(key)) == {"a": "one", "b": "two", "mine": "m"}
+        assert "ro" not in driver.mounts(key)[0].options
+
+
+def test_a_snapshot_without_its_parent_is_left_as_it_is(driver: Driver) -> None:
+    layer(driver, A, None, ("a", b"one"))
+    driver.prepare("key", A)
+
+    with pytest.raises(NotFound):
+        driver.mend("key", B, is_blank=True)
+
+    assert tree(driver.layers("key")) == {"a": "one"}

@@ -281,3 +281,17 @@ def test_the_built_in_program_runs(store: images.Store) -> None:
 
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert text == builtin.TEXT
+
+
+def test_a_damaged_snapshot_of_a_container_keeps_nothing_from_coming_or_going(store: images.Store, kit: Any) -> None:
+    archive = kit.docker_archive(["app:1"], kit.tar_of({"a": b"one"}), kit.tar_of({"b": b"two"}))
+    kit.load(store, archive)
+    for number, text in enumerate([b"", b"l/", b"\xff\0garbage"]):
+        store.snapshots.prepare(f"container-{number}", store.get("app:1").chain_id)
+        Path(store.snapshots.root, f"container-{number}", "lower").write_bytes(text)
+    Path(store.snapshots.root, "half-made").mkdir()
+    reopened = kit.open_store(Path(store.snapshots.root).parent)
+
+    assert kit.load(reopened, archive)[0] == ["app:1"]
+    kit.load(reopened, kit.docker_archive(["other:1"], kit.tar_of({"c": b"three"})))
+    assert len([each for each in reopened.delete("other:1") if each.deleted]) == 2

@@ -114,10 +114,13 @@ class Layers:
         return gone
 
     def _parent(self, key: str) -> str | None:
-        """What is below a snapshot; one that has been committed or removed since it was listed needs nothing more."""
+        """What is below a snapshot; one that has been committed or removed since it was listed needs nothing more.
+
+        Nor does a damaged one: what it stood on is kept by its image, which cannot be removed unless by force.
+        """
         try:
             return self._snapshots.parent(key)
-        except NotFound:
+        except (NotFound, Corrupt):
             return None
 
 

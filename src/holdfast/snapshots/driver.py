@@ -59,7 +59,7 @@ class Snapshotter(Protocol):
         ...
 
     def mounts(self, key: str) -> list[Mount]:
-        """The mounts of an active snapshot or view again, target `/`; NotFound."""
+        """The mounts of an active snapshot or view again, target `/`; NotFound, Corrupt when some of it is lost."""
         ...
 
     def commit(self, name: str, key: str) -> None:
@@ -99,11 +99,22 @@ class Inventory(Protocol):
         ...
 
     def parent(self, key: str) -> str | None:
-        """The committed snapshot below; NotFound for an unknown key."""
+        """The committed snapshot below; NotFound for an unknown key, Corrupt when the disk has lost it."""
+        ...
+
+    def mend(self, key: str, parent: str | None, *, is_blank: bool) -> bool:
+        """Makes again what `prepare` wrote of an active snapshot and the disk has lost; false when nothing was amiss.
+
+        Where more than that is lost, it begins anew if `is_blank` (it never ran), and is Corrupt if not. NotFound
+        without the parent; nothing is changed then. A few syscalls for a whole one. Called at start.
+        """
         ...
 
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
-        """Removes what an interrupted run left behind, and active snapshots that nobody wants. Called at start."""
+        """Removes what an interrupted run left behind, and active snapshots that nobody wants. Called at start.
+
+        What is wanted stays, however damaged.
+        """
         ...
 
     def status(self) -> list[tuple[str, str]]:

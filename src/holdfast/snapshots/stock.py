@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
+from holdfast.errors import AlreadyExists, Corrupt, InvalidArgument, NotFound
 from holdfast.kernel import paths
 from holdfast.snapshots import durability, names, removal
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 500
 _GONE = ".gone-"
+_SMALL_BYTES = 128 << 10  # MAX_DEPTH names of layers
+_UNREADABLE = "\0"
 _FORBIDDEN = frozenset(",:\\")
 _NAME_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -63,10 +65,13 @@ class Stock:
         return os.path.exists(f"{self.root}/{names.directory(key)}/{self._mark}")
 
     def existing(self, key: str) -> str:
-        """The directory's name of a snapshot; NotFound."""
+        """The directory's name of a snapshot; NotFound, Corrupt when it has lost its mark."""
+        identity = names.directory(key)
         if not self.exists(key):
+            if os.path.isdir(f"{self.root}/{identity}"):
+                raise self.damage(identity, f"{self._mark} is missing")
             raise NotFound(f"snapshot {key} not found")
-        return names.directory(key)
+        return identity
 
     def active(self, key: str) -> str:
         """The directory's name of a writable snapshot; NotFound, InvalidArgument."""
@@ -79,12 +84,18 @@ class Stock:
         """Tells whether a snapshot is writable."""
         return os.path.isdir(f"{self.root}/{identity}/work")
 
+    def damage(self, identity: str, what: str) -> Corrupt:
+        """The error for a snapshot of which that is missing or cannot be read, with the next step."""
+        if self.committed(identity) is not None:
+            return Corrupt(f"layer {identity} is damaged ({what}): remove its image and pull it again")
+        return damage(identity, what)
+
     def committed(self, identity: str) -> Committed | None:
         """The record of a committed snapshot; one that an interrupted commit wrote under another name is none."""
         try:
             with open(f"{self.root}/{identity}/committed", "rb") as file:
                 record = msgspec.json.decode(file.read(), type=Committed)
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
             return None
         return record if names.directory(record.name) == identity else None
 
@@ -165,8 +176,29 @@ class Stock:
         return [
             identity
             for identity in self._identities()
-            if not self.exists(identity) or (self.committed(identity) is None and not is_wanted(identity))
+            if not is_wanted(identity) and (not self.exists(identity) or self.committed(identity) is None)
         ]
+
+
+def damage(key: str, what: str) -> Corrupt:
+    """The error for a container's snapshot (its key is the container's id) of which that is missing or damaged."""
+    return Corrupt(f"the files of container {key} are damaged ({what}): remove it and create it again")
+
+
+def read_small(path: str) -> str | None:
+    """A small file's text; None when it is not there, and what no driver writes when it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return _UNREADABLE
+    try:
+        return os.read(fd, _SMALL_BYTES).decode("ascii", "replace")
+    except OSError:
+        return _UNREADABLE
+    finally:
+        os.close(fd)
 
 
 def write_record(record: Committed, directory_fd: int, *, is_durable: bool) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import threading
 from collections import deque
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from holdfast.snapshots.tar import Limits
 
 _IMAGE = "layer.erofs"
+_LAYER = re.compile("[0-9a-f]{64}|[0-9a-f]{128}")
 _HELD_IMAGES = 1024
 _PARKED_NUMBERS = 64
 """So many descriptor numbers rest before one is used again: a late reader finds an empty directory there, no other file."""
@@ -196,7 +198,7 @@ class Erofs:
         if os.path.exists(f"{self.root}/{identity}/{_IMAGE}"):
             return [self._directory_of(identity), *lowers]
         own = f"{self.root}/{identity}/diff"
-        return [own, *lowers] if os.path.isdir(own) else lowers
+        return [own, *lowers] if self._has_own(identity) else lowers
 
     # Inventory
 
@@ -233,6 +235,25 @@ class Erofs:
         committed = self._stock.committed(below[0])
         return committed.name if committed else below[0]
 
+    def mend(self, key: str, parent: str | None, *, is_blank: bool) -> bool:
+        identity, own = names.directory(key), f"{self.root}/{names.directory(key)}"
+        below, mode = self._on(parent)
+        has_diff = os.path.isdir(f"{own}/diff")
+        if has_diff and os.path.isdir(f"{own}/work") and stock.read_small(f"{own}/below") == "\n".join(below):
+            return False
+        try:
+            os.makedirs(own, 0o700, exist_ok=True)
+            _discard(f"{own}/below")
+            _write_below(own, below)
+            if is_blank and not has_diff:
+                os.mkdir(f"{own}/diff", 0o755)
+                os.chmod(f"{own}/diff", mode)
+            os.makedirs(f"{own}/work", 0o700, exist_ok=True)
+        except OSError as error:
+            raise durability.explained(error, f"snapshot {key}") from error
+        self._has_own(identity)
+        return True
+
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
         for identity in self._stock.leftovers(is_wanted):
             self.remove(identity)
@@ -241,28 +262,34 @@ class Erofs:
 
     def _make(self, key: str, parent: str | None) -> tuple[str, int]:
         """The directory with what lies below it; returns its name and the mode for a new root."""
-        below: list[str] = []
-        mode = 0o755
-        if parent is not None:
-            upmost = names.directory(parent)
-            record = self._stock.committed(upmost)
-            if record is None:
-                raise NotFound(f"parent snapshot {parent} not found")
-            below, mode = [upmost, *self._below(upmost)], record.root_mode
-            for layer in below:
-                self._image(layer)
+        below, mode = self._on(parent)
+        for layer in below:
+            self._image(layer)
         identity = self._stock.make(key, len(below))
-        fd = os.open(f"{self.root}/{identity}/below", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, "\n".join(below).encode())
-        finally:
-            os.close(fd)
+        _write_below(f"{self.root}/{identity}", below)
         return identity, mode
+
+    def _on(self, parent: str | None) -> tuple[list[str], int]:
+        """What a child of the committed parent has below it, and its root's mode."""
+        if parent is None:
+            return [], 0o755
+        upmost = names.directory(parent)
+        record = self._stock.committed(upmost)
+        if record is None:
+            raise NotFound(f"parent snapshot {parent} not found")
+        return [upmost, *self._below(upmost)], record.root_mode
+
+    def _has_own(self, identity: str) -> bool:
+        """Tells whether a snapshot that is not committed can be written, or shows only what is below; Corrupt."""
+        is_active, has_diff = self._stock.is_active(identity), os.path.isdir(f"{self.root}/{identity}/diff")
+        if is_active != has_diff:
+            raise self._stock.damage(identity, "diff is missing" if is_active else "work is missing")
+        return is_active
 
     def _mounts(self, identity: str) -> list[Mount]:
         own = f"{self.root}/{identity}"
         lowers = [self._image(below) for below in self._below(identity)]
-        if self._stock.is_active(identity):
+        if self._has_own(identity):
             if not lowers:
                 return [Mount("bind", f"{own}/diff", "/", ("rbind", "rw"))]
             options = (f"lowerdir={':'.join(lowers)}", f"upperdir={own}/diff", f"workdir={own}/work")
@@ -292,6 +319,8 @@ class Erofs:
             seal = record.verity if record else ""
             if record:
                 self._sealed[identity] = seal
+            elif not os.path.exists(path):
+                raise Corrupt(f"layer {identity} is missing: remove what stands on it and pull its image again")
         if seal and self._seals.measure(path) != seal:
             raise Corrupt(f"layer {identity} is not the image that was sealed: remove its image and pull it again")
         return path
@@ -313,11 +342,13 @@ class Erofs:
         self._parked.append(fd)
 
     def _below(self, identity: str) -> list[str]:
-        try:
-            with open(f"{self.root}/{identity}/below", encoding="ascii") as file:
-                return file.read().split()
-        except FileNotFoundError:
-            raise NotFound(f"snapshot {identity} not found") from None
+        text = stock.read_small(f"{self.root}/{identity}/below")
+        if text is None:
+            raise NotFound(f"snapshot {identity} not found")
+        below = text.split()
+        if not all(map(_LAYER.fullmatch, below)):
+            raise self._stock.damage(identity, "below cannot be read")
+        return below
 
     def _let_go(self, identity: str) -> None:
         with self._lock:
@@ -330,6 +361,14 @@ class Erofs:
         with self._lock:
             self._applied.pop(identity, None)
             self._sealed.pop(identity, None)
+
+
+def _write_below(directory: str, below: list[str]) -> None:
+    fd = os.open(f"{directory}/below", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, "\n".join(below).encode())
+    finally:
+        os.close(fd)
 
 
 def _discard(path: str) -> None:

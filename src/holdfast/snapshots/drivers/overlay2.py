@@ -22,11 +22,12 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import threading
 from typing import TYPE_CHECKING
 
-from holdfast.errors import NotFound
+from holdfast.errors import Corrupt, NotFound
 from holdfast.kernel import mount
 from holdfast.oci.mount import Mount
 from holdfast.snapshots import apply as applying
@@ -35,12 +36,13 @@ from holdfast.snapshots.driver import Applied, Usage
 from holdfast.snapshots.stock import Committed, Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from holdfast.snapshots.driver import Readable
     from holdfast.snapshots.tar import Limits
 
 _LINKS = "l"
+_LOWER = re.compile(r"l/[A-Z2-7]{26}")
 
 
 def probe() -> str | None:
@@ -95,7 +97,8 @@ class Overlay2:
     def mounts(self, key: str) -> list[Mount]:
         identity = self._stock.existing(key)
         lowers = self._lowers(identity)
-        return (self._overlay if self._stock.is_active(identity) else self._read_only)(identity, lowers)
+        has_own = self._has_own(identity)
+        return (self._overlay if has_own else self._read_only)(identity, lowers)
 
     def commit(self, name: str, key: str) -> None:
         identity, target = self._stock.active(key), names.directory(name)
@@ -111,7 +114,12 @@ class Overlay2:
         self._forget(identity)
 
     def remove(self, key: str) -> None:
-        identity = self._stock.remove(key)
+        identity = names.directory(key)
+        try:
+            self._stock.remove(key)
+        except NotFound:  # its link may be there all the same
+            self._unlink(f"{_LINKS}/{_short(identity)}")
+            raise
         self._forget(identity)
         self._unlink(f"{_LINKS}/{_short(identity)}")
 
@@ -139,7 +147,10 @@ class Overlay2:
         identity = self._stock.existing(key)
         own = f"{self.root}/{identity}/diff"
         lowers = [self._real(link) for link in self._lowers(identity)]
-        return [own, *lowers] if os.path.isdir(own) else lowers
+        if os.path.isdir(own):
+            return [own, *lowers]
+        self._has_own(identity)
+        return lowers
 
     # Inventory
 
@@ -163,6 +174,30 @@ class Overlay2:
     def status(self) -> list[tuple[str, str]]:
         return []
 
+    def mend(self, key: str, parent: str | None, *, is_blank: bool) -> bool:
+        identity = names.directory(key)
+        lowers, mode = ((), 0o755) if parent is None else self._on(parent)
+        if self._is_whole(identity, lowers):
+            return False
+        own = f"{self.root}/{identity}"
+        try:
+            os.makedirs(own, 0o700, exist_ok=True)
+            with _directory(identity, self._root_fd) as directory_fd:
+                self._write_link(directory_fd, identity)
+                removal.remove("lower", dir_fd=directory_fd)
+                if lowers:
+                    _write_small("lower", ":".join(lowers), directory_fd)
+            if is_blank and not os.path.isdir(f"{own}/diff"):
+                os.mkdir(f"{own}/diff", 0o755)
+                os.chmod(f"{own}/diff", mode)
+            for name in ("work", "merged"):
+                os.makedirs(f"{own}/{name}", 0o700, exist_ok=True)
+        except OSError as error:
+            raise durability.explained(error, f"snapshot {key}") from error
+        self._below[identity] = lowers
+        self._has_own(identity)
+        return True
+
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
         for identity in self._stock.leftovers(is_wanted):
             self.remove(identity)
@@ -176,13 +211,10 @@ class Overlay2:
         """The directory with its link and lower files; returns the lower links and the mode for a new root."""
         lowers, mode = ((), 0o755) if parent is None else self._on(parent)
         identity = self._stock.make(key, len(lowers))
-        directory_fd = os.open(identity, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root_fd)
-        try:
+        with _directory(identity, self._root_fd) as directory_fd:
             self._write_link(directory_fd, identity)
             if lowers:
                 _write_small("lower", ":".join(lowers), directory_fd)
-        finally:
-            os.close(directory_fd)
         self._below[identity] = lowers
         return lowers, mode
 
@@ -203,15 +235,33 @@ class Overlay2:
             os.symlink(f"../{identity}/diff", f"{_LINKS}/{short}", dir_fd=self._root_fd)
         _write_small("link", short, directory_fd)
 
+    def _is_whole(self, identity: str, lowers: tuple[str, ...]) -> bool:
+        """Tells whether there is everything that `prepare` made on these layers."""
+        own = f"{self.root}/{identity}"
+        return (
+            stock.read_small(f"{own}/link") == _short(identity)
+            and stock.read_small(f"{own}/lower") == (":".join(lowers) if lowers else None)
+            and os.path.isdir(f"{own}/diff")
+            and os.path.isdir(f"{own}/work")
+        )
+
+    def _has_own(self, identity: str) -> bool:
+        """Tells whether a snapshot that is not committed can be written, or shows only what is below; Corrupt."""
+        is_active, has_diff = self._stock.is_active(identity), os.path.isdir(f"{self.root}/{identity}/diff")
+        if is_active and not has_diff:
+            raise self._stock.damage(identity, "diff is missing")
+        if has_diff and not is_active and self._stock.committed(identity) is None:
+            raise self._stock.damage(identity, "work is missing")
+        return is_active
+
     def _lowers(self, identity: str) -> tuple[str, ...]:
         """The short links below a snapshot; they never change, so they are kept in memory."""
         known = self._below.get(identity)
         if known is None:
-            try:
-                with open(f"{self.root}/{identity}/lower", encoding="ascii") as file:
-                    known = tuple(file.read().split(":"))
-            except FileNotFoundError:
-                known = ()
+            text = stock.read_small(f"{self.root}/{identity}/lower")
+            known = () if text is None else tuple(text.split(":"))
+            if not all(map(_LOWER.fullmatch, known)):
+                raise self._stock.damage(identity, "lower cannot be read")
             self._below[identity] = known
         return known
 
@@ -232,7 +282,10 @@ class Overlay2:
         return [Mount("overlay", "overlay", "/", (f"lowerdir={lowerdir}", "ro"))]
 
     def _real(self, link: str) -> str:
-        return os.path.normpath(f"{self.root}/{_LINKS}/" + os.readlink(link, dir_fd=self._root_fd))
+        try:
+            return os.path.normpath(f"{self.root}/{_LINKS}/" + os.readlink(link, dir_fd=self._root_fd))
+        except OSError as error:
+            raise Corrupt(f"layer {link} is missing: remove what stands on it and pull its image again") from error
 
     def _spread(self, identity: str) -> None:
         """Gives a layer that is about to be unpacked a fresh `diff` in a block group of its own (ext4).
@@ -274,6 +327,15 @@ class Overlay2:
 def _short(identity: str) -> str:
     """The 26 letters and digits that keep mount options short."""
     return base64.b32encode(hashlib.sha256(identity.encode()).digest()[:16]).decode().rstrip("=")
+
+
+@contextlib.contextmanager
+def _directory(name: str, dir_fd: int) -> Generator[int]:
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _write_small(name: str, text: str, directory_fd: int) -> None:

@@ -20,7 +20,7 @@ import msgspec
 from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
 from holdfast.oci.mount import Mount
 from holdfast.snapshots import apply as applying
-from holdfast.snapshots import copying, counting, durability, names, removal, whiteouts
+from holdfast.snapshots import copying, counting, durability, names, removal, stock, whiteouts
 from holdfast.snapshots.driver import Applied, Usage
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Vfs:
         return self.mounts(key)
 
     def mounts(self, key: str) -> list[Mount]:
-        record = self._record(key)
+        record = self._whole(key)
         if record.kind == _VIEW and record.parent is not None:
             return [Mount("bind", self._files(record.parent), "/", ("rbind", "ro"))]
         return [Mount("bind", self._files(key), "/", ("rbind", "rw" if record.kind == _ACTIVE else "ro"))]
@@ -117,7 +117,7 @@ class Vfs:
         return applied
 
     def layers(self, key: str) -> list[str]:
-        record = self._record(key)
+        record = self._whole(key)
         if record.kind == _VIEW and record.parent is not None:
             return [self._files(record.parent)]
         return [self._files(key)]
@@ -139,10 +139,30 @@ class Vfs:
     def status(self) -> list[tuple[str, str]]:
         return []
 
+    def mend(self, key: str, parent: str | None, *, is_blank: bool) -> bool:
+        identity, expected = names.directory(key), _Record(key, _ACTIVE, parent)
+        if parent is not None:
+            self._record(parent)
+        has_files = os.path.isdir(self._files(key))
+        if has_files and self._read(identity) == expected:
+            return False
+        if is_blank:  # half a copy looks like a whole one
+            removal.remove(identity, dir_fd=self._root_fd)
+            self._make(key, parent, _ACTIVE)
+            return True
+        try:
+            os.makedirs(f"{self.root}/{identity}", 0o700, exist_ok=True)
+            self._write(identity, expected)
+        except OSError as error:
+            raise durability.explained(error, f"snapshot {key}") from error
+        if not has_files:
+            raise stock.damage(key, "fs is missing")
+        return True
+
     def purge(self, is_wanted: Callable[[str], bool]) -> None:
         whole = {names.directory(r.name) for r in self._records() if r.kind == _COMMITTED or is_wanted(r.name)}
         for name in os.listdir(self.root):
-            if name not in whole:
+            if name not in whole and not is_wanted(name):
                 removal.remove(name, dir_fd=self._root_fd)
 
     # the parts of a snapshot's directory
@@ -176,8 +196,17 @@ class Vfs:
 
     def _record(self, key: str) -> _Record:
         record = self._read(names.directory(key))
+        if record is None and os.path.isdir(self._files(key)):
+            raise stock.damage(key, "record cannot be read")
         if record is None:
             raise NotFound(f"snapshot {key} not found")
+        return record
+
+    def _whole(self, key: str) -> _Record:
+        """The record of a snapshot whose files are there."""
+        record = self._record(key)
+        if not os.path.isdir(self._files(key)):
+            raise stock.damage(key, "fs is missing")
         return record
 
     def _active(self, key: str) -> _Record:
