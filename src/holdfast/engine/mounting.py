@@ -24,7 +24,7 @@ from holdfast.containers import Container, Record
 from holdfast.containers.record import MountPoint
 from holdfast.engine import rootfs
 from holdfast.engine.packages import Packages
-from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.errors import Corrupt, HoldfastError, InvalidArgument, NotFound
 from holdfast.kernel import mount_table, paths
 from holdfast.oci.mount import Mount
 
@@ -91,6 +91,24 @@ def make_views(packages: Packages, record: Record, found: Mapping[str, images.Im
     for point in record.mounts:
         if point.type == "image":
             packages.snapshots.view(view_key(record.id, point.destination), found[point.destination].chain_id)
+
+
+def mend_views(packages: Packages, record: Record) -> None:
+    """Makes those again that the disk has lost, where their image is there. Blocks."""
+    for point in record.mounts:
+        if point.type == "image":
+            with contextlib.suppress(NotFound):
+                chain = packages.images.get(point.source).chain_id
+                _mend_view(packages, view_key(record.id, point.destination), chain)
+
+
+def _mend_view(packages: Packages, key: str, chain: str | None) -> None:
+    with contextlib.suppress(NotFound, Corrupt):
+        if packages.snapshots.parent(key) == chain:
+            return
+    with contextlib.suppress(NotFound):
+        packages.snapshots.remove(key)
+    packages.snapshots.view(key, chain)
 
 
 def remove_views(packages: Packages, record: Record) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -62,23 +63,89 @@ def test_a_damaged_file_of_a_shim_hides_no_other_container(daemon: Any, name: st
     assert state["Status"] == ("exited" if name == "exit.json" else "running")
 
 
-@pytest.mark.parametrize("how", WAYS)
-@pytest.mark.parametrize("part", ["link", "lower"])
-def test_a_damaged_layer_file_is_told_at_its_start(daemon: Any, part: str, how: str) -> None:
+LOST = [*((part, how) for part in ("link", "lower") for how in WAYS), ("diff", "gone"), ("work", "gone"), (".", "gone")]
+
+
+def lose(snapshot: Path, part: str, how: str) -> None:
+    """Damages a file of a snapshot, or takes one of its directories away, `.` for the whole of it."""
+    if (snapshot / part).is_dir():
+        shutil.rmtree(snapshot / part)
+    else:
+        damage(snapshot / part, how)
+
+
+def everything_else_works(daemon: Any, rootfs_tar: Path) -> None:
+    """Whatever looks at all containers or all layers, and then the removal of all containers."""
+    saved = str(daemon.root / "saved.tar")
+    daemon.out("create", "--name", "sound", IMAGE, "true")
+    for words in (
+        ["import", str(rootfs_tar), "second:1"],
+        ["save", "-o", saved, "second:1"],
+        ["rmi", "second:1"],
+        ["load", "-i", saved],
+        ["commit", "sound", "third:1"],
+        ["run", "--rm", "third:1", "true"],
+        ["rmi", "second:1", "third:1"],
+        ["system", "df", "-v"],
+        ["image", "prune", "-f"],
+        ["ps", "-a", "-s"],
+        ["inspect", "-s", *daemon.containers()],
+        ["container", "prune", "-f"],
+    ):
+        daemon.out(*words)
+    assert [daemon.inspect(each)["State"]["Status"] for each in daemon.containers()] == ["running"]
+    assert daemon.tracebacks() == ""
+
+
+def test_a_power_loss_soon_after_creations_hides_nothing(daemon: Any, rootfs_tar: Path) -> None:
+    """Every way of it in one run; what never ran begins anew, what ran goes on with what it wrote."""
     daemon.out("run", "-d", "--name", "good", IMAGE, "sleep", "300")
-    daemon.out("create", "--name", "bad", IMAGE, "echo", "hello")
-    good, bad_id = daemon.pid_of("good"), daemon.inspect("bad")["Id"]
+    good = daemon.pid_of("good")
+    made: list[tuple[str, str]] = []
+    for _ in LOST:
+        fresh = daemon.out("create", IMAGE, "sh", "-c", "test -e /.dockerenv && echo hello")
+        daemon.out("start", "-a", used := daemon.out("create", IMAGE, "sh", "-c", "echo mine >> /mine; cat /mine"))
+        made.append((fresh, used))
+    viewer = daemon.out("create", "--mount", f"type=image,src={IMAGE},dst=/x", IMAGE, "cat", "/x/etc/group")
+    (view,) = (daemon.data / "overlay2").glob(f"{viewer}-*")
     daemon.kill()
-    damage(daemon.data / "overlay2" / bad_id / part, how)
+    damage(view / "lower", "empty")
+    for pair, (part, how) in zip(made, LOST, strict=True):
+        for container_id in pair:
+            lose(daemon.data / "overlay2" / container_id, part, how)
 
     daemon.start()
 
     assert daemon.pid_of("good") == good
-    done = daemon.docker("start", "-a", "bad")
-    assert "Traceback" not in done.stderr
-    assert (done.returncode, done.stdout) == (0, "hello\n") or (done.returncode and done.stderr), done
-    assert daemon.out("run", "--rm", IMAGE, "echo", "fine") == "fine"
-    daemon.out("rm", "-f", "bad")
+    assert daemon.out("start", "-a", viewer) == "root:x:0:"
+    for (fresh, used), (part, _) in zip(made, LOST, strict=True):
+        assert daemon.out("start", "-a", fresh) == "hello"
+        if part in ("diff", "."):
+            for words in (["start"], ["diff"], ["export", "-o", str(daemon.root / "out.tar")], ["commit"]):
+                done = daemon.docker(*words, used)
+                assert done.returncode == 1, (words, done)
+                assert f"the files of container {used} are damaged" in done.stderr, (words, done)
+                assert "remove it and create it again" in done.stderr
+            assert "are damaged" in daemon.docker("cp", f"{used}:/mine", "-").stderr
+            daemon.out("rm", used)
+        else:
+            assert daemon.out("start", "-a", used) == "mine\nmine"
+            assert "A /mine" in daemon.out("diff", used)
+    everything_else_works(daemon, rootfs_tar)
+
+
+def test_files_lost_under_a_living_daemon_hide_nothing_else(daemon: Any, rootfs_tar: Path) -> None:
+    daemon.out("run", "-d", IMAGE, "sleep", "300")
+    made = [daemon.out("create", IMAGE, "echo", "hello") for _ in LOST]
+    daemon.restart()  # it remembers nothing of them
+    for container_id, (part, how) in zip(made, LOST, strict=True):
+        lose(daemon.data / "overlay2" / container_id, part, how)
+
+    for container_id in made:
+        done = daemon.docker("start", "-a", container_id)
+        assert "internal error" not in done.stderr
+        assert done.stdout == "hello\n" or done.stderr, done
+    everything_else_works(daemon, rootfs_tar)
 
 
 @pytest.mark.parametrize("how", ["half", "garbage", "empty", "gone"])

@@ -224,7 +224,7 @@ def _changing(packages: Packages) -> list[Route]:
 def _layers(packages: Packages, container: Container) -> list[str]:
     try:
         return packages.snapshots.layers(container.id)
-    except HoldfastError:
+    except (HoldfastError, OSError):
         return []
 
 

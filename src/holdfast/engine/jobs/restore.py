@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.containers import Container, restart_policy
@@ -50,6 +51,8 @@ async def restore(*, packages: Packages) -> None:
             _LOG.error("container %s was not found again", container.id[:12], exc_info=error)
     await _end_strangers(packages)
     await asyncio.to_thread(mounting.adopt, packages)
+    still = [each for each in packages.containers if not each.state.has_process and not each.record.damage]
+    await asyncio.to_thread(_mend, packages, still)
     for container_id, names in packages.containers.left_behind().items():
         await remove_volumes(packages, container_id, names)
     await _sweep(packages)
@@ -208,6 +211,20 @@ async def _sweep(packages: Packages) -> None:
         _LOG.error("what the last daemon left is not swept away: %s", error.message)
         return
     await asyncio.to_thread(_sweep_files, packages, {container.id for container in packages.containers})
+
+
+def _mend(packages: Packages, containers: Sequence[Container]) -> None:
+    """Files of containers that a power loss took, for they are synced with the rest of the file system only. Blocks."""
+    for container in containers:
+        record = container.record
+        try:
+            if packages.snapshots.mend(record.id, record.chain_id, is_blank=not record.was_started):
+                _LOG.warning("the files of container %s were damaged and have been mended", record.id[:12])
+                if not record.was_started:
+                    rootfs.mark(packages.snapshots.mounts(record.id))
+            mounting.mend_views(packages, record)
+        except (HoldfastError, OSError) as error:
+            _LOG.error("container %s cannot be mended: %s", record.id[:12], error)
 
 
 def _sweep_files(packages: Packages, known: set[str]) -> None:
