@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.api.http import Raw, Stream
+from holdfast.api.http import Stream
 from holdfast.api.schema import messages
 from holdfast.distribution import progress
 from holdfast.errors import NotFound
@@ -67,6 +67,7 @@ async def test_an_error_before_the_first_message_is_a_line_where_docker_has_it_s
 
     assert isinstance(answer, Stream)
     assert answer.first == b'{"errorDetail":{"message":"no such thing"},"error":"no such thing"}\r\n'
+    assert answer.chunks is not None
     assert [line async for line in answer.chunks] == []
 
 
@@ -80,6 +81,7 @@ async def test_a_later_error_is_the_last_line() -> None:
 
     assert isinstance(answer, Stream)
     assert answer.first == b'{"status":"begun"}\r\n'
+    assert answer.chunks is not None
     assert [line async for line in answer.chunks] == [b'{"errorDetail":{"message":"gone"},"error":"gone"}\r\n']
 
 
@@ -88,7 +90,7 @@ async def test_a_job_that_is_over_at_once_is_answered_whole() -> None:
         tell({"status": "begun"})
         tell({"status": "done"})
 
-    assert await messages.stream(job) == Raw(b'{"status":"begun"}\r\n{"status":"done"}\r\n')
+    assert await messages.stream(job) == Stream(None, first=b'{"status":"begun"}\r\n{"status":"done"}\r\n')
 
 
 async def test_a_client_that_leaves_cancels_the_job() -> None:

@@ -181,11 +181,13 @@ class Empty(msgspec.Struct, frozen=True):
 class Stream(msgspec.Struct, frozen=True):
     """The head at once, with `first`, then every chunk as it comes, flushed one by one, waiting while the client is slow.
 
+    Without `chunks` that is all, in one send, in chunks nevertheless: docker-py reads nothing else as a stream.
+
     When the client leaves, the iterator is cancelled where it waits (asyncio.CancelledError) and closed. An error
     after the head cannot change the status: it is logged and the connection is cut.
     """
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes] | None
     content_type: str = "application/json"
     status: int = 200
     headers: Mapping[str, str] | None = None

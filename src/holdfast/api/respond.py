@@ -84,8 +84,14 @@ async def write_stream(
     if response.headers:
         headers.update(response.headers)
     headers |= {"Transfer-Encoding": "chunked"} if is_chunked else {"Connection": "close"}
-    first = http1.chunk(response.first) if is_chunked and response.first else response.first
-    connection.write(http1.response_head(response.status, headers) + first)
+    ready = http1.response_head(response.status, headers)
+    if response.first:
+        ready += http1.chunk(response.first) if is_chunked else response.first
+    if response.chunks is None:
+        connection.write(ready + http1.LAST_CHUNK if is_chunked else ready)
+        await connection.drain()
+        return
+    connection.write(ready)
     pump = asyncio.ensure_future(_pump(connection, response.chunks, is_chunked))
     watcher = asyncio.ensure_future(wait_hangup())
     try:

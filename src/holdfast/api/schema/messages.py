@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from holdfast.api.http import Raw, Response, Stream
+from holdfast.api.http import Response, Stream
 from holdfast.distribution import progress as bars
 from holdfast.engine.progress import ProgressChannel
 from holdfast.errors import HoldfastError
@@ -64,9 +64,7 @@ async def stream(
     first = await anext(batches, nothing)
     if may_fail_with_status and first and failures and "errorDetail" in first[0]:
         raise failures[0]
-    if channel.is_over:
-        return Raw(_lines(first))
-    return Stream(_Lines(batches), first=_lines(first))
+    return Stream(None if channel.is_over else _Lines(batches), first=_lines(first))
 
 
 class _Lines:
