@@ -56,25 +56,37 @@ def _archives(folder: Path) -> list[Path]:
     return made
 
 
-@pytest.fixture(scope="session")
-def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """The peer, from Debian's packages."""
-    name = f"dockerd-{os.getpid()}"  # no part of our own namespace's name: the script looks for words
+@contextmanager
+def _started_dockerd(name: str, programs: Path) -> Iterator[Daemon]:
     script = SHARED / "tools" / "peer-dockerd.sh"
-    programs = tmp_path_factory.mktemp("dockerd-programs")
     (programs / "docker-init").symlink_to(shutil.which("tini-static") or "/usr/bin/tini-static")
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{programs}"}
     subprocess.run([script, "start", name], check=True, stdout=subprocess.DEVNULL, env=environment)
     daemon = Daemon("dockerd", Path("/var/tmp/peer-dockerd") / name / "docker.sock", name)
     try:
-        for archive in _archives(tmp_path_factory.mktemp("dockerd-images")):
-            assert daemon.sh(f"docker load -i {archive}").returncode == 0
         yield daemon
     finally:
         subprocess.run([script, "stop", name], check=False, stderr=subprocess.DEVNULL)
         leftover = daemon.socket.parent / "exec/netns/default"
         subprocess.run(["umount", "-l", str(leftover)], check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(daemon.socket.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The peer, from Debian's packages."""
+    name = f"dockerd-{os.getpid()}"  # no part of our own namespace's name: the script looks for words
+    with _started_dockerd(name, tmp_path_factory.mktemp("dockerd-programs")) as daemon:
+        for archive in _archives(tmp_path_factory.mktemp("dockerd-images")):
+            assert daemon.sh(f"docker load -i {archive}").returncode == 0
+        yield daemon
+
+
+@pytest.fixture
+def spoilt_dockerd(tmp_path: Path) -> Iterator[Daemon]:
+    """One more, without images, for what harms it: after a reload dockerd 28.5 knows no `host-gateway` any more."""
+    with _started_dockerd(f"spoilt-{os.getpid()}", tmp_path) as daemon:
+        yield daemon
 
 
 @contextmanager

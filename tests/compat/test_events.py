@@ -173,9 +173,9 @@ until docker events --since $begin --until $(date +%s.%N) --filter event=reload 
 """
 
 
-def test_a_reload_tells_the_options_that_it_reads(dockerd: Daemon, holdfastd: Daemon) -> None:
+def test_a_reload_tells_the_options_that_it_reads(spoilt_dockerd: Daemon, holdfastd: Daemon) -> None:
     """Only the default runtime has another name, and containers outlive our daemon without being asked to."""
-    theirs, ours = (json.loads(daemon.sh(RELOAD).stdout.splitlines()[0]) for daemon in (dockerd, holdfastd))
+    theirs, ours = (json.loads(daemon.sh(RELOAD).stdout.splitlines()[0]) for daemon in (spoilt_dockerd, holdfastd))
     differing = {"default-runtime", "live-restore"}
     told = [{k: v for k, v in each["Actor"]["Attributes"].items() if k not in differing} for each in (theirs, ours)]
 
