@@ -463,7 +463,11 @@ def test_a_bad_registry_does_not_spoil_the_same_layer_pulled_from_a_good_one(
     assert failures
 
 
-def test_closing_ends_pulls_under_way(registry: Any, puller: Any) -> None:
+@pytest.mark.parametrize("has_an_older_one", [False, True])
+def test_closing_ends_pulls_under_way(registry: Any, puller: Any, has_an_older_one: bool) -> None:
+    if has_an_older_one:
+        registry.add_image("latest", b"old")
+        puller.pull(ref(registry))
     registry.add_image("latest", b"a" * 100)
     [layer] = json.loads(registry.manifests["latest"].data)["layers"]
     release = threading.Event()

@@ -302,14 +302,17 @@ class Puller:
 
     @contextmanager
     def _tracked(self, cancellation: Cancellation | None) -> Generator[Cancellation]:
+        """What `close` cancels until the block ends; inside another block of the same pull, until that one does."""
         tracked = cancellation or Cancellation()
         with self._lock:
+            is_outermost = tracked not in self._under_way
             self._under_way.add(tracked)
         try:
             yield tracked
         finally:
-            with self._lock:
-                self._under_way.discard(tracked)
+            if is_outermost:
+                with self._lock:
+                    self._under_way.discard(tracked)
 
     def _config_of(self, resolved: Resolved, reference: Reference, cancellation: Cancellation) -> documents.ImageConfig:
         """The image config, from the store or the registry; kept before anything refers to it."""
