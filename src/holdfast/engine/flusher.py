@@ -3,7 +3,8 @@
 
 A job that writes a record without waiting for the disk begins a flush, and whatever must not come before the disk has it
 (the answer to a start, the removal of files) waits for that. However many ask, a disk is asked once at a time, in one
-hop to a thread. Belongs to the loop's thread. Called by the jobs create, start, remove and restore. Source: decisions/0016.
+hop to a thread. Belongs to the loop's thread. Called by the jobs that create, start, remove or prune containers and
+networks, and by restore. Source: decisions/0016.
 """
 
 from __future__ import annotations

@@ -86,10 +86,9 @@ class Container:
         """
         try:
             self._log = _open_log(self._launch["log"])
-            ordered = self._taken()
-            if self._launch["runtime"] != labour.NATIVE:
-                ordered.maker.order({}, [])  # it waits for this word
-            self.init = self._receive(None, self._launch, clients, ordered)
+            if self._ordered is not None and self._launch["runtime"] != labour.NATIVE:
+                self._ordered.maker.order({}, [])  # it waits for this word
+            self.init = self._receive(None, self._launch, clients, self._taken())
         except BaseException:
             self.abandon()
             raise
@@ -98,7 +97,7 @@ class Container:
             self._watch_memory()
 
     def abandon(self) -> None:
-        """Takes back what `order` began."""
+        """Takes back what the maker has begun."""
         if self._ordered is not None:
             self._taken().cancel()
         try:

@@ -2,10 +2,9 @@
 """The child's side of `birth`: takes one order, reads the spec, makes the cgroup, starts one process.
 
 The order for an init is the launch as the daemon wrote it, passed on by the shim before it reads it itself: with its
-descriptors (see `client`; where it says `waits` the second one tells when the host is ready). With the order for an
-exec comes the init's pidfd. The last three descriptors are the process's streams, for one without a terminal. What is
-started is the shim's child. Nothing returns from here to the shim's code: the child is used up, by lending its memory
-to the process (`kernel.borrow`) or by its end.
+descriptors (see `spawner`). With the order for an exec comes the init's pidfd. The last three descriptors are the
+process's streams, for one without a terminal. What is started is the shim's child. Nothing returns from here to the
+shim's code: the child is used up, by lending its memory to the process (`kernel.borrow`) or by its end.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 """The fork server: a small single-threaded process that has everything imported and forks the shims.
 
 `fork_server` starts it by `kernel.spawn` with its end of a seqpacket socket as descriptor 3 and the lock of `births` as 4.
-A launch is one message: the request, and the shim's end of a socket of its own plus the clients' sockets as descriptors.
-It is passed on unread to a spare shim, forked ahead with its page faults behind it. There is no answer here; the shim
-speaks for itself, and its end, or a fork that fails, closes its socket. The spawner ends with the daemon (end of its
-socket), its spare shims with it; those that were launched live on.
+A launch is one message: the request, and as descriptors the shim's end of a socket of its own, where the request `waits`
+the pipe that tells when the host is ready (`meanwhile`), and the clients' sockets. It is passed on unread to a spare
+shim, forked ahead with its page faults behind it. There is no answer here; the shim speaks for itself, and its end, or a
+fork that fails, closes its socket. The spawner ends with the daemon (end of its socket), its spare shims with it; those
+that were launched live on.
 """
 
 from __future__ import annotations
