@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.distribution import Puller, Registries, RegistryConfig
 from holdfast.distribution.cancellation import Cancellation, Cancelled
 from holdfast.distribution.credentials import Credentials
 from holdfast.distribution.http import Unreachable
@@ -574,8 +575,14 @@ def test_a_denied_pull_is_docker_404(registry: Any, puller: Any) -> None:
         puller.pull(ref(registry))
 
 
-def test_nobody_listening_is_docker_text(registry: Any, puller: Any) -> None:
+@pytest.mark.parametrize("is_here", [False, True])
+def test_nobody_listening_is_docker_text(registry: Any, puller: Any, store: Any, images: Any, is_here: bool) -> None:
     host = registry.host
+    if is_here:
+        registry.add_image("latest", b"a")
+        before = Puller(store=store, images=images, registries=Registries(RegistryConfig(certs_dirs=())))
+        before.pull(ref(registry))
+        before.close()
     registry.close()
 
     with pytest.raises(Unreachable, match=f'Get "http://{host}/.*": dial tcp {host}: connect: connection refused'):

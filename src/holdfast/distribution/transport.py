@@ -251,7 +251,7 @@ def _quoted(url: str) -> str:
 
 
 def _base(url: str) -> str:
-    """The address up to `/v2/`: what is named when no connection came about, as dockerd does after its first ping."""
+    """The address up to `/v2/`: what is named when no connection came about, as dockerd does, whose ping (a GET) fails."""
     head, mark, _ = url.partition("/v2/")
     return head + mark
 
@@ -259,7 +259,7 @@ def _base(url: str) -> str:
 def _translated(failure: Exception, method: str, url: str) -> Unreachable:
     """The failure in Go's words, which scripts look for; queries (signatures, tokens) are left out."""
     prefix = f"{_verb(method)} {_quoted(url)}: "
-    dialling = f"{_verb(method)} {_quoted(_base(url))}: dial tcp"
+    dialling = f"Get {_quoted(_base(url))}: dial tcp"
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     if isinstance(failure, failures.NameResolutionError):
