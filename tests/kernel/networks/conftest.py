@@ -40,6 +40,8 @@ class Place:
             return
         call(UNSHARE, NEWNET | NEWNS)
         call(MOUNT, b"none", b"/", None, MS_REC_PRIVATE, None)
+        # a new namespace has what the machine has, and another daemon may have made that a router
+        netns.write_sysctl("ipv4/ip_forward", "0")
         with netlink.Socket() as links:
             links.execute(rtnetlink.set_link(1, is_up=True))
 
