@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,8 @@ class Daemon(Protocol):
     netns: str
 
     def sh(self, script: str, timeout: float = 60, folder: Path | None = None) -> subprocess.CompletedProcess[str]: ...
+
+    def containers(self) -> set[str]: ...
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,29 @@ def answer(case: Case, daemon: Daemon, folder: Path) -> tuple[str, str, int]:
     return normal(done.stdout, folder), normal(done.stderr, folder), done.returncode
 
 
+def wait_for_removals(daemon: Daemon, before: set[str]) -> set[str]:
+    """What a case leaves behind; a container with `--rm` may go a moment after its client."""
+    deadline = time.monotonic() + 3
+    while left := daemon.containers() - before:
+        if time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
+    return left
+
+
 def compare(case: Case, dockerd: Daemon, holdfastd: Daemon, folder: Path) -> None:
-    """Runs the case on both and asserts that Holdfast answers as dockerd does."""
+    """Runs the case on both and asserts that Holdfast answers as dockerd does, and that the case leaves no container."""
     their_out, their_err, their_code = answer(case, dockerd, folder / "dockerd")
+    before = holdfastd.containers()
     our_out, our_err, our_code = answer(case, holdfastd, folder / "holdfast")
+    left = wait_for_removals(holdfastd, before)
     if their_code == _REFUSED != our_code:  # dockerd is not what is tested, and fails a start now and then
         their_out, their_err, their_code = answer(case, dockerd, folder / "dockerd-again")
     for difference in case.differs:
         their_out = re.sub(difference.theirs, difference.ours, their_out, flags=re.MULTILINE)
         their_err = re.sub(difference.theirs, difference.ours, their_err, flags=re.MULTILINE)
 
+    assert not left, f"the next case would meet {left}"
     assert "Traceback" not in our_out + our_err
     assert our_code == their_code, f"ours: {our_err}\ntheirs: {their_err}"
     if case.is_loose:

@@ -45,6 +45,15 @@ class Daemon:
             stdin=subprocess.DEVNULL,
         )
 
+    def containers(self) -> set[str]:
+        """The names of all its containers."""
+        listed = subprocess.run(
+            ["curl", "-fs", "--unix-socket", self.socket, "http://d/containers/json?all=1"],
+            check=True,
+            capture_output=True,
+        )
+        return {name for each in json.loads(listed.stdout) for name in each["Names"]}
+
 
 def _archives(folder: Path) -> list[Path]:
     made: list[Path] = []

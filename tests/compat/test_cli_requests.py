@@ -92,9 +92,9 @@ def _run(command: list[str], path: Path) -> list[tuple[str, str, object]]:
 
 
 def _stripped(value: object) -> object:
-    """Without what means nothing on the wire: null, zero, empty; the docker CLI sends the environment in random order."""
+    """Without what means nothing on the wire: null, zero, empty, and the random order of what the docker CLI keeps in maps."""
     if isinstance(value, dict):
-        value = {**value, "Env": sorted(value.get("Env") or ())}
+        value = {**value, **{key: sorted(value.get(key) or ()) for key in ("Env", "Binds")}}
         for key, nothing in (("ConsoleSize", [0, 0]), ("MemorySwappiness", -1)):
             if value.get(key) == nothing:
                 del value[key]

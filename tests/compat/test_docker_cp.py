@@ -69,14 +69,14 @@ CASES = [
         "diff",
         f"docker run --name cc -v vv:/mnt/deep --tmpfs /tt {IMAGE} sh -c 'echo x>/new; mkdir -p /d1/d2; echo y>/d1/d2/f; rm /etc/group; rm -r /usr; mkdir /usr; echo > /usr/q; chmod 700 /home; echo >> /etc/passwd; mv /etc/shadow /etc/s2; ln -s x /lnk; touch /var; mkdir -p /var/log/a; mkfifo /ff; echo > /root/z; rm /root/z'; docker diff cc | sort; docker diff nosuch; {END}",
     ),
-    Case("diff of nothing", f"docker run --name cc {IMAGE} true; docker diff cc; docker rm c"),
+    Case("diff of nothing", f"docker run --name cc {IMAGE} true; docker diff cc; docker rm cc"),
     Case(
         "export",
         f"docker run --name cc -v vv:/vol {IMAGE} sh -c 'echo x > /vol/hidden; mkdir /made; echo y > /made/f; ln /made/f /made/h; rm /bin/vi'; docker export cc | tar t | grep -v -E '^(.dockerenv|dev/|etc/(hosts|hostname|mtab|resolv.conf|group|passwd))' | sort | md5sum; docker export -o e.tar cc; tar tvf e.tar | grep made | awk '{{print $1,$6,$7,$8,$9}}'; docker export nosuch; {END}",
     ),
     Case(
         "commit",
-        f"docker run --name cc -e A=1 -w /w --label k=v {IMAGE} sh -c 'echo x > /made; rm /etc/group'; docker commit -a me -m words -c 'CMD [\"cat\",\"/made\"]' -c 'ENV B=2' cc made:1 | cut -c1-7; docker run --rm made:1; docker run --rm made:1 ls /etc/group; docker image inspect -f '{{{{json .Config.Cmd}}}} {{{{json .Config.Env}}}} {{{{json .Config.Labels}}}} {{{{.Config.WorkingDir}}}} {{{{.Author}}}} {{{{.Comment}}}}' made:1; docker history --format '{{{{.CreatedBy}}}} {{{{.Size}}}} {{{{.Comment}}}}' made:1 | head -1; docker rmi made:1 | wc -l; docker commit nosuch; docker commit cc BAD; docker commit -c 'RUN x' cc; docker rm c",
+        f"docker run --name cc -e A=1 -w /w --label k=v {IMAGE} sh -c 'echo x > /made; rm /etc/group'; docker commit -a me -m words -c 'CMD [\"cat\",\"/made\"]' -c 'ENV B=2' cc made:1 | cut -c1-7; docker run --rm made:1; docker run --rm made:1 ls /etc/group; docker image inspect -f '{{{{json .Config.Cmd}}}} {{{{json .Config.Env}}}} {{{{json .Config.Labels}}}} {{{{.Config.WorkingDir}}}} {{{{.Author}}}} {{{{.Comment}}}}' made:1; docker history --format '{{{{.CreatedBy}}}} {{{{.Size}}}} {{{{.Comment}}}}' made:1 | head -1; docker rmi made:1 | wc -l; docker commit nosuch; docker commit cc BAD; docker commit -c 'RUN x' cc; docker rm cc",
         is_error=True,
     ),
     Case(

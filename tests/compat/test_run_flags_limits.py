@@ -66,7 +66,7 @@ STREAMS = [
     Case("tty", f"docker run --rm --tty {IMAGE} sh -c 'tty; test -t 1 && echo yes'", flags=("--tty",)),
     Case("sig-proxy", f"docker run --rm --name lim --sig-proxy=true {IMAGE} sh -c 'trap \"echo got; exit 42\" TERM; while :; do sleep 0.1; done' & pid=$!; until docker exec lim true 2>/dev/null; do sleep 0.1; done; sleep 0.2; kill -TERM $pid; wait $pid; echo $?", flags=("--sig-proxy",)),
     Case("no sig-proxy", f"docker run --rm --name lim --sig-proxy=false {IMAGE} sh -c 'sleep 1; exit 3' & pid=$!; until docker exec lim true 2>/dev/null; do sleep 0.1; done; kill -TERM $pid; wait $pid; docker wait lim"),
-    Case("detach keys", f"docker run -d -it --name lim --detach-keys=a {IMAGE} cat >/dev/null; docker inspect -f '{{{{.State.Running}}}}' lim; docker rm -f lim; docker run --rm -t --detach-keys=ctrl-nope {IMAGE} true", is_error=True, flags=("--detach-keys",)),
+    Case("detach keys", f"docker run -d -it --name lim --detach-keys=a {IMAGE} cat >/dev/null; docker inspect -f '{{{{.State.Running}}}}' lim; docker rm -f lim; docker run --rm -t --name lim --detach-keys=ctrl-nope {IMAGE} true; C=$?; docker rm lim; exit $C", is_error=True, flags=("--detach-keys",)),
 ]  # fmt: skip
 MEMORY = [
     inside("memory", "--memory 64m", group_file("memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes")),
