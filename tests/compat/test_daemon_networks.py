@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's own options for the default bridge (ipv6, fixed-cidr-v6, icc) on both daemons, started with the same flags."""
+"""The daemon's own options for the default bridge (ipv6, fixed-cidr-v6, icc; none at all) on both daemons, with the same flags."""
 
 import os
 import shutil
@@ -7,13 +7,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from compat_case import Case, Daemon, compare
 
 IMAGE = "busybox:1.37.0-musl"
-FLAGS = ("--ipv6", "--fixed-cidr-v6=fd00:77::/64", "--icc=false")
+Pair = tuple[Daemon, Daemon]
+StartBoth = Callable[..., AbstractContextManager[Pair]]
 PROGRAMS = Path("/var/tmp/peer-dockerd/bin-sid")
 SERVE = "'nc -u -lk -p 53 -e cat & for p in 80 81; do nc -lk -p $p -e echo hi & done; wait'"
 ASK = "ask() { docker exec $1 nc -w 1 $2 $3 </dev/null || echo closed; }"
@@ -45,9 +47,34 @@ CASES = [
     ),
 ]
 
+NETWORKS = "docker inspect -f '{{json .NetworkSettings.Networks}} {{json .NetworkSettings.Ports}}' %s | jq -cS 'if has(\"n1\") then .n1|keys else . end'"
+CREATE = (
+    'create() { curl -s --unix-socket $SOCKET -H Content-Type:application/json -d "$1" '
+    "http://d/v1.47/containers/create?name=cc; }"
+)
+WITHOUT_BRIDGE = [
+    Case("its networks", "docker network ls --format '{{.Name}}'; docker network inspect bridge"),
+    Case(
+        "a container has its loopback only",
+        f"docker create --name cc -p 81:80 {IMAGE} sleep 100 >/dev/null; {NETWORKS % 'cc'}; docker start cc; {NETWORKS % 'cc'};"
+        "docker exec cc ip -o -4 addr; docker exec cc cat /etc/hosts; docker restart -t 0 cc; docker stop -t 0 cc; docker start cc;"
+        f"docker run --rm --link cc:x {IMAGE} true; docker run --rm --network bridge {IMAGE} ip -o -4 addr; docker rm -f cc",
+    ),
+    Case(
+        "it may join another network",
+        f"docker network create n1 >/dev/null; docker run -d --name cc {IMAGE} sleep 100 >/dev/null; docker network connect n1 cc;"
+        f"docker exec cc ip -o -4 addr; {NETWORKS % 'cc'}; docker network disconnect n1 cc; {NETWORKS % 'cc'}; docker rm -f cc; docker network rm n1",
+    ),
+    Case(
+        "networking disabled by the API",
+        f'{CREATE}; create \'{{"Image":"{IMAGE}","Cmd":["ip","-o","-4","addr"],"NetworkDisabled":true,"HostConfig":{{"PortBindings":{{"80/tcp":[{{"HostPort":"82"}}]}}}}}}\' >/dev/null;'
+        f"{NETWORKS % 'cc'}; docker start -a cc; {NETWORKS % 'cc'}; docker inspect -f '{{{{.Config.NetworkDisabled}}}} {{{{.HostConfig.NetworkMode}}}}' cc; docker rm cc",
+    ),
+]
+
 
 @contextmanager
-def started_dockerd(name: str, daemon_type: type[Daemon]) -> Iterator[Daemon]:
+def started_dockerd(name: str, daemon_type: type[Daemon], *flags: str) -> Iterator[Daemon]:
     """A second peer, with flags of its own; the first one has fetched its programs."""
     home = Path("/var/tmp/peer-dockerd") / name
     home.mkdir()
@@ -60,7 +87,7 @@ def started_dockerd(name: str, daemon_type: type[Daemon]) -> Iterator[Daemon]:
     environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
     with open(home / "dockerd.log", "wb") as log:
         process = subprocess.Popen(
-            [*inside, "dockerd", "-H", f"unix://{socket}", *places, *FLAGS], env=environment, stdout=log, stderr=log
+            [*inside, "dockerd", "-H", f"unix://{socket}", *places, *flags], env=environment, stdout=log, stderr=log
         )
     try:
         deadline = time.monotonic() + 30
@@ -78,17 +105,17 @@ def started_dockerd(name: str, daemon_type: type[Daemon]) -> Iterator[Daemon]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def both(
-    dockerd: Daemon,
+@contextmanager
+def started_both(
     daemon_type: type[Daemon],
     start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
     archives: dict[str, Path],
-) -> Iterator[tuple[Daemon, Daemon]]:
-    name = f"hf-dn-{os.getpid()}"
+    name: str,
+    *flags: str,
+) -> Iterator[Pair]:
     with (
-        started_dockerd(f"{name}-peer", daemon_type) as theirs,
-        start_holdfastd(name, Path("/var/tmp") / name, *FLAGS) as ours,
+        started_dockerd(f"{name}-peer", daemon_type, *flags) as theirs,
+        start_holdfastd(name, Path("/var/tmp") / name, *flags) as ours,
     ):
         for daemon in (theirs, ours):
             loaded = daemon.sh(f"docker load -i {archives[IMAGE]}")
@@ -96,6 +123,33 @@ def both(
         yield theirs, ours
 
 
+@pytest.fixture(scope="module")
+def start_both(
+    dockerd: Daemon,
+    daemon_type: type[Daemon],
+    start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
+    archives: dict[str, Path],
+) -> StartBoth:
+    return partial(started_both, daemon_type, start_holdfastd, archives)
+
+
+@pytest.fixture(scope="module")
+def both(start_both: StartBoth) -> Iterator[Pair]:
+    with start_both(f"hf-dn-{os.getpid()}", "--ipv6", "--fixed-cidr-v6=fd00:77::/64", "--icc=false") as pair:
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def without_bridge(start_both: StartBoth) -> Iterator[Pair]:
+    with start_both(f"hf-nb-{os.getpid()}", "--bridge=none") as pair:
+        yield pair
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_options_of_the_default_bridge(case: Case, both: tuple[Daemon, Daemon], tmp_path: Path) -> None:
+def test_options_of_the_default_bridge(case: Case, both: Pair, tmp_path: Path) -> None:
     compare(case, *both, tmp_path)
+
+
+@pytest.mark.parametrize("case", WITHOUT_BRIDGE, ids=[case.name for case in WITHOUT_BRIDGE])
+def test_no_default_bridge(case: Case, without_bridge: Pair, tmp_path: Path) -> None:
+    compare(case, *without_bridge, tmp_path)

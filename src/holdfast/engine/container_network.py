@@ -28,14 +28,15 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
         other = surroundings.running(packages, joined_id, "network")
         joined_pid = other.state.pid
         directory = packages.config.container_directory(other.id)
+    wishes = tuple(_endpoint_wishes(packages, record))
     request = ConnectRequest(
         container_id=record.id,
         name=record.name,
         hostname=config.hostname,
         domainname=config.domainname,
-        mode="none" if config.network_disabled else host.network_mode,
+        mode=host.network_mode,
         directory=directory,
-        ports=tuple(_port_wishes(record)),
+        ports=tuple(_port_wishes(record)) if wishes else (),
         dns=tuple(host.dns or ()),
         dns_search=tuple(host.dns_search or ()),
         dns_options=tuple(host.dns_options or ()),
@@ -43,14 +44,16 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
         mac=config.mac_address,
         linked=links.linked_ids(packages, record),
         exposed=tuple(_exposed(record)),
-        endpoints=None if config.network_disabled else tuple(_endpoint_wishes(record)),
+        endpoints=wishes,
     )
     return request, joined_pid
 
 
-def _endpoint_wishes(record: Record) -> Iterator[EndpointWish]:
+def _endpoint_wishes(packages: Packages, record: Record) -> Iterator[EndpointWish]:
+    """None for a default bridge that the daemon does without (`--bridge none`): the container has its loopback."""
     for name, settings in record.network.endpoints.items():
-        yield endpoint_wishes.of_settings(name, settings, record.host_config)
+        if name != "bridge" or packages.networks.controller.has_default_bridge:
+            yield endpoint_wishes.of_settings(name, settings, record.host_config)
 
 
 def _exposed(record: Record) -> Iterator[tuple[int, str]]:
@@ -95,12 +98,21 @@ def state_of(record: Record, attachment: Attachment) -> NetworkState:
             )
             for port in attachment.ports
         ],
-        endpoints={each.network_name: _settled(each, record.network.endpoints) for each in attachment.endpoints},
+        endpoints={
+            **_without(attachment, record.network.endpoints),
+            **{each.network_name: _settled(each, record.network.endpoints) for each in attachment.endpoints},
+        },
         hosts_path=str(attachment.hosts_path or ""),
         resolv_conf_path=str(attachment.resolv_conf_path or ""),
         hostname_path=str(attachment.hostname_path or ""),
         shows_ports=any(each.driver == "bridge" for each in attachment.endpoints),
     )
+
+
+def _without(attachment: Attachment, wishes: Mapping[str, EndpointSettings]) -> dict[str, EndpointSettings]:
+    """The wishes that led to nothing, which stay wishes."""
+    met = {endpoint_wishes.key_for(each.network_name, each.network_id, wishes) for each in attachment.endpoints}
+    return {name: wish for name, wish in wishes.items() if name not in met}
 
 
 def _settled(endpoint: Endpoint, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings:

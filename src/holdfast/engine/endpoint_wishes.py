@@ -27,7 +27,7 @@ def of_container(
 ) -> dict[str, EndpointSettings]:
     """The networks that inspect shows before the first start, the mode's own first; `check` raises InvalidArgument."""
     mode = host.network_mode
-    if namespace_modes.joined_container(mode) is not None:
+    if namespace_modes.joined_container(mode) is not None or config.network_disabled:
         return {}
     wishes = {(_DEFAULT if name == "default" else name): wish.wish() for name, wish in given.items()}
     if not wishes or (mode not in wishes and mode not in (_DEFAULT, "host", "none")):

@@ -198,6 +198,11 @@ class Controller:
     def networks(self) -> list[Network]:
         return self._registry.all()
 
+    @property
+    def has_default_bridge(self) -> bool:
+        """Whether there is a network `bridge`."""
+        return self._registry.default_bridge() is not None
+
     def network(self, name_or_id: str) -> Network:
         """By name, id or id prefix; raises NotFound."""
         return self._registry.find(name_or_id)
