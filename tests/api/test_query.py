@@ -79,6 +79,12 @@ def test_other_filters_are_invalid(raw):
         Query(urlencode({"filters": raw})).filters()
 
 
+@pytest.mark.parametrize(("raw", "escape"), [("a=%zz", "%zz"), ("%4=1", "%4="), ("a=%20%", "%"), ("a=%a", "%a")])
+def test_a_broken_escape_is_refused_in_gos_words(raw, escape):
+    with pytest.raises(InvalidArgument, match=f'^invalid URL escape "{escape}"$'):
+        Query(raw)
+
+
 def test_a_semicolon_is_refused():
     with pytest.raises(InvalidArgument, match="invalid semicolon separator in query"):
         Query("a=1;b=2")

@@ -3,7 +3,7 @@
 
 import pytest
 
-from holdfast.api import operations
+from holdfast.api import operations, router
 from holdfast.api.http import Empty
 from holdfast.api.router import Route, Router
 from holdfast.errors import InvalidArgument, NotFound, Unsupported
@@ -62,6 +62,28 @@ def test_a_fixed_path_wins_over_a_parameter():
 def test_anything_else_is_not_found(path):
     with pytest.raises(NotFound, match=r"^page not found$"):
         ROUTER.match("GET", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [
+        ("//info", "/info"),
+        ("/v1.51//images/json", "/v1.51/images/json"),
+        ("/./info", "/info"),
+        ("/images/%2e%2e/a%20b/", "/a%20b/"),
+        ("/../..", "/"),
+        ("//evil.example/x", "/evil.example/x"),
+        ("/images/https://x/y/json", "/images/https:/x/y/json"),
+    ],
+)
+def test_a_path_that_is_not_clean_leads_to_one_that_is(path, clean):
+    assert router.cleaned(path) == clean
+    assert router.cleaned(clean) == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/info", "/info/", "/images/a%2Fb/json", "/containers/.x/json", "/x/a..b"])
+def test_a_clean_path_leads_nowhere(path):
+    assert router.cleaned(path) == ""
 
 
 def test_the_wrong_method_is_not_found():

@@ -70,6 +70,23 @@ async def test_head_has_the_headers_and_no_body(start):
     assert (answer.status, answer.body) == (200, b"")
 
 
+async def test_an_old_client_that_keeps_its_connection_is_told_so(start):
+    running = await start(ROUTES)
+
+    kept = await running.send(b"GET /_ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    closed = await running.send(b"GET /_ping HTTP/1.0\r\n\r\n")
+
+    assert b"\r\nConnection: keep-alive\r\n" in kept
+    assert b"\r\nConnection: close\r\n" in closed
+
+
+async def test_a_path_that_is_not_clean_sends_the_client_elsewhere(start):
+    answer = await (await start(ROUTES)).ask("POST", "/v1.51//containers/./create?name=a%20b", b"{}")
+
+    assert (answer.status, answer.body) == (301, b"")
+    assert answer.headers["location"] == "/v1.51/containers/create?name=a%20b"
+
+
 async def test_one_connection_takes_many_requests(start):
     running = await start(ROUTES)
 
@@ -117,6 +134,7 @@ async def test_options_is_always_fine(start):
             "Content-Type: text/plain\r\n",
             "unsupported Content-Type header (text/plain): must be 'application/json'",
         ),
+        (b" \n", "Content-Type: application/json\r\n", "invalid JSON: got EOF while reading request body"),
         (b"{}", "", "malformed Content-Type header (): mime: no media type"),
         (b"[" * 5000, "Content-Type: application/json\r\n", "invalid JSON: exceeded max depth"),
     ],

@@ -82,13 +82,17 @@ def test_bytes_behind_an_upgrade_request_stay_available():
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\n\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\rHost: a\r\r", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n", 417),
         (b"GET / HTTP/1.1\r\nHost: a\r\n folded: 1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", 400),
         (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /info% HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET info HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
@@ -114,6 +118,18 @@ def test_bytes_behind_an_upgrade_request_stay_available():
 )
 def test_doubtful_requests_are_refused(data, status):
     assert refusal(data) == status
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET /info HTTP/1.0\r\n\n", b"GET /info HTTP/1.0\n\n", b"GET /info HTTP/1.0\nX: y\n\r\n\n", b"\nGET /info HTTP/1.0\r\nX: y\n\n"]
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_head_written_by_hand_ends_with_an_empty_line_of_any_kind(data, size):
+    assert read_all(data, [size] * (len(data) // size)) == [("GET", "/info", b"")]
+
+
+def test_the_first_empty_line_ends_a_head():
+    assert read_all(b"GET /a HTTP/1.0\n\nGET /b HTTP/1.0\r\n\r\n") == [("GET", "/a", b""), ("GET", "/b", b"")]
 
 
 def test_a_head_is_refused_as_soon_as_it_is_too_large():
@@ -173,9 +189,10 @@ _BODIES = st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\
     ),
     st.lists(_LINES, max_size=4),
     _BODIES,
+    st.sampled_from([b"\r\n", b"\n"]),
 )
-def test_what_we_accept_h11_reads_the_same_way(line, lines, body):
-    data = b"\r\n".join([line, *lines, b"", b""]) + body
+def test_what_we_accept_h11_reads_the_same_way(line, lines, body, newline):
+    data = newline.join([line, *lines, b"", b""]) + body
     try:
         ours = read_first(data)
     except ProtocolError:

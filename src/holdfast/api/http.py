@@ -110,12 +110,12 @@ class Request:
     async def json(self, kind: type[T], *, may_be_empty: bool = True, limit: int = JSON_BODY_LIMIT) -> T:
         """The body as a msgspec struct, read as Go would (`api.decode`); InvalidArgument with Docker's texts.
 
-        An empty body is the struct's zero value, unless `may_be_empty` is false (container create).
+        No body is the struct's zero value, unless `may_be_empty` is false (container create); one of spaces is not.
         """
         self._check_content_type()
         data = await self.read(limit)
         if not data.strip():
-            if may_be_empty:
+            if may_be_empty and self._body.is_empty:
                 return kind()
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
         return decode.decode(data, kind)

@@ -6,6 +6,7 @@ Built once per request by `api.server`, read by the routes. Source: Engine API v
 
 from __future__ import annotations
 
+import re
 from typing import cast
 from urllib.parse import unquote
 
@@ -13,6 +14,7 @@ import msgspec
 
 from holdfast.errors import InvalidArgument
 
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FALSE = frozenset(("", "0", "no", "false", "none"))
 
 
@@ -24,6 +26,8 @@ class Query:
     def __init__(self, raw: str = "") -> None:
         if ";" in raw:
             raise InvalidArgument("invalid semicolon separator in query")
+        if "%" in raw and (found := _BROKEN_ESCAPE.search(raw)):
+            raise InvalidArgument(f'invalid URL escape "{raw[found.start() :][:3]}"')
         self._values: dict[str, list[str]] = parse(raw) if raw else {}
 
     def has(self, name: str) -> bool:
@@ -88,7 +92,7 @@ def _filter_values(value: object) -> list[str]:
 
 
 def parse(raw: str) -> dict[str, list[str]]:
-    """`a=1&b=2&a=3` as lists by name; a pair with `;` or a broken escape is dropped, as Go's parser does."""
+    """`a=1&b=2&a=3` as lists by name; a pair with `;` is dropped, as Go's parser does."""
     values: dict[str, list[str]] = {}
     for pair in raw.split("&"):
         if not pair or ";" in pair:

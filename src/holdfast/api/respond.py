@@ -74,6 +74,7 @@ async def write_stream(
     *,
     wait_hangup: Callable[[], Awaitable[None]],
     is_chunked: bool,
+    closes: bool,
 ) -> None:
     """Writes the head at once and the chunks as they come; cancels the producer when the client hangs up.
 
@@ -83,7 +84,10 @@ async def write_stream(
     headers["Content-Type"] = response.content_type
     if response.headers:
         headers.update(response.headers)
-    headers |= {"Transfer-Encoding": "chunked"} if is_chunked else {"Connection": "close"}
+    if is_chunked:
+        headers["Transfer-Encoding"] = "chunked"
+    if closes:
+        headers["Connection"] = "close"
     ready = http1.response_head(response.status, headers)
     if response.first:
         ready += http1.chunk(response.first) if is_chunked else response.first

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which handler answers a method and a path.
 
-Matches the raw path exactly (no cleaning of `//` or `..`, percent signs decoded once and only inside a parameter), with
-or without `/v1.NN` before it. Knows every operation of the Engine API, so a route that Docker has and Holdfast has not
-is a 501 that names it, and anything else Docker's 404. Built by `daemon.wiring`, asked by `api.server`.
+Matches the raw path exactly (percent signs decoded once and only inside a parameter), with or without `/v1.NN` before
+it; a path with `//`, `.` or `..` in it is none of ours: `cleaned` says where it leads. Knows every operation of the
+Engine API, so a route that Docker has and Holdfast has not is a 501 that names it, and anything else Docker's 404.
+Built by `daemon.wiring`, asked by `api.server`.
 Source: Engine API v1.51, moby `server/middleware/version.go`.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -83,6 +85,17 @@ class Router:
             if found := pattern.fullmatch(path):
                 return candidate, {name: unquote(value) for name, value in found.groupdict().items()}
         raise NotFound("page not found")
+
+
+def cleaned(target: str) -> str:
+    """Where a path with `//`, `.` or `..` in it (as such or percent-encoded) leads; `` for any other."""
+    if "//" not in target and "/." not in target and "%2" not in target:
+        return ""
+    path = unquote(target)
+    clean = "/" + posixpath.normpath("/" + path).lstrip("/")
+    if path.endswith("/") and clean != "/":
+        clean += "/"
+    return quote(clean, safe="/:@!$&'()*+,;=~") if clean != path else ""
 
 
 def split_version(target: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from holdfast.api import errors, respond
 from holdfast.api.http import Empty, Hijack, Peer, Request, Response, Stream
 from holdfast.api.policy import HostPolicy
 from holdfast.api.query import Query
-from holdfast.api.router import Router
+from holdfast.api.router import Router, cleaned
 from holdfast.errors import HoldfastError, Unavailable
 from holdfast.transport.tls import TLSConnection
 from holdfast.wire import http1
@@ -155,8 +155,10 @@ class _Session:
             response = errors.response(error, what=f"{head.method} {head.target.partition('?')[0]}")
         return await self._send(head, body, request, response)
 
-    async def _route(self, head: http1.Head, body: _Body) -> tuple[Request, Response]:
-        path, _, query = head.target.partition("?")
+    async def _route(self, head: http1.Head, body: _Body) -> tuple[Request | None, Response]:
+        path, mark, query = head.target.partition("?")
+        if place := cleaned(path):
+            return None, Empty(301, {"Location": place + mark + query})
         match = self._server.router.match(head.method, path)
         request = Request(
             method=head.method,
@@ -184,11 +186,18 @@ class _Session:
         if isinstance(response, Stream):
             is_chunked = not head.is_http10
             await respond.write_stream(
-                connection, headers, response, wait_hangup=body.wait_hangup, is_chunked=is_chunked
+                connection,
+                headers,
+                response,
+                wait_hangup=body.wait_hangup,
+                is_chunked=is_chunked,
+                closes=not (is_chunked and head.keeps_alive),
             )
             return is_chunked and head.keeps_alive and await self._finish_body(body)
         unread = not self._reader.body_is_over
         closes = not head.keeps_alive or (unread and not body.is_short(self._limits.unread_body_bytes))
+        if head.is_http10 and not closes:
+            headers["Connection"] = "keep-alive"
         respond.write_whole(connection, headers, response, is_head=head.method == "HEAD", closes=closes)
         await connection.drain()
         if unread and (closes or not await self._finish_body(body)):

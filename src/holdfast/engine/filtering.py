@@ -15,8 +15,8 @@ from holdfast.errors import InvalidArgument
 
 Filters = Mapping[str, Sequence[str]]
 
-_TRUE = frozenset(("1", "true", "t", "True", "TRUE", "T"))
-_FALSE = frozenset(("0", "false", "f", "False", "FALSE", "F"))
+_TRUE = frozenset(("1", "true"))
+_FALSE = frozenset(("0", "false"))
 _DURATION = re.compile(r"(\d+(?:\.\d+)?h)?(\d+(?:\.\d+)?m)?(\d+(?:\.\d+)?s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 
@@ -29,12 +29,14 @@ def check(filters: Filters, known: frozenset[str]) -> None:
 
 
 def boolean(filters: Filters, key: str, default: bool | None) -> bool | None:
-    """The one truth value of a key; InvalidArgument for anything else, or for both at once."""
+    """The truth value of a key, whatever else it has; InvalidArgument for none, or for both at once."""
     values = filters.get(key)
-    if not values:
+    if values is None:
         return default
-    is_true, is_false = any(v in _TRUE for v in values), any(v in _FALSE for v in values)
-    if is_true == is_false or any(v not in _TRUE and v not in _FALSE for v in values):
+    if not values:
+        raise InvalidArgument(f"invalid filter '{key}'")
+    is_true, is_false = not _TRUE.isdisjoint(values), not _FALSE.isdisjoint(values)
+    if is_true == is_false:
         raise InvalidArgument(f"invalid filter '{key}=[{' '.join(values)}]'")
     return is_true
 
