@@ -28,7 +28,7 @@ SYSTEM = system.System(
     storage_status=(("Backing Filesystem", "extfs"),), log_driver="json-file", log_drivers=("json-file",),
     network_drivers=("bridge",), default_runtime="runc", runtimes={"runc": "runc"}, seccomp_profile="builtin",
     has_no_new_privileges=False, init_binary="docker-init", cdi_spec_directories=("/etc/cdi",),
-    insecure_registries=("reg.example:5000", "10.0.0.0/8"), registry_mirrors=(), labels=("a=b",),
+    insecure_registries=("reg.example:5000", "10.0.0.0/8"), registry_mirrors=(), default_address_pools=(("10.88.0.0/16", 24),), labels=("a=b",),
     proxies=Proxies("http://me:secret@proxy:3128", "http://proxy:3129", "localhost"),
     is_debugging=lambda: False, warnings=("careful",), count=count,
 )  # fmt: skip
@@ -68,7 +68,8 @@ async def test_info_counts_and_describes(running):
     assert [info[key] for key in ("Containers", "ContainersRunning", "ContainersPaused", "Images")] == [3, 1, 1, 2]
     assert (info["CPUSet"], info["PidsLimit"], info["OomKillDisable"]) == (False, True, False)
     assert info["SecurityOptions"] == ["name=seccomp,profile=builtin", "name=cgroupns"]
-    assert info["RegistryConfig"]["InsecureRegistryCIDRs"][-1] == "10.0.0.0/8"
+    assert info["RegistryConfig"]["InsecureRegistryCIDRs"][0] == "10.0.0.0/8"
+    assert info["DefaultAddressPools"] == [{"Base": "10.88.0.0/16", "Size": 24}]
     assert info["RegistryConfig"]["IndexConfigs"]["reg.example:5000"]["Secure"] is False
     assert info["Warnings"] == ["careful"]
     assert info["Swarm"]["LocalNodeState"] == "inactive"

@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
+import flagged_daemons
 import leftovers
 import pytest
 
@@ -231,6 +233,14 @@ def daemon_type() -> type[Daemon]:
 def start_holdfastd() -> Callable[..., AbstractContextManager[Daemon]]:
     """To start one more daemon with flags of the test's own."""
     return started_holdfastd
+
+
+@pytest.fixture(scope="session")
+def start_both(
+    dockerd: Daemon, archives: dict[str, Path]
+) -> Callable[..., AbstractContextManager[tuple[Daemon, Daemon]]]:
+    """To start one more of each with the same flags; the first peer has fetched its programs."""
+    return partial(flagged_daemons.started_both, Daemon, started_holdfastd, archives)
 
 
 @pytest.fixture(scope="session")

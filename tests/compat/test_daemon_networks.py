@@ -2,21 +2,13 @@
 """The daemon's own options for the default bridge (ipv6, fixed-cidr-v6, icc; none at all) on both daemons, with the same flags."""
 
 import os
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compat_case import Case, Daemon, compare
+from compat_case import Case, compare
+from flagged_daemons import IMAGE, Pair, StartBoth
 
-IMAGE = "busybox:1.37.0-musl"
-Pair = tuple[Daemon, Daemon]
-StartBoth = Callable[..., AbstractContextManager[Pair]]
-PROGRAMS = Path("/var/tmp/peer-dockerd/bin-sid")
 SERVE = "'nc -u -lk -p 53 -e cat & for p in 80 81; do nc -lk -p $p -e echo hi & done; wait'"
 ASK = "ask() { docker exec $1 nc -w 1 $2 $3 </dev/null || echo closed; }"
 
@@ -71,66 +63,6 @@ WITHOUT_BRIDGE = [
         f"{NETWORKS % 'cc'}; docker start -a cc; {NETWORKS % 'cc'}; docker inspect -f '{{{{.Config.NetworkDisabled}}}} {{{{.HostConfig.NetworkMode}}}}' cc; docker rm cc",
     ),
 ]
-
-
-@contextmanager
-def started_dockerd(name: str, daemon_type: type[Daemon], *flags: str) -> Iterator[Daemon]:
-    """A second peer, with flags of its own; the first one has fetched its programs."""
-    home = Path("/var/tmp/peer-dockerd") / name
-    home.mkdir()
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    inside = ["nsenter", f"--net=/run/netns/{name}"]
-    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
-    socket = home / "docker.sock"
-    places = [f"--data-root={home}/data", f"--exec-root={home}/exec", f"--pidfile={home}/docker.pid"]
-    daemon = daemon_type("dockerd", socket, name)
-    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
-    with open(home / "dockerd.log", "wb") as log:
-        process = subprocess.Popen(
-            [*inside, "dockerd", "-H", f"unix://{socket}", *places, *flags], env=environment, stdout=log, stderr=log
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while daemon.sh("docker version").returncode:
-            assert process.poll() is None, (home / "dockerd.log").read_text()[-3000:]
-            assert time.monotonic() < deadline, (home / "dockerd.log").read_text()[-3000:]
-            time.sleep(0.2)
-        yield daemon
-    finally:
-        daemon.sh("docker ps -aq | xargs -r docker rm -f")
-        process.terminate()
-        process.wait(30)
-        subprocess.run(["umount", "-l", str(home / "exec/netns/default")], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["ip", "netns", "del", name], check=False)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-@contextmanager
-def started_both(
-    daemon_type: type[Daemon],
-    start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
-    archives: dict[str, Path],
-    name: str,
-    *flags: str,
-) -> Iterator[Pair]:
-    with (
-        started_dockerd(f"{name}-peer", daemon_type, *flags) as theirs,
-        start_holdfastd(name, Path("/var/tmp") / name, *flags) as ours,
-    ):
-        for daemon in (theirs, ours):
-            loaded = daemon.sh(f"docker load -i {archives[IMAGE]}")
-            assert loaded.returncode == 0, loaded.stderr
-        yield theirs, ours
-
-
-@pytest.fixture(scope="module")
-def start_both(
-    dockerd: Daemon,
-    daemon_type: type[Daemon],
-    start_holdfastd: Callable[..., AbstractContextManager[Daemon]],
-    archives: dict[str, Path],
-) -> StartBoth:
-    return partial(started_both, daemon_type, start_holdfastd, archives)
 
 
 @pytest.fixture(scope="module")

@@ -316,11 +316,8 @@ def test_the_environment_is_merged_by_name() -> None:
 def test_rlimits_are_named_as_the_kernel_does() -> None:
     host = HostConfig(ulimits=[Ulimit(name="nofile", soft=10, hard=20)])
 
-    limits = compile_(record(host=host), ulimits={"nofile": (1, 2), "core": (0, 0)})["process"]["rlimits"]
+    limits = compile_(record(host=host))["process"]["rlimits"]
 
-    assert limits == [
-        {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
-        {"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20},
-    ]
+    assert limits == [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20}]
     with pytest.raises(InvalidArgument, match="wrong rlimit value: RLIMIT_FOO"):
         compile_(record(host=HostConfig(ulimits=[Ulimit(name="foo")])))

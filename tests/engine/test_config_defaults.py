@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.containers.config import Config, HostConfig, LogConfig
+from holdfast.containers.config import Config, HostConfig, LogConfig, Ulimit
 from holdfast.engine import config_defaults
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
@@ -76,6 +76,15 @@ def test_the_host_config_is_completed_as_inspect_shows_it() -> None:
     assert (host.shm_size, host.memory_swap, host.pids_limit) == (64 << 20, 20 << 20, None)
     assert (host.cgroupns_mode, host.cap_add) == ("host", ["NET_ADMIN"])
     assert "/proc/kcore" in (host.masked_paths or ())
+
+
+def test_the_daemons_ulimits_stand_beside_the_containers_own() -> None:
+    settings = replace(SETTINGS, default_ulimits={"nofile": (1, 2), "core": (0, 0)})
+    host = HostConfig(ulimits=[Ulimit(name="nofile", soft=10, hard=20)])
+
+    config_defaults.complete(Config(), host, settings)
+
+    assert host.ulimits == [Ulimit(name="nofile", soft=10, hard=20), Ulimit(name="core", soft=0, hard=0)]
 
 
 def test_the_daemons_log_options_hold_for_its_driver_and_those_of_the_copy_for_every_one() -> None:

@@ -69,7 +69,6 @@ class Surroundings:
     image_mounts: Mapping[str, Mount] = field(default_factory=dict[str, Mount])
     devices: Sequence[HostDevice] = ()
     edits: cdi.Edits | None = None
-    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     linked: Sequence[str] = ()
     standard: sandbox.SandboxDefaults = sandbox.STANDARD
     shm_source: str = ""
@@ -179,7 +178,7 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
         "env": environment(record, around.hostname, around.identity.home, linked=around.linked),
         "cwd": config.working_dir or "/",
         "capabilities": process_capabilities(capabilities(record, around.bounding)),
-        "rlimits": rlimits(record, around.ulimits),
+        "rlimits": rlimits(record),
         "noNewPrivileges": options.no_new_privileges,
         "oomScoreAdj": host.oom_score_adj,
     }
@@ -190,11 +189,9 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
     return process
 
 
-def rlimits(record: Record, standard: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+def rlimits(record: Record) -> list[dict[str, Any]]:
     """The limits of every process of the container; InvalidArgument for a name that is none."""
-    limits = dict(standard)
-    for limit in record.host_config.ulimits or ():
-        limits[limit.name] = (limit.soft, limit.hard)
+    limits = {limit.name: (limit.soft, limit.hard) for limit in record.host_config.ulimits or ()}
     for name in limits:
         if name not in _RLIMITS:
             raise InvalidArgument(f"wrong rlimit value: RLIMIT_{name.upper()}")

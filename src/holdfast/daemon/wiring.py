@@ -257,6 +257,7 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         cdi_spec_directories=options.cdi_spec_dirs,
         insecure_registries=options.insecure_registries,
         registry_mirrors=options.registry_mirrors,
+        default_address_pools=options.default_address_pools,
         proxies=_proxies(options),
         labels=options.labels,
         is_debugging=lambda: logging.getLogger("holdfast").isEnabledFor(logging.DEBUG),

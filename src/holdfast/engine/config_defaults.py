@@ -6,7 +6,7 @@ Called by the job create. Source: moby 28 `daemon/commit.go` merge, `adaptContai
 
 from __future__ import annotations
 
-from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
+from holdfast.containers.config import Config, HealthConfig, HostConfig, Ulimit, strings
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
 from holdfast.logs import policy
@@ -64,6 +64,17 @@ def complete_log(host: HostConfig, settings: Settings) -> None:
     log.config = policy.inherit_cache(log.config, settings.log_options)
 
 
+def _complete_ulimits(host: HostConfig, settings: Settings) -> None:
+    given = {limit.name for limit in host.ulimits or ()}
+    missing = [
+        Ulimit(name=name, soft=soft, hard=hard)
+        for name, (soft, hard) in settings.default_ulimits.items()
+        if name not in given
+    ]
+    if missing:
+        host.ulimits = [*(host.ulimits or ()), *missing]
+
+
 def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     """Docker's defaults, as inspect shows them."""
     config.entrypoint, config.cmd = strings(config.entrypoint), strings(config.cmd)
@@ -74,6 +85,7 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     host.shm_size = host.shm_size or settings.default_shm_bytes
     host.ipc_mode = host.ipc_mode or settings.default_ipc_mode
     host.runtime = host.runtime or settings.default_runtime
+    _complete_ulimits(host, settings)
     if not host.cgroupns_mode:
         standard = settings.default_cgroupns_mode or ("host" if settings.cgroup_version == 1 else "private")
         host.cgroupns_mode = "host" if host.privileged else standard

@@ -45,7 +45,6 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
         image_mounts=sources.images,
         devices=_devices(host, edits),
         edits=edits,
-        ulimits=packages.config.default_ulimits,
         standard=packages.config.sandbox,
         shm_source=sandbox_files.shm_source(packages, record),
         init_source=sandbox_files.init_source(packages, record),

@@ -73,6 +73,7 @@ class System(msgspec.Struct, kw_only=True):
     cdi_spec_directories: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     registry_mirrors: tuple[str, ...]
+    default_address_pools: tuple[tuple[str, int], ...]
     proxies: proxies.Proxies
     labels: tuple[str, ...]
     is_debugging: Callable[[], bool]
@@ -208,7 +209,9 @@ def _runtime(path: str, *arguments: str) -> dict[str, object]:
 
 
 def _render_daemon(system: System) -> dict[str, object]:
+    pools = [{"Base": base, "Size": size} for base, size in system.default_address_pools]
     return {
+        **({"DefaultAddressPools": pools} if pools else {}),
         "RegistryConfig": _render_registries(system),
         "DockerRootDir": system.data_root,
         "HttpProxy": proxies.masked(system.proxies.http),
@@ -271,7 +274,7 @@ def _render_registries(system: System) -> dict[str, object]:
     indexes |= {name: {"Mirrors": [], "Name": name, "Official": False, "Secure": False} for name in insecure}
     return {
         "IndexConfigs": indexes,
-        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8", *ranges],
+        "InsecureRegistryCIDRs": [*ranges, "::1/128", "127.0.0.0/8"],
         "Mirrors": list(system.registry_mirrors) or None,
     }
 

@@ -118,7 +118,7 @@ def _process(
         "env": merge_environment(environment, config.env or (), identity.home),
         "cwd": config.working_dir or record.config.working_dir or "/",
         "capabilities": spec.process_capabilities(names),
-        "rlimits": spec.rlimits(record, packages.config.default_ulimits),
+        "rlimits": spec.rlimits(record),
         "noNewPrivileges": options.no_new_privileges,
         "oomScoreAdj": record.host_config.oom_score_adj,
     }
