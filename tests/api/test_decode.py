@@ -137,3 +137,12 @@ def test_a_number_beyond_64_bits_is_refused(number):
 
 def test_the_longest_numbers_are_taken():
     assert read({"Memory": (1 << 63) - 1, "Image": "9" * 30}).memory == (1 << 63) - 1
+
+
+def test_null_in_a_list_that_may_be_a_string_is_an_empty_word():
+    class Words(msgspec.Struct):
+        words: list[str] | str | None = None
+
+    assert decode(b'{"words":["a",null]}', Words).words == ["a", ""]
+    assert decode(b'{"words":"a"}', Words).words == "a"
+    assert decode(b'{"words":null}', Words).words is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.containers import validation
-from holdfast.containers.config import Config, HostConfig
+from holdfast.containers.config import Config, HostConfig, ThrottleDevice
 from holdfast.errors import InvalidArgument
 
 
@@ -63,3 +63,21 @@ def test_what_the_daemon_has_not_itself_is_named() -> None:
 
     assert "CAP_NET_ADMIN" in warning
     assert "CAP_CHOWN" not in warning
+
+
+@pytest.mark.parametrize("text", ["0 ", " 0", "0\n", "1-0", "0,,1", "0-", "-1", "", "٣", "0-1,"])
+def test_what_is_no_list_of_processors(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid format"):
+        validation.parse_cpu_list(text, "cpuset cpus")
+
+
+def test_no_machine_has_so_many_processors() -> None:
+    with pytest.raises(InvalidArgument, match="value of out range, maximum is 8192"):
+        validation.parse_cpu_list("0-99999999", "cpuset cpus")
+
+
+def test_a_rate_is_not_negative() -> None:
+    host = HostConfig(blkio_device_read_bps=[ThrottleDevice(path="/dev/x", rate=-1)])
+
+    with pytest.raises(InvalidArgument, match="invalid rate -1 for device /dev/x"):
+        validation.check(Config(), host, machine())

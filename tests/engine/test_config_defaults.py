@@ -99,3 +99,12 @@ def test_the_daemons_log_options_hold_for_its_driver_and_those_of_the_copy_for_e
     assert (unnamed.log_config.type, unnamed.log_config.config) == ("syslog", settings.log_options)
     assert same.log_config.config == {"tag": "mine", "cache-disabled": "true"}
     assert other.log_config.config == {"env": "A", "cache-disabled": "true"}
+
+
+@pytest.mark.parametrize(("memory", "swap"), [(1 << 30, 1 << 31), ((1 << 62) - 1, (1 << 63) - 2), (1 << 62, -1)])
+def test_swap_that_nobody_named_fits_into_64_bits(memory: int, swap: int) -> None:
+    host = HostConfig(memory=memory)
+
+    config_defaults.complete(Config(), host, SETTINGS)
+
+    assert host.memory_swap == swap

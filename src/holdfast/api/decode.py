@@ -126,13 +126,18 @@ def _plan(kind: object) -> tuple[_Walk | None, Callable[[], object]]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         others = [argument for argument in arguments if argument is not type(None)]
-        walk, zero = _plan(others[0]) if len(others) == 1 else (None, _none)
+        walk, zero = _plan(others[0]) if len(others) == 1 else (_plan_lists(others), _none)
         return walk and _optional(walk), _none if len(others) < len(arguments) else zero
     if origin in (list, tuple, set, frozenset) and arguments:
         return _plan_items(arguments[0]), list
     if origin is dict:
         return _plan_values(arguments[1]), dict
     return None, _ZEROS.get(cast("object", kind), _none)
+
+
+def _plan_lists(kinds: list[object]) -> _Walk | None:
+    """Of several shapes only a list is walked: StrSlice is one string or a list of them."""
+    return next((_plan(kind)[0] for kind in kinds if typing.get_origin(kind) is list), None)
 
 
 def _none() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from holdfast.containers.json_names import docker_name
+from holdfast.errors import InvalidArgument
 
 Strings = list[str] | str | None
 """Go's StrSlice: clients may send one string for a list of one."""
@@ -298,3 +299,11 @@ class EndpointSettings(DockerStruct):
 def strings(value: Strings) -> list[str] | None:
     """A StrSlice as a list; one string is a list of one."""
     return [value] if isinstance(value, str) else value
+
+
+def console_size(given: list[int]) -> list[int]:
+    """Height and width as Go's `[2]uint` takes them: a missing one is 0, more are ignored. InvalidArgument."""
+    size = [*given, 0, 0][:2]
+    if min(size) < 0:
+        raise InvalidArgument(f"invalid console size {size[0]}x{size[1]}: height and width must not be negative")
+    return size

@@ -27,7 +27,7 @@ class ExecConfig(DockerStruct):
     detach_keys: str = ""
     env: list[str] | None = None
     working_dir: str = ""
-    cmd: list[str] | str | None = None
+    cmd: list[str] | None = None
 
 
 class Exec:

@@ -234,6 +234,8 @@ def _tmpfs_wish(wish: MountWish, destination: str, wrong: Callable[[str], Invali
         words += entry
     if wish.read_only:
         words.append("ro")
+    if options and not 0 <= options.mode < 1 << 32:
+        raise wrong(f"field Mode must be a file mode: {options.mode}")
     if options and options.mode:
         words.append(f"mode={options.mode:o}")
     if options and options.size_bytes < 0:

@@ -45,8 +45,8 @@ def _check_word(kind: str, mode: str, words: tuple[str, ...]) -> None:
 def _check_network(config: Config, host: HostConfig) -> None:
     mode = host.network_mode
     joined = joined_container(mode)
-    if joined == "":
-        raise InvalidArgument(f"invalid container format container:<name|id>: {mode}")
+    if joined == "" or mode == "container":
+        raise InvalidArgument("invalid network mode: invalid container format container:<name|id>")
     if mode == "host" and host.links:
         raise InvalidArgument(
             "conflicting options: host type networking can't be used with links. "
@@ -56,7 +56,6 @@ def _check_network(config: Config, host: HostConfig) -> None:
         return
     for name, value in (
         ("hostname", config.hostname),
-        ("domainname", config.domainname),
         ("links", host.links),
         ("dns", host.dns),
         ("custom host-to-IP mapping", host.extra_hosts),

@@ -33,11 +33,16 @@ def compile_limits(host: HostConfig) -> dict[str, Any]:
     return {name: values for name, values in found.items() if values}
 
 
+def default_swap(memory: int) -> int:
+    """Memory and swap together where only memory was said: twice as much, or no limit where int64 cannot hold it."""
+    return memory * 2 if memory < 1 << 62 else -1
+
+
 def _memory(host: HostConfig) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if host.memory > 0:
         found["limit"] = host.memory
-        found["swap"] = host.memory_swap or host.memory * 2
+        found["swap"] = host.memory_swap or default_swap(host.memory)
     if host.memory_reservation > 0:
         found["reservation"] = host.memory_reservation
     if host.memory_swappiness is not None and host.memory_swappiness >= 0:

@@ -31,6 +31,7 @@ _RLIMITS = (
 INIT_PATH = "/sbin/docker-init"
 """Where the init is in the container, as with dockerd."""
 
+_LARGEST_TERMINAL = 0xFFFF
 _INIT_WORDS = (INIT_PATH, "--")
 
 
@@ -153,6 +154,11 @@ def capabilities(record: Record, bounding: frozenset[str]) -> list[str]:
     return [name for name in wanted if name in bounding]
 
 
+def terminal_size(size: Sequence[int]) -> dict[str, int]:
+    """Height and width, no larger than a terminal can be."""
+    return {"height": min(size[0], _LARGEST_TERMINAL), "width": min(size[1], _LARGEST_TERMINAL)}
+
+
 def process_capabilities(names: Sequence[str]) -> dict[str, list[str]]:
     """The five sets; inheritable and ambient stay empty (CVE-2022-24769). The runtime clears them for other users."""
     return {
@@ -185,7 +191,7 @@ def _process(record: Record, around: Surroundings, options: sandbox.SecurityOpti
     if around.has_apparmor and options.apparmor not in ("", sandbox.UNCONFINED):
         process["apparmorProfile"] = options.apparmor
     if config.tty and any(host.console_size):
-        process["consoleSize"] = {"height": host.console_size[0], "width": host.console_size[1]}
+        process["consoleSize"] = terminal_size(host.console_size)
     return process
 
 

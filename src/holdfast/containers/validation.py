@@ -21,6 +21,8 @@ from holdfast.logs import factory
 MINIMUM_MEMORY = 6 << 20
 _RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 _MILLISECOND = 1_000_000
+_MAXIMUM_CPU = 8192
+_CPU_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", re.ASCII)
 _DEVICE_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}", re.ASCII)
 
 
@@ -78,6 +80,7 @@ def check_resources(host: HostConfig, machine: Machine, *, is_update: bool = Fal
     """The limits alone: also for update, where a swap limit may come without the memory limit that stands."""
     _check_memory(host, is_update=is_update)
     _check_cpu(host, machine)
+    _check_block_io(host)
     warnings = _discard_memory_options(host, machine)
     if host.oom_kill_disable and not host.memory:
         warnings.append(
@@ -259,6 +262,18 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
                 "Requested memory nodes are not available - "
                 f"requested {host.cpuset_mems}, available: {machine.memory_nodes}"
             )
+
+
+def _check_block_io(host: HostConfig) -> None:
+    for member in (
+        "blkio_device_read_bps",
+        "blkio_device_write_bps",
+        "blkio_device_read_iops",
+        "blkio_device_write_iops",
+    ):
+        for each in getattr(host, member) or ():
+            if each.rate < 0:
+                raise InvalidArgument(f"invalid rate {each.rate} for device {each.path}: it must not be negative")
     if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
         raise InvalidArgument("Range of blkio weight is from 10 to 1000")
 
@@ -266,9 +281,12 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
 def parse_cpu_list(text: str, what: str) -> set[int]:
     """`0-2,7` as numbers; InvalidArgument for anything else."""
     found: set[int] = set()
-    for part in text.strip().split(","):
-        low, dash, high = part.partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()) or len(low) > 4 or len(high) > 4:
-            raise InvalidArgument(f"Invalid value {text} for {what}: invalid format: {part}")
-        found.update(range(int(low), int(high or low) + 1))
+    for part in text.split(","):
+        match = _CPU_RANGE.fullmatch(part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if low > high:
+            raise InvalidArgument(f"Invalid value {text} for {what}: invalid format: {text}")
+        if high > _MAXIMUM_CPU:
+            raise InvalidArgument(f"Invalid value {text} for {what}: value of out range, maximum is {_MAXIMUM_CPU}")
+        found.update(range(low, high + 1))
     return found

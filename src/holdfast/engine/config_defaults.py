@@ -6,6 +6,7 @@ Called by the job create. Source: moby 28 `daemon/commit.go` merge, `adaptContai
 
 from __future__ import annotations
 
+from holdfast.containers import resources
 from holdfast.containers.config import Config, HealthConfig, HostConfig, Ulimit, strings
 from holdfast.engine.packages import Settings
 from holdfast.errors import InvalidArgument
@@ -77,7 +78,11 @@ def _complete_ulimits(host: HostConfig, settings: Settings) -> None:
 
 def complete(config: Config, host: HostConfig, settings: Settings) -> None:
     """Docker's defaults, as inspect shows them."""
-    config.entrypoint, config.cmd = strings(config.entrypoint), strings(config.cmd)
+    config.entrypoint, config.cmd, config.shell = (
+        strings(config.entrypoint),
+        strings(config.cmd),
+        strings(config.shell),
+    )
     config.labels = config.labels or {}
     host.cap_add, host.cap_drop = strings(host.cap_add), strings(host.cap_drop)
     host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
@@ -90,7 +95,7 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
         standard = settings.default_cgroupns_mode or ("host" if settings.cgroup_version == 1 else "private")
         host.cgroupns_mode = "host" if host.privileged else standard
     if host.memory > 0 and host.memory_swap == 0:
-        host.memory_swap = host.memory * 2
+        host.memory_swap = resources.default_swap(host.memory)
     if settings.cgroup_version == 1 and host.oom_kill_disable is None:
         host.oom_kill_disable = False
     if host.pids_limit is not None and host.pids_limit <= 0:

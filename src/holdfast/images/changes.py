@@ -36,7 +36,7 @@ _HEALTH_FLAGS = {
 
 def apply_changes(config: RunConfig, changes: Sequence[str]) -> RunConfig:
     """The configuration after all changes; InvalidArgument for what is no allowed instruction."""
-    for line in changes:
+    for line in (line for change in changes for line in change.splitlines() or ("",)):
         word, _, rest = line.strip().partition(" ")
         maker = _INSTRUCTIONS.get(word.upper())
         if maker is None:

@@ -124,6 +124,8 @@ def parse_tagged(text: str) -> Reference:
     reference = parse(text)
     if reference.digest is not None:
         raise InvalidArgument("refusing to create a tag with a digest reference")
+    if (reference.domain, reference.path) == (DEFAULT_DOMAIN, "library/sha256"):
+        raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
     return reference.with_default_tag()
 
 

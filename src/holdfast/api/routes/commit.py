@@ -14,6 +14,7 @@ from holdfast.api.schema import containers as schema
 from holdfast.engine.jobs.commit import commit
 from holdfast.engine.packages import Packages
 from holdfast.errors import InvalidArgument
+from holdfast.oci import reference as references
 
 
 def routes(packages: Packages) -> list[Route]:
@@ -25,12 +26,13 @@ def routes(packages: Packages) -> list[Route]:
         target = parse_reference(repository, query.text("tag")) if repository else None
         if target is not None and target.digest is not None:
             raise InvalidArgument("cannot import digest reference")
+        target = references.parse_tagged(str(target)) if target is not None else None
         body = await request.read()
         has_config = body.strip() not in (b"", b"null")
         image = await commit(
             packages=packages,
             reference=query.text("container"),
-            target=target.with_default_tag() if target else None,
+            target=target,
             author=query.text("author"),
             comment=query.text("comment"),
             changes=query.many("changes"),

@@ -34,7 +34,7 @@ from holdfast.engine.jobs.stop import stop as stop_job
 from holdfast.engine.jobs.top import top as top_job
 from holdfast.engine.jobs.update import update as update_job
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, HoldfastError, InvalidArgument
+from holdfast.errors import Conflict, Forbidden, HoldfastError, InvalidArgument
 
 _PLATFORM_SINCE = (1, 41)
 _NULL_WARNINGS_UNTIL = (1, 27)
@@ -151,6 +151,8 @@ def _running(packages: Packages) -> list[Route]:
     async def start(request: Request) -> Response:
         if request.query.text("checkpoint"):
             raise InvalidArgument("checkpoint is only supported in experimental mode")
+        if request.query.text("checkpoint-dir"):
+            raise Forbidden("custom checkpointdir is not supported")
         await start_job(packages=packages, reference=request.params["id"])
         return Empty()
 

@@ -13,6 +13,7 @@ from holdfast.api.router import Route
 from holdfast.api.routes.container_streams import terminal_size
 from holdfast.api.schema import containers as schema
 from holdfast.containers import detach_keys
+from holdfast.containers.config import console_size
 from holdfast.containers.execs import Exec, ExecConfig
 from holdfast.engine.jobs.exec import create_exec, require_fresh, settle_exec, start_exec
 from holdfast.engine.jobs.resize import resize_exec
@@ -32,6 +33,7 @@ def routes(packages: Packages) -> list[Route]:
 
     async def start(request: Request) -> Response:
         body = await request.json(schema.ExecStart)
+        body.console_size = console_size(body.console_size or [])
         found = require_fresh(packages, request.params["id"])
         tty = found.config.tty
         if body.detach:
@@ -40,9 +42,9 @@ def routes(packages: Packages) -> list[Route]:
 
         async def serve(connection: HijackedConnection) -> None:
             sock, pending = connection.give_away()
-            await _run(packages, found, body.console_size, sock, pending)
+            await _run(packages, found, body, sock, pending)
 
-        return Hijack(serve, request.stream_content_type(tty))
+        return Hijack(serve, request.stream_content_type(body.tty))
 
     async def inspect(request: Request) -> Response:
         found = packages.containers.execs.get(request.params["id"])
@@ -62,28 +64,29 @@ def routes(packages: Packages) -> list[Route]:
     ]
 
 
-async def _run(
-    packages: Packages, found: Exec, console_size: list[int] | None, sock: socket.socket, pending: bytes
-) -> None:
-    """Starts it on the client's own socket; what goes wrong is said there, as the head is sent."""
+async def _run(packages: Packages, found: Exec, body: schema.ExecStart, sock: socket.socket, pending: bytes) -> None:
+    """Starts it on the client's own socket; what goes wrong is said there, as the head is sent.
+
+    Whether there is a terminal was said at create; start's `Tty` says only whether the client reads frames.
+    """
     config = found.config
     grant = StreamGrant(
         sock=sock,
         stdin=config.attach_stdin,
         stdout=config.attach_stdout,
         stderr=config.attach_stderr,
-        framed=not config.tty,
+        framed=not body.tty,
         detach_keys=detach_keys.parse(config.detach_keys) if config.tty else b"",
         pending=pending if config.attach_stdin else b"",
         close_stdin_once=True,
     )
     try:
-        await start_exec(packages=packages, found=found, tty=config.tty, console_size=console_size, grants=[grant])
+        await start_exec(packages=packages, found=found, tty=config.tty, console_size=body.console_size, grants=[grant])
     except HoldfastError as error:
         text = f"{error.message}\r\n".encode()
         sock.setblocking(False)
         try:
-            sock.send(text if config.tty else frames.encode(frames.STDOUT, text))
+            sock.send(text if body.tty else frames.encode(frames.STDOUT, text))
         except OSError:
             return
         finally:

@@ -68,7 +68,7 @@ def render_config(config: Config) -> dict[str, Any]:
     """Config, without the members that Go leaves out when they are empty."""
     document: dict[str, Any] = msgspec.to_builtins(config)
     for name in _OMIT_IN_CONFIG:
-        if not document[name] and not (name == "StopTimeout" and document[name] is not None):
+        if not document[name] and not (name in ("StopTimeout", "Healthcheck") and document[name] is not None):
             del document[name]
     return document
 
@@ -88,6 +88,15 @@ def render_host(host: HostConfig) -> dict[str, Any]:
         if not document[name] and document[name] is not False:
             del document[name]
     return document
+
+
+def _links(record: Record) -> list[str] | None:
+    """As `/CHILD:/OWN/ALIAS`; those in a network of the user's are names there, and not shown."""
+    host = record.host_config
+    if host.network_mode not in ("bridge", "host", "none"):
+        return None
+    links = (text.partition(":") for text in host.links or ())
+    return [f"/{name.lstrip('/')}:/{record.name}/{alias or name.lstrip('/')}" for name, _, alias in links] or None
 
 
 def render_state(state: State) -> dict[str, Any]:
@@ -194,7 +203,7 @@ def inspect(
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": list(exec_ids) or None,
-        "HostConfig": render_host(record.host_config),
+        "HostConfig": {**render_host(record.host_config), "Links": _links(record)},
         "GraphDriver": _graph_driver(record, layers),
     }
     if sizes is not None:

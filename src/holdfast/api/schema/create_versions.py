@@ -8,7 +8,8 @@ asked in each version.
 from __future__ import annotations
 
 from holdfast.api.schema.containers import CreateBody, UpdateBody
-from holdfast.containers.config import EndpointSettings, HostConfig, MountWish
+from holdfast.containers import namespace_modes
+from holdfast.containers.config import EndpointSettings, HostConfig, MountWish, console_size
 from holdfast.errors import InvalidArgument
 
 Version = tuple[int, int]
@@ -28,9 +29,10 @@ def adapt_create(body: CreateBody, version: Version) -> list[str]:
     if version < (1, 43):
         host.annotations = None
     if version < (1, 42):
-        host.console_size = [0, 0]
+        host.console_size = []
     else:
         host.kernel_memory = 0
+    host.console_size = console_size(host.console_size)
     if version < (1, 40):
         host.ipc_mode = host.ipc_mode or "shareable"
         host.kernel_memory_tcp, host.pids_limit = 0, None
@@ -77,6 +79,6 @@ def _adapt_mac(body: CreateBody, host: HostConfig, version: Version) -> list[str
     """Since 1.44 an address belongs to an endpoint; the whole container's is taken, with a warning."""
     if version < (1, 44) or not body.mac_address:
         return []
-    if host.network_mode in ("host", "none"):
+    if host.network_mode in ("host", "none") or namespace_modes.joined_container(host.network_mode) is not None:
         body.mac_address = ""
     return [_OLD_MAC]

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.containers import Container
+from holdfast.containers import Container, signals
 from holdfast.containers.config import Config
 from holdfast.engine import image_events
 from holdfast.engine.jobs.pause import pause, unpause
@@ -49,6 +49,8 @@ async def commit(
     record = container.record
     own = run_config(record.config)
     wish = apply_changes(run_config(config) if config is not None else own, changes)
+    if wish.stop_signal:
+        signals.parse(wish.stop_signal)
     run = committing.merged(wish, own)
     parent = packages.images.get(record.image_id)
     now = time.time_ns()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast.containers import Container, detach_keys, sandbox, spec
-from holdfast.containers.config import strings
+from holdfast.containers.config import console_size
 from holdfast.containers.execs import Exec, ExecConfig
 from holdfast.engine import start_failure, surroundings
 from holdfast.engine.packages import Packages
@@ -28,12 +28,15 @@ _PREFIX = "OCI runtime exec failed: exec failed: "
 
 def create_exec(*, packages: Packages, reference: str, config: ExecConfig) -> Exec:
     """Notes the wish; Conflict unless the container runs."""
-    command = strings(config.cmd)
+    command = config.cmd
     if not command:
         raise InvalidArgument("No exec command specified")
+    if any("\0" in text for text in (*command, *(config.env or ()), config.working_dir)):
+        raise InvalidArgument("invalid exec: its command, environment or working directory contains a null byte")
     container = packages.containers.find(reference)
     require_running(container, reference)
     detach_keys.parse(config.detach_keys)
+    config.console_size = console_size(config.console_size or [])
     for entry in config.env or ():
         if not entry.partition("=")[0]:
             raise InvalidArgument(f"invalid environment variable: {entry}")
@@ -102,7 +105,7 @@ async def settle_exec(*, packages: Packages, found: Exec) -> None:
 
 
 def _process(
-    packages: Packages, container: Container, found: Exec, tty: bool, console_size: Sequence[int] | None
+    packages: Packages, container: Container, found: Exec, tty: bool, size: Sequence[int] | None
 ) -> dict[str, Any]:
     record, config = container.record, found.config
     groups = record.host_config.group_add or ()
@@ -124,9 +127,9 @@ def _process(
     }
     if packages.config.has_apparmor and options.apparmor not in ("", sandbox.UNCONFINED):
         process["apparmorProfile"] = options.apparmor
-    size = console_size or config.console_size
+    size = size if size and any(size) else config.console_size
     if tty and size and any(size):
-        process["consoleSize"] = {"height": size[0], "width": size[1]}
+        process["consoleSize"] = spec.terminal_size(size)
     return process
 
 
