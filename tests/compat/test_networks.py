@@ -139,6 +139,21 @@ REFUSALS = [
     posted("range elsewhere", '{"Name":"nb","IPAM":{"Config":[{"Subnet":"10.102.1.0/30","IPRange":"10.102.2.0/30"}]}}'),
     posted("range of ipv6", '{"Name":"nb","IPAM":{"Config":[{"Subnet":"10.102.1.0/30","IPRange":"fd00::/120"}]}}'),
     posted("the whole world", '{"Name":"nb","IPAM":{"Config":[{"Subnet":"0.0.0.0/0"}]}}'),
+    posted("a multicast subnet", '{"Name":"nb","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"ff00::/8"}]}}'),
+    posted("a zone", '{"Name":"nb","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"fd00:9::%eth0/64"}]}}'),
+    posted("a length with a zero", '{"Name":"nb","IPAM":{"Config":[{"Subnet":"10.102.5.0/024"}]}}'),
+    posted("no addresses for a bridge", '{"Name":"nb","IPAM":{"Driver":"null"}}'),
+    posted("an option for ipv6", '{"Name":"nb","Options":{"com.docker.network.enable_ipv6":"x"}}'),
+    posted("a mode without a name", '{"Name":"nb","Options":{"com.docker.network.bridge.gateway_mode_ipv4":""}}'),
+    posted(
+        "an interface name of the kernel's own",
+        '{"Name":"nb","Options":{"com.docker.network.bridge.name":"all"}}',
+        Difference(
+            r'\{"message":"invalid argument"\}\[500\]',
+            '{"message":"failed to parse com.docker.network.bridge.name value: all (invalid interface name)"}[400]',
+            NEVER_500,
+        ),
+    ),
     posted("no such template", '{"Name":"nb","ConfigFrom":{"Network":"nope"}}'),
     posted(
         "a long interface name",
@@ -174,7 +189,17 @@ REFUSALS = [
         f"{API} api DELETE /networks/bridge; api DELETE /networks/nosuch; api GET /networks/nosuch;"
         'api POST /networks/nosuch/connect \'{"Container":"x"}\'; api POST /networks/bridge/disconnect \'{"Container":"x"}\';'
         "api POST /networks/prune; api POST '/networks/prune?filters=%7B%22foo%22%3A%5B%22x%22%5D%7D';"
-        "api GET '/networks?filters=%7B%22foo%22%3A%5B%22x%22%5D%7D'; api GET '/networks/bridge?scope=swarm'",
+        "api GET '/networks?filters=%7B%22foo%22%3A%5B%22x%22%5D%7D'; api GET '/networks/bridge?scope=swarm';"
+        "api GET '/networks/bridge?verbose=x'; api POST /networks/bridge/connect '{}'; api POST /networks/bridge/disconnect '{}';"
+        "api GET /networks/default; api DELETE /networks/default",
+    ),
+    Case(
+        "api: addresses that no interface can have",
+        f"docker network create --subnet 10.102.6.0/24 --ip-range 10.102.6.128/25 na >/dev/null; docker run -d --name nac {IMAGE} sleep 100 >/dev/null;"
+        f'{API} c() {{ api POST /networks/na/connect "{{\\"Container\\":\\"nac\\",\\"EndpointConfig\\":$1}}"; }};'
+        'c \'{"IPAMConfig":{"LinkLocalIPs":["10.1.1.1"]}}\'; c \'{"IPAMConfig":{"LinkLocalIPs":["ff02::1"]}}\';'
+        'c \'{"IPAMConfig":{"IPv4Address":"10.102.6.5"}}\'; docker exec nac ip -4 -o addr show eth1 | grep -o 10.102.6.5;'
+        "docker rm -f nac >/dev/null; docker network rm na",
     ),
 ]
 TWO = "docker network create --subnet 10.110.{0}.0/24 {1}a >/dev/null; docker network create --subnet 10.111.{0}.0/24 {1}b >/dev/null;"

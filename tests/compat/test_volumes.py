@@ -45,6 +45,14 @@ OPTIONS = [
 ]
 LIFE = [
     Case(
+        "empty words ask for no mount",
+        f"docker volume create -o type= -o o= -o device= vl9; docker volume inspect vl9 -f '{{{{json .Options}}}}'; docker run --rm -v vl9:/d {IMAGE} touch /d/f; docker run --rm -v vl9:/d {IMAGE} ls /d; docker volume rm vl9",
+    ),
+    Case(
+        "what is given and empty is shown empty",
+        f"""for b in '{{"Name":"vl10","Labels":{{}},"DriverOpts":{{}}}}' '{{"Name":"vl10"}}'; do {API} -X POST http://d/v1.51/volumes/create -d "$b" | grep -oE '"(Labels|Options)":[^,]*'; docker volume rm vl10; done""",
+    ),
+    Case(
         "in use",
         f"docker volume create vl1; docker create --name vl1 -v vl1:/d {IMAGE} true; docker volume rm vl1; docker volume rm -f vl1; docker rm vl1; docker volume rm vl1; docker volume rm vl1; docker volume rm -f vl1",
     ),

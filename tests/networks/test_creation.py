@@ -119,6 +119,11 @@ def test_template_gives_everything_but_what_concerns_this_network():
         ({"ingress": True}, errors.Forbidden, "Ingress network"),
         ({"scope": "swarm"}, errors.Forbidden, "swarm is not active"),
         ({"enable_ipv4": False}, errors.InvalidArgument, "IPv4 or IPv6 must be enabled"),
+        ({"options": {"com.docker.network.enable_ipv4": "0"}}, errors.InvalidArgument, "IPv4 or IPv6 must be enabled"),
+        ({"options": {"com.docker.network.enable_ipv6": "x"}}, errors.InvalidArgument, "is not a valid bool"),
+        ({"ipam_driver": "null"}, errors.InvalidArgument, "ipv4 pool is empty"),
+        ({"ipam_driver": "null", "driver": "macvlan"}, errors.Unsupported, "not implemented"),
+        ({"pools": (PoolWish(subnet="10.0.0.0/024"),)}, errors.InvalidArgument, "invalid CIDR block notation"),
         ({"config_only": True, "scope": "local"}, errors.Forbidden, "Network operator fields"),
         ({"config_only": True, "config_from": "x"}, errors.Forbidden, "cannot depend on another"),
     ],
@@ -126,6 +131,26 @@ def test_template_gives_everything_but_what_concerns_this_network():
 def test_refusals(wish, error, text):
     with pytest.raises(error, match=text):
         plan(**wish)
+
+
+@pytest.mark.parametrize("where", [{"subnet": "fd00::%x } /64"}, {"subnet": "fd00::/64", "gateway": "fd00::1%x"}])
+def test_an_address_with_a_zone_reaches_no_packet_rule(where):
+    with pytest.raises(errors.InvalidArgument, match="invalid network config"):
+        plan(enable_ipv6=True, pools=(PoolWish(**where),))
+
+
+@pytest.mark.parametrize(
+    ("subnet", "text"),
+    [
+        ("ff00::/8", "multicast subnet 'ff00::1/8' is not allowed"),
+        ("fe80::/10", "clashes with the Link-Local prefix 'fe80::/64'"),
+        ("::/0", "ipv6 pool is empty"),
+        ("fd00::7/128", "failed to allocate gateway"),
+    ],
+)
+def test_ipv6_subnet_that_no_bridge_can_have(subnet, text):
+    with pytest.raises(errors.InvalidArgument, match=text):
+        pools(plan(enable_ipv6=True, pools=(PoolWish(subnet=subnet),)))
 
 
 def test_all_faults_of_the_subnets_are_told_at_once():

@@ -18,7 +18,12 @@ from holdfast.networks import driver_options
         ),
         (lambda options: driver_options.check_address(options, "k"), ("127.0.0.1", "::1"), ("x", "", "1.2.3")),
         (lambda options: driver_options.check_address(options, "k", version=4), ("127.0.0.1",), ("::1", "x")),
-        (lambda options: driver_options.check_word(options, "k", ("a", "b"), "unknown"), ("a", ""), ("c",)),
+        (lambda options: driver_options.check_word(options, "k", ("a", "b"), "unknown"), ("a",), ("c", "")),
+        (
+            lambda options: [driver_options.check_interface_name("k", each) for each in options.values()],
+            ("br0", "a.b", "x" * 15),
+            ("", "x" * 16, "ü" * 8, "a b", "a/b", "a:b", "a%d", 'a"b', "a*", ".", "..", "all", "default", "a\n"),
+        ),
     ],
 )
 def test_options(check, good, bad):

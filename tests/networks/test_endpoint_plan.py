@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast import errors
@@ -98,6 +99,26 @@ def test_faults_of_settings(settings, faults):
 
 
 @pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"link_local_addresses": ("10.1.1.1",)}, "invalid link local IP address: 10.1.1.1"),
+        ({"mac": "00:00:00:00:00:00"}, "invalid MAC address"),
+        ({"mac": "01:00:5e:00:00:01"}, "invalid MAC address"),
+    ],
+)
+def test_address_that_no_interface_can_have(settings, text):
+    with pytest.raises(errors.InvalidArgument, match=text):
+        endpoint_plan.check_settings(EndpointSettings(network="net", **settings), "net", NETWORK)
+
+
+def test_chosen_address_may_lie_beside_the_range_of_the_given_ones():
+    wished = PoolWish(subnet="10.0.0.0/24", ip_range="10.0.0.128/25")
+    network = msgspec.structs.replace(NETWORK, wished=(wished,))
+
+    endpoint_plan.check_settings(EndpointSettings(network="net", ip_address="10.0.0.5"), "net", network)
+
+
+@pytest.mark.parametrize(
     "text", ["foo", "net.ipv4.conf.eth0.x=1", "kernel.x.y.IFNAME.z=1", "net.ipv4.conf.IFNAME.../x=1"]
 )
 def test_sysctl_of_another_interface_or_tree_is_refused(text):
@@ -106,7 +127,7 @@ def test_sysctl_of_another_interface_or_tree_is_refused(text):
         endpoint_plan.check_settings(EndpointSettings(network="net", driver_options=options), "net", NETWORK)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "lo", "x" * 16, "a b"])
+@pytest.mark.parametrize("name", ["a/b", "..", "lo", "all", "x" * 16, "a b", "a%d"])
 def test_bad_interface_name_is_refused(name):
     options = (("com.docker.network.endpoint.ifname", name),)
     with pytest.raises(errors.InvalidArgument, match="invalid interface name"):

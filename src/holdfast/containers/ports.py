@@ -68,6 +68,8 @@ def _check_ip(text: str) -> None:
     if not text:
         return
     try:
+        if "%" in text:
+            raise ValueError("a zone is no address of the host")
         ipaddress.ip_address(text)
     except ValueError:
         raise InvalidArgument(f"invalid host ip address: {text}") from None

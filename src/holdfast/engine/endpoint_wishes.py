@@ -65,6 +65,10 @@ def of_settings(name: str, settings: EndpointSettings, host: HostConfig | None =
 def link(text: str) -> tuple[str, str]:
     """`NAME[:ALIAS]` as (alias, name)."""
     name, _, alias = text.partition(":")
+    if not text:
+        raise InvalidArgument("empty string specified for links")
+    if ":" in alias:
+        raise InvalidArgument(f"bad format for links: {text}")
     return (alias or name).lstrip("/"), name.lstrip("/")
 
 

@@ -26,7 +26,7 @@ class NftablesError(Exception):
 
     @property
     def is_missing(self) -> bool:
-        return "No such file or directory" in str(self)
+        return "No such file or directory" in str(self) or "element does not exist" in str(self)
 
     @property
     def is_taken(self) -> bool:

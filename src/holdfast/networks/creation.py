@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from holdfast import errors
-from holdfast.networks import ipam, pool_wishes
+from holdfast.networks import driver_options, ipam, pool_wishes
 from holdfast.networks.network import PARENT, PREDEFINED, Network, Pool, PoolWish, new_id
 
+_LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
+_ENABLE_IPV4, _ENABLE_IPV6 = "com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"
 _UNSHARED = ("host", "null")
-_SWARM_SCOPES = ("swarm", "global")
 _NO_SWARM = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
     "and try again."
@@ -58,8 +59,9 @@ def plan_network(
     driver = wish.driver or "bridge"
     if driver == "overlay":
         raise errors.Forbidden(_NO_SWARM)
-    enable_ipv6 = bool(wish.enable_ipv6)
-    pool_wishes.check(wish.pools, enable_ipv6=enable_ipv6)
+    enable_ipv4 = _is_enabled(wish.enable_ipv4, _ENABLE_IPV4, wish)
+    enable_ipv6 = _is_enabled(wish.enable_ipv6, _ENABLE_IPV6, wish)
+    pool_wishes.check(wish.pools, enable_ipv6=bool(enable_ipv6))
     _check_template(wish)
     planned = Network(
         network_id=new_id(),
@@ -67,8 +69,8 @@ def plan_network(
         driver=driver,
         created_at=created_at,
         scope=wish.scope or "local",
-        enable_ipv4=wish.enable_ipv4 is not False,
-        enable_ipv6=enable_ipv6,
+        enable_ipv4=enable_ipv4 is not False,
+        enable_ipv6=bool(enable_ipv6),
         wished=tuple(wish.pools),
         ipam_driver=wish.ipam_driver or "default",
         ipam_options=dict(wish.ipam_options) if wish.ipam_options is not None else None,
@@ -86,7 +88,7 @@ def plan_network(
     if wish.ingress:
         raise errors.Forbidden("Ingress network can only be global scope network")
     planned = _apply_template(planned, known)
-    if wish.scope in _SWARM_SCOPES:
+    if wish.scope == "swarm":
         raise errors.Forbidden("cannot create a swarm scoped network when swarm is not active")
     if driver in _UNSHARED:
         raise errors.Forbidden(f'only one instance of "{driver}" network is allowed')
@@ -94,6 +96,7 @@ def plan_network(
         raise errors.NotFound(f'plugin "{planned.ipam_driver}" not found')
     if not planned.enable_ipv4 and not planned.enable_ipv6:
         raise errors.InvalidArgument("IPv4 or IPv6 must be enabled")
+    _check_addressless(planned)
     return planned
 
 
@@ -153,10 +156,40 @@ def _plan_pool(planned: Network, wish: PoolWish, subnet: ipam.Subnet, *, ipv6: b
     gateway = str(ipaddress.ip_address(wish.gateway)) if wish.gateway else ""
     ip_range = wish.ip_range
     if not gateway and _needs_gateway(planned, ipv6=ipv6):
-        gateway = ipam.AddressPool(subnet, ip_range=ip_range).reserve()
+        try:
+            gateway = ipam.AddressPool(subnet, ip_range=ip_range).reserve()
+        except errors.Exhausted as error:
+            raise errors.InvalidArgument(f"failed to allocate gateway (): {error.message}") from None
+    if planned.driver == "bridge":
+        _check_bridge_subnet(subnet, gateway)
     pool = Pool(subnet=str(subnet), gateway=gateway, ip_range=ip_range, auxiliary=wish.auxiliary)
     fill_pool(pool)
     return pool
+
+
+def _check_bridge_subnet(subnet: ipam.Subnet, gateway: str) -> None:
+    """The host takes no such IPv6 address beside the link-local one that it has."""
+    if subnet.version == 4:
+        return
+    if not subnet.prefixlen:
+        raise errors.InvalidArgument("ipv6 pool is empty")
+    if subnet.is_multicast:
+        raise errors.InvalidArgument(f"multicast subnet '{gateway or subnet[0]}/{subnet.prefixlen}' is not allowed")
+    if subnet != _LINK_LOCAL and ipam.overlaps(subnet, _LINK_LOCAL):
+        raise errors.InvalidArgument(
+            f"'{gateway or subnet[0]}/{subnet.prefixlen}' clashes with the Link-Local prefix '{_LINK_LOCAL}'"
+        )
+
+
+def _check_addressless(planned: Network) -> None:
+    """The IPAM driver `null` leaves addresses to others; a bridge cannot be without."""
+    if planned.ipam_driver != "null":
+        return
+    if any(wish.subnet for wish in planned.wished):
+        raise errors.InvalidArgument("null ipam driver does not handle specific address pool requests")
+    if planned.driver == "bridge":
+        raise errors.InvalidArgument("ipv4 pool is empty" if planned.enable_ipv4 else "ipv6 pool is empty")
+    raise errors.Unsupported(f'the ipam driver "null" is not implemented for networks of driver {planned.driver}')
 
 
 def _needs_gateway(planned: Network, *, ipv6: bool) -> bool:
@@ -175,6 +208,17 @@ def _refuse_overlaps(wished: Sequence[PoolWish], ours: Sequence[ipam.Subnet]) ->
         if any(ipam.overlaps(subnet, other) for other in seen):
             raise errors.Forbidden("invalid pool request: Pool overlaps with other one on this address space")
         seen.append(subnet)
+
+
+def _is_enabled(said: bool | None, label: str, wish: NetworkWish) -> bool | None:
+    """What the wish says, or else the driver option, which a daemon's defaults may have given."""
+    if said is not None or label not in wish.options:
+        return said
+    try:
+        driver_options.check_flag(wish.options, label)
+    except errors.InvalidArgument:
+        raise errors.InvalidArgument(f'driver-opt "{label}" is not a valid bool') from None
+    return wish.options[label] in ("1", "t", "T", "TRUE", "true", "True")
 
 
 def _check_name(wish: NetworkWish, known: Collection[Network]) -> None:

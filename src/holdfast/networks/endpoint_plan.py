@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from holdfast import errors
-from holdfast.networks import ipam, pool_wishes
+from holdfast.networks import driver_options, ipam, pool_wishes
 from holdfast.networks.addresses import Addresses
 from holdfast.networks.network import DEFAULT_GATEWAYS, PREDEFINED, Network, new_id
 from holdfast.networks.values import ConnectRequest, Endpoint, EndpointSettings
@@ -20,7 +20,6 @@ ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
 _INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
 _SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.([\w-]+)\.(?:IFNAME|ifname)\.([\w-]+)=([\w ./:-]*)", re.ASCII)
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _SHORT_ID = 12
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 _NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
@@ -47,7 +46,10 @@ def check_settings(settings: EndpointSettings, name: str, network: Network | Non
             for text, version in ((settings.ip_address, 4), (settings.ipv6_address, 6))
             if text and (fault := _subnet_fault(text, version, network))
         ]
-    if settings.mac and not _MAC.fullmatch(settings.mac):
+    for text in settings.link_local_addresses:
+        if _is_address(text) and not ipaddress.ip_address(text).is_link_local:
+            raise errors.InvalidArgument(f"invalid link local IP address: {text}")
+    if settings.mac and not (_MAC.fullmatch(settings.mac) and _is_own(settings.mac)):
         raise errors.InvalidArgument(f"invalid MAC address {settings.mac}")
     found += [
         f"unrecognised network interface sysctl '{text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', "
@@ -130,7 +132,7 @@ def _interface(network: Network, settings: EndpointSettings, present: Collection
     taken = {endpoint.container_interface for endpoint in present}
     wanted = dict(settings.driver_options).get(_INTERFACE_NAME, "")
     if wanted:
-        if not _INTERFACE.fullmatch(wanted) or wanted in (".", "..", "lo"):
+        if not driver_options.is_interface_name(wanted) or wanted == "lo":
             raise errors.InvalidArgument(f"invalid interface name: {wanted}")
         if wanted in taken:
             raise errors.Conflict(f"interface name {wanted} is already in use")
@@ -154,9 +156,14 @@ def _sysctls(settings: EndpointSettings, interface: str) -> tuple[tuple[str, str
     return tuple(found)
 
 
+def _is_own(mac: str) -> bool:
+    """Not a group's, nor nobody's: the kernel gives no interface such a one."""
+    return not int(mac[:2], 16) & 1 and mac.strip("0:-") != ""
+
+
 def _is_address(text: str, version: int = 0) -> bool:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipam.read_address(text)
     except ValueError:
         return False
     return version in (0, address.version) and not address.is_unspecified
@@ -164,11 +171,11 @@ def _is_address(text: str, version: int = 0) -> bool:
 
 def _subnet_fault(text: str, version: int, network: Network) -> str:
     """Addresses may be chosen only where somebody chose the subnet, too."""
-    spans = [wish.ip_range or wish.subnet for wish in network.wished if wish.subnet]
-    chosen = [span for span in map(ipam.parse_subnet, spans) if span.version == version]
+    subnets = [ipam.parse_subnet(wish.subnet) for wish in network.wished if wish.subnet]
+    chosen = [subnet for subnet in subnets if subnet.version == version]
     if not chosen:
         return "user specified IP address is supported only when connecting to networks with user configured subnets"
-    if _is_address(text, version) and any(ipaddress.ip_address(text) in span for span in chosen):
+    if _is_address(text, version) and any(ipaddress.ip_address(text) in subnet for subnet in chosen):
         return ""
     return f"no configured subnet or ip-range contain the IP address {text}"
 

@@ -10,12 +10,22 @@ import errno
 import ipaddress
 from contextlib import suppress
 
+from holdfast import errors
 from holdfast.kernel import netlink, rtnetlink
 from holdfast.kernel.netns import Netns, write_sysctls
 from holdfast.networks.gateways import Gateways
 from holdfast.networks.values import Endpoint
 
 _LINK_LOCAL_LENGTHS = {False: 16, True: 64}
+
+
+class RefusedSysctls(OSError):
+    """The kernel has no such sysctl, or it has no such value."""
+
+
+def failure(error: OSError, text: str) -> errors.HoldfastError:
+    """What a driver says when it could not join: whose fault it is follows from the error."""
+    return errors.InvalidArgument(text) if isinstance(error, RefusedSysctls) else errors.Internal(text)
 
 
 def find(links: netlink.Socket, name: str) -> rtnetlink.Link | None:
@@ -41,7 +51,13 @@ def configure(endpoint: Endpoint, target: Netns) -> None:
     if endpoint.ipv6_address or any(":" in address for address in endpoint.link_local_addresses):
         sysctls.insert(0, (f"ipv6/conf/{endpoint.container_interface}/disable_ipv6", "0"))
     if sysctls:
-        write_sysctls(target, sysctls)
+        try:
+            write_sysctls(target, sysctls)
+        except OSError as error:
+            if not endpoint.sysctls:
+                raise
+            wanted = ", ".join([f"{name}={value}" for name, value in endpoint.sysctls])
+            raise RefusedSysctls(error.errno, f"the kernel does not take {wanted}: {error.strerror}") from error
     target.links.execute(rtnetlink.set_link(index, is_up=True), *_addresses(endpoint, index))
 
 

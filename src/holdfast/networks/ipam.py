@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast import errors
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 _ULA = int(ipaddress.IPv6Address("fd00::"))
 _ULA_PREFIX, _ULA_SUBNET_PREFIX = 48, 64
@@ -23,14 +24,22 @@ def parse_subnet(text: str) -> Subnet:
     try:
         if "/" not in text:
             raise ValueError("it has no prefix length")
+        read_address(text.partition("/")[0])
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise errors.InvalidArgument(f"invalid subnet {text}: {error}") from error
 
 
+def read_address(text: str) -> Address:
+    """Raises ValueError, also for a zone (`fe80::1%eth0`): networks have none, and packet rules must not read it."""
+    if "%" in text:
+        raise ValueError("it names a zone")
+    return ipaddress.ip_address(text)
+
+
 def parse_address(text: str) -> int:
     try:
-        return int(ipaddress.ip_address(text))
+        return int(read_address(text))
     except ValueError as error:
         raise errors.InvalidArgument(f"invalid IP address: {text}") from error
 

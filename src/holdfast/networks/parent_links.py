@@ -11,7 +11,7 @@ import errno
 
 from holdfast import errors
 from holdfast.kernel import netlink, rtnetlink
-from holdfast.networks import interface
+from holdfast.networks import driver_options, interface
 from holdfast.networks.network import PARENT, Network
 
 _LARGEST_VLAN = 4094
@@ -27,6 +27,8 @@ def check(links: netlink.Socket, network: Network) -> None:
     parent = network.options.get(PARENT, "")
     if parent == "lo":
         raise errors.InvalidArgument(f"loopback interface is not a valid {network.driver} parent link")
+    if parent and not driver_options.is_interface_name(parent):
+        raise errors.InvalidArgument(f"invalid subinterface vlan name {parent}, example formatting is eth0.10")
     if parent and interface.find(links, parent) is None:
         _parse_vlan(links, parent)
 

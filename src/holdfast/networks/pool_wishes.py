@@ -7,6 +7,7 @@ Source: moby 28 `api/types/network/ipam.go`.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from holdfast import errors
@@ -14,6 +15,7 @@ from holdfast.networks import ipam
 from holdfast.networks.network import PoolWish
 
 _NO_CIDR = "invalid CIDR block notation"
+_LENGTH = re.compile("0|[1-9][0-9]{0,2}")
 
 
 def check(wishes: Sequence[PoolWish], *, enable_ipv6: bool) -> None:
@@ -50,9 +52,10 @@ def _faults(wish: PoolWish, subnet: ipam.Subnet) -> list[str]:
 
 def _parse(text: str) -> ipam.Subnet | None:
     address, slash, length = text.partition("/")
-    if not slash or not (length.isascii() and length.isdigit()):
+    if not slash or not _LENGTH.fullmatch(length):
         return None
     try:
+        ipam.read_address(address)
         return ipaddress.ip_network(f"{address}/{length}", strict=False)
     except ValueError:
         return None
@@ -80,7 +83,7 @@ def _range_faults(text: str, subnet: ipam.Subnet) -> list[str]:
 
 def _address_fault(text: str, subnet: ipam.Subnet) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipam.read_address(text)
     except ValueError:
         return "invalid address"
     if address.version != subnet.version:

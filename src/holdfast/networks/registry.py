@@ -101,7 +101,7 @@ class Registry:
 
     def find(self, name_or_id: str) -> Network:
         """By name, whole id, or a prefix that only one id has; raises NotFound or InvalidArgument."""
-        wanted = "bridge" if name_or_id in ("", "default") else name_or_id
+        wanted = name_or_id or "bridge"
         whole = self._networks.get(wanted)
         if whole is not None:
             return whole

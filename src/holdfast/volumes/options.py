@@ -90,12 +90,17 @@ def check(name: str, options: Mapping[str, str]) -> None:
         raise InvalidArgument(f"create {name}: quota size requested but no quota support")
     for option, needed in _NEEDS.items():
         for other in needed if option in options else ():
-            if not options.get(other):
+            if not (options.get(other) or (other in options and not asks_for_mount(options))):
                 raise InvalidArgument(f'create {name}: missing required option: "{other}"')
     if options.get("type") in _SHARE_TYPES and re.match(r"//[^/]*:\d+(/|$)", options["device"]):
         raise InvalidArgument(f"create {name}: port not allowed in CIFS device URL, include 'port' in 'o='")
-    if options and plan(options).is_bind and not posixpath.isabs(options["device"]):
+    if asks_for_mount(options) and plan(options).is_bind and not posixpath.isabs(options["device"]):
         raise InvalidArgument(f'create {name}: invalid mount config: "{options["device"]}" is not an absolute path')
+
+
+def asks_for_mount(options: Mapping[str, str]) -> bool:
+    """Empty words, as Compose makes of unset variables, ask for none."""
+    return any(options.get(option) for option in ("type", "device"))
 
 
 def plan(options: Mapping[str, str]) -> MountPlan:

@@ -99,8 +99,8 @@ class Store:
                 mountpoint=found.create(name, options or {}),
                 created_nanos=self._now_nanos(),
                 driver=found.name,
-                labels=dict(labels) if labels else None,
-                options=dict(options) if options else None,
+                labels=None if labels is None else dict(labels),
+                options=None if options is None else dict(options),
                 scope=found.scope,
             )
             write = (BUCKET, name, msgspec.json.encode(volume))

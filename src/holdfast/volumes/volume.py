@@ -68,7 +68,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_name(name: str) -> None:
     """Raises InvalidArgument unless the name can be a directory's."""
-    if len(name) == 1 and name.isascii() and name.isalnum():
+    if len(name) == 1:
         raise InvalidArgument(
             f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
         )

@@ -43,7 +43,7 @@ def _looking(packages: Packages) -> list[Route]:
         return Json([schema.render(*each) for each in zip(found, members, strict=True)])
 
     async def inspect(request: Request) -> Response:
-        request.query.boolean("verbose")
+        _check_verbose(request.query.text("verbose"))
         scope = request.query.text("scope")
         network, members = await inspect_network(networks=networks, name=request.params["name"])
         if scope not in ("", network.scope):
@@ -105,3 +105,9 @@ def _joining(packages: Packages) -> list[Route]:
         Route("POST", "/networks/{name}/connect", connect),
         Route("POST", "/networks/{name}/disconnect", disconnect),
     ]
+
+
+def _check_verbose(text: str) -> None:
+    """Go's strict reading; it would show a swarm's tasks."""
+    if text not in ("", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"):
+        raise InvalidArgument(f'invalid value for verbose: {text}: strconv.ParseBool: parsing "{text}": invalid syntax')

@@ -50,6 +50,7 @@ class NetworkCreate(msgspec.Struct):
     ConfigFrom: ConfigReference | None = None
     Options: dict[str, str] | None = None
     Labels: dict[str, str] | None = None
+    CheckDuplicate: bool = False
 
 
 class NetworkCreated(msgspec.Struct):

@@ -19,8 +19,8 @@ class VolumeCreate(msgspec.Struct):
 
     Name: str = ""
     Driver: str = ""
-    DriverOpts: dict[str, str] = {}
-    Labels: dict[str, str] = {}
+    DriverOpts: dict[str, str] | None = None
+    Labels: dict[str, str] | None = None
     ClusterVolumeSpec: dict[str, Any] | None = None
 
 

@@ -19,12 +19,16 @@ from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from holdfast.networks import Network, check_mixture
 
+_SHORT_ID = 12
+_NO_CONTAINER = 'invalid name or ID supplied: ""'
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 _FROM_HOST = "cannot disconnect container from host network - container was created in host network mode"
 
 
 async def connect_network(*, packages: Packages, network: str, container: str, settings: EndpointSettings) -> None:
     """Adds a network to a container; NotFound, InvalidArgument, Forbidden (it is in there, address taken)."""
+    if not container:
+        raise InvalidArgument(_NO_CONTAINER)
     found = packages.containers.find(container)
     await asyncio.shield(
         packages.background.start(_connect(packages, network, found, settings), f"connect of {found.id[:12]}")
@@ -33,6 +37,8 @@ async def connect_network(*, packages: Packages, network: str, container: str, s
 
 async def disconnect_network(*, packages: Packages, network: str, container: str, force: bool) -> None:
     """Takes a container out of a network, be it its last; NotFound, Conflict when it is not in there."""
+    if not container:
+        raise InvalidArgument(_NO_CONTAINER)
     try:
         found = packages.containers.find(container)
     except NotFound:
@@ -53,8 +59,16 @@ async def _connect(packages: Packages, reference: str, container: Container, set
         key = endpoint_wishes.key_for(network.name, network.network_id, wishes)
         if key is not None and container.state.has_process:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        if network.has_names and not container.state.has_process:
+            settings.dns_names = _names(container, settings)
         added = {name: each for name, each in wishes.items() if name != key}
         await _apply(packages, container, {**added, network.name: settings})
+
+
+def _names(container: Container, settings: EndpointSettings) -> list[str]:
+    """What it will be called there, its name first; a start finds out the same."""
+    hostname = container.record.config.hostname
+    return list(dict.fromkeys([container.name, *(settings.aliases or ()), container.id[:_SHORT_ID], hostname]))
 
 
 def _check(packages: Packages, reference: str, container: Container, settings: EndpointSettings) -> Network:

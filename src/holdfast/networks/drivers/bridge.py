@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from holdfast.networks import driver_options, interface
 from holdfast.networks.driver import Repaired
 from holdfast.networks.network import (
     BRIDGE_NAME,
+    DEFAULT_BRIDGE,
     ENABLE_ICC,
     ENABLE_MASQUERADE,
     GATEWAY_MODE4,
@@ -31,8 +31,10 @@ from holdfast.networks.network import (
     HOST_ADDRESS6,
     HOST_BINDING,
     INHIBIT_IPV4,
+    INTERFACE_PREFIX,
     MTU,
     PREVENT_SPOOFING,
+    TRUSTED_INTERFACES,
     Network,
 )
 from holdfast.networks.undertaker import Undertaker, nothing
@@ -45,7 +47,6 @@ _BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 _LINK_LOCAL = ("fe80::1", 64)
 _SETTLE_ATTEMPTS, _SETTLE_SECONDS = 100, 0.001
 _GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
-_NAME = re.compile(r"[^\s/:]{1,15}")
 VETH_PREFIX = "veth"
 
 
@@ -64,7 +65,7 @@ class Bridge:
 
     def check(self, network: Network) -> None:
         options = network.options
-        for label in (ENABLE_ICC, ENABLE_MASQUERADE, INHIBIT_IPV4, PREVENT_SPOOFING):
+        for label in (DEFAULT_BRIDGE, ENABLE_ICC, ENABLE_MASQUERADE, INHIBIT_IPV4, PREVENT_SPOOFING):
             driver_options.check_flag(options, label)
         driver_options.check_mtu(options, MTU, minimum=1280 if network.enable_ipv6 else 68)
         driver_options.check_address(options, HOST_BINDING)
@@ -75,8 +76,10 @@ class Bridge:
             if options.get(label) == "isolated" and not network.internal:
                 raise errors.InvalidArgument("gateway mode 'isolated' can only be used for an internal network")
         name = network.bridge_interface
-        if not _NAME.fullmatch(name) or name in (".", ".."):
-            raise errors.InvalidArgument(f"failed to parse {BRIDGE_NAME} value: {name} (invalid interface name)")
+        driver_options.check_interface_name(BRIDGE_NAME, name)
+        driver_options.check_interface_name(INTERFACE_PREFIX, network.interface_prefix, more="0")
+        for trusted in network.trusted_interfaces:
+            driver_options.check_interface_name(TRUSTED_INTERFACES, trusted)
         found = self._find(name)
         if found is not None and found.kind != "bridge":
             raise errors.Conflict(f"existing interface {name} is not a bridge")
@@ -141,8 +144,8 @@ class Bridge:
             _settle(self._links, network.bridge_interface)
         except OSError as error:
             self._delete(endpoint.host_interface)
-            raise errors.Internal(
-                f"failed to add interface {endpoint.host_interface} to network {network.name}: {error.strerror}"
+            raise interface.failure(
+                error, f"failed to add interface {endpoint.host_interface} to network {network.name}: {error.strerror}"
             ) from error
 
     def _make_pair(self, network: Network, endpoint: Endpoint, target: netns.Netns) -> None:

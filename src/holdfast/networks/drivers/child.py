@@ -74,9 +74,10 @@ class Child:
         except OSError as error:
             interface.remove(target, at_birth)
             interface.remove(target, endpoint.container_interface)
-            raise errors.Internal(
+            raise interface.failure(
+                error,
                 f"failed to create the {self._name} port {endpoint.container_interface} in network {network.name}: "
-                f"{(error.strerror or '').lower()}"
+                f"{(error.strerror or '').lower()}",
             ) from error
 
     def leave(self, network: Network, endpoint: Endpoint, netns_path: str, *, lives_on: bool) -> None:

@@ -62,14 +62,15 @@ class Local:
         del user
         path = volume.mountpoint
         os.makedirs(path, 0o755, exist_ok=True)
-        if volume.options and is_first:
+        options = volume.options or {}
+        if option_words.asks_for_mount(options) and is_first:
             self._unmount_all(path)
-            self._mount(option_words.plan(volume.options), path)
+            self._mount(option_words.plan(options), path)
         return path
 
     def unmount(self, volume: Volume, user: str, *, is_last: bool) -> None:
         del user
-        if volume.options and is_last:
+        if option_words.asks_for_mount(volume.options or {}) and is_last:
             self._unmount_all(volume.mountpoint)
 
     def remove(self, volume: Volume) -> None:
