@@ -100,7 +100,7 @@ async def test_a_live_event_arrives_as_one_line(running, events):
     writer.close()
 
 
-@pytest.mark.parametrize("query", ["since=x", "since=5&until=4", "filters=xx", "filters={%22nosuch%22:[%22a%22]}"])
+@pytest.mark.parametrize("query", ["since=x", "since=5&until=4", "filters=xx"])
 async def test_wrong_event_queries_are_400(running, query):
     assert (await running.ask("GET", f"/events?{query}")).status == 400
 

@@ -75,6 +75,17 @@ CASES = [
         f"docker run --name cc -v vv:/vol {IMAGE} sh -c 'echo x > /vol/hidden; mkdir /made; echo y > /made/f; ln /made/f /made/h; rm /bin/vi'; docker export cc | tar t | grep -v -E '^(.dockerenv|dev/|etc/(hosts|hostname|mtab|resolv.conf|group|passwd))' | sort | md5sum; docker export -o e.tar cc; tar tvf e.tar | grep made | awk '{{print $1,$6,$7,$8,$9}}'; docker export nosuch; {END}",
     ),
     Case(
+        "commit and import with changes",
+        f"docker create --name cc -e A=1 {IMAGE} >/dev/null; echo x > f; tar cf t f;"
+        """ docker commit --change 'ENV PATH=$PATH:/x B="$A 2" C=${N:-n}' --change 'LABEL "a b"=$A' --change 'USER $A' cc cc >/dev/null;"""
+        " docker image inspect -f '{{json .Config}}' cc;"
+        " printf '# why\\nENV A=1 \\\\\\n B=2\\nWORKDIR /$A\\nCMD echo $A' > changes;"
+        ' docker import --change "$(cat changes)" t cc:2 >/dev/null; docker image inspect -f "{{json .Config}}" cc:2;'
+        " for c in 'CMD [\"a\", 1]' 'HEALTHCHECK NONE x' 'ENV =b' 'VOLUME' '# nothing'; do docker import --change \"$c\" t; done;"
+        " docker rm cc >/dev/null; docker rmi cc cc:2 >/dev/null",
+        is_error=True,
+    ),
+    Case(
         "commit",
         f"docker run --name cc -e A=1 -w /w --label k=v {IMAGE} sh -c 'echo x > /made; rm /etc/group'; docker commit -a me -m words -c 'CMD [\"cat\",\"/made\"]' -c 'ENV B=2' cc made:1 | cut -c1-7; docker run --rm made:1; docker run --rm made:1 ls /etc/group; docker image inspect -f '{{{{json .Config.Cmd}}}} {{{{json .Config.Env}}}} {{{{json .Config.Labels}}}} {{{{.Config.WorkingDir}}}} {{{{.Author}}}} {{{{.Comment}}}}' made:1; docker history --format '{{{{.CreatedBy}}}} {{{{.Size}}}} {{{{.Comment}}}}' made:1 | head -1; docker rmi made:1 | wc -l; docker commit nosuch; docker commit cc BAD; docker commit -c 'RUN x' cc; docker rm cc",
         is_error=True,

@@ -33,6 +33,10 @@ from holdfast.oci.image import Healthcheck, RunConfig
             "HEALTHCHECK --interval=1m30s --retries=2 CMD curl x",
             RunConfig(healthcheck=Healthcheck(test=("CMD-SHELL", "curl x"), interval=90 * 10**9, retries=2)),
         ),
+        ("ENV A=1 \\\n B=2", RunConfig(env=("A=1", "B=2"))),
+        ("# why\nENV A=1\n\nUSER $A", RunConfig(env=("A=1",), user="1")),
+        ('LABEL "a b"="c d" e=\\"', RunConfig(labels={"a b": "c d", "e": '"'})),
+        ("EXPOSE $NONE", RunConfig()),
         ('HEALTHCHECK CMD ["a"]', RunConfig(healthcheck=Healthcheck(test=("CMD", "a")))),
     ],
 )
@@ -76,3 +80,38 @@ def test_changes_add_up() -> None:
 def test_what_is_not_allowed_is_refused(line: str) -> None:
     with pytest.raises(InvalidArgument):
         apply_changes(RunConfig(), [line])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("$PATH:/x", "/bin:/x"),
+        ("${PATH}x", "/binx"),
+        ('"$PATH x"', "/bin x"),
+        ("'$PATH'", "$PATH"),
+        ("\\$PATH", "$PATH"),
+        ("$NONE", ""),
+        ("${NONE:-a}", "a"),
+        ("${PATH:-a}", "/bin"),
+        ("${PATH:+a}", "a"),
+        ("${NONE:+a}", ""),
+        ("${NONE:-$PATH}", "/bin"),
+        ("5$", "5$"),
+    ],
+)
+def test_variables_have_the_values_of_the_environment(value: str, expected: str) -> None:
+    start = RunConfig(env=("PATH=/bin",))
+
+    changed = apply_changes(start, [f"ENV A={value}", f"LABEL a={value}"])
+
+    assert (changed.env, changed.labels) == (("PATH=/bin", f"A={expected}"), {"a": expected})
+
+
+def test_variables_of_one_instruction_have_the_values_from_before_it() -> None:
+    assert apply_changes(RunConfig(env=("A=1",)), ["ENV A=2 B=$A"]).env == ("A=2", "B=1")
+
+
+def test_commands_keep_their_variables() -> None:
+    start = RunConfig(env=("A=1",))
+
+    assert apply_changes(start, ["CMD echo $A", "ONBUILD RUN $A"]).cmd == ("/bin/sh", "-c", "echo $A")

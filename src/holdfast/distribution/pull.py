@@ -197,6 +197,8 @@ class Puller:
     def log_in(self, credentials: Credentials) -> None:
         """Asks the registry of `server_address` whether it knows the user; Unauthenticated when not."""
         domain = server_domain(credentials.server_address)
+        if not domain.isprintable() or any(character in domain for character in ' "<>\\^`{|}'):
+            raise InvalidArgument(f"unable to parse server address: {domain!r} has a character that no host name has")
         failure: HoldfastError | None = None
         for remote in self._registries.writers(Reference(domain, ""), credentials):
             try:

@@ -15,6 +15,7 @@ from holdfast.distribution.credentials import ANONYMOUS, Credentials
 from holdfast.distribution.endpoints import Endpoint, RegistryConfig, is_own, plan_endpoints
 from holdfast.distribution.http import HTTP
 from holdfast.distribution.remote import PULL, PUSH, Remote
+from holdfast.errors import Forbidden
 from holdfast.oci.reference import Reference
 
 DEFAULT_POLICY = retry.Policy()
@@ -43,7 +44,12 @@ class Registries:
             self._transport.close()
 
     def readers(self, reference: Reference, credentials: Credentials) -> Iterator[Remote]:
-        """The repository at every endpoint that may serve it, in the order in which to ask them."""
+        """The repository at every endpoint that may serve it, in the order in which to ask them.
+
+        Forbidden for `scratch`, which no registry has.
+        """
+        if reference.familiar_name == "scratch":
+            raise Forbidden("'scratch' is a reserved name")
         for endpoint in self._endpoints(reference.domain):
             yield self.at(endpoint, reference, credentials if is_own(endpoint, reference.domain) else ANONYMOUS, PULL)
 

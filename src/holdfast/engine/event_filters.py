@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from holdfast.errors import InvalidArgument
-
 # fmt: off
 KEYS = frozenset((
     "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
@@ -35,16 +33,9 @@ class Fact(Protocol):
     def scope(self) -> str: ...
 
 
-def check(filters: Mapping[str, list[str]]) -> None:
-    """Raises InvalidArgument for a key that Docker does not know."""
-    for key in filters:
-        if key not in KEYS:
-            raise InvalidArgument(f"invalid filter '{key}'")
-
-
 def fits(event: Fact, filters: Mapping[str, list[str]]) -> bool:
-    """True when every key has a value that the event matches."""
-    return all(_fits_key(event, key, values) for key, values in filters.items() if values)
+    """True when every key has a value that the event matches; keys that Docker does not know are as if not there."""
+    return all(_fits_key(event, key, values) for key, values in filters.items() if values and key in KEYS)
 
 
 def _fits_key(event: Fact, key: str, values: list[str]) -> bool:

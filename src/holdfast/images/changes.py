@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-import shlex
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from holdfast.errors import InvalidArgument
+from holdfast.images import instruction_words
 from holdfast.oci.image import Healthcheck, RunConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII | re.IGNORECASE)
 _SHELL = ("/bin/sh", "-c")
@@ -36,13 +36,20 @@ _HEALTH_FLAGS = {
 
 def apply_changes(config: RunConfig, changes: Sequence[str]) -> RunConfig:
     """The configuration after all changes; InvalidArgument for what is no allowed instruction."""
-    for line in (line for change in changes for line in change.splitlines() or ("",)):
-        word, _, rest = line.strip().partition(" ")
+    found = list(instruction_words.lines("\n".join(changes)))
+    if changes and not found:
+        raise InvalidArgument("file with no instructions")
+    for line in found:
+        word, *rest = line.split(None, 1)
         maker = _INSTRUCTIONS.get(word.upper())
         if maker is None:
-            raise InvalidArgument(f"{word or 'nothing'} is not a valid change command")
-        config = maker(config, rest.strip())
+            raise InvalidArgument(f"{word} is not a valid change command")
+        config = maker(config, rest[0] if rest else "")
     return config
+
+
+def _variables(config: RunConfig) -> dict[str, str]:
+    return {key: value for key, _, value in (item.partition("=") for item in config.env)}
 
 
 def _command(text: str, config: RunConfig) -> tuple[str, ...]:
@@ -51,7 +58,9 @@ def _command(text: str, config: RunConfig) -> tuple[str, ...]:
         value: object = json.loads(text)
     except ValueError:
         value = None
-    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value)):
+    if isinstance(value, list):
+        if not all(isinstance(item, str) for item in cast("list[object]", value)):
+            raise InvalidArgument("when using JSON array syntax, arrays must be comprised of strings only")
         return tuple(cast("list[str]", value))
     return (*(config.shell or _SHELL), text)
 
@@ -65,46 +74,47 @@ def _entrypoint(config: RunConfig, text: str) -> RunConfig:
 
 
 def _env(config: RunConfig, text: str) -> RunConfig:
-    values: dict[str, str] = {}
-    for item in config.env:
-        key, _, value = item.partition("=")
-        values[key] = value
-    values.update(_pairs("ENV", text))
+    values = _variables(config)
+    values.update(_pairs("ENV", text, values))
     return msgspec.structs.replace(config, env=tuple(f"{key}={value}" for key, value in values.items()))
 
 
 def _label(config: RunConfig, text: str) -> RunConfig:
-    return msgspec.structs.replace(config, labels={**config.labels, **_pairs("LABEL", text)})
+    return msgspec.structs.replace(config, labels={**config.labels, **_pairs("LABEL", text, _variables(config))})
 
 
-def _pairs(word: str, text: str) -> dict[str, str]:
-    """`k=v k2="v 2"`, or the old form `k the rest`."""
-    first = text.split(None, 1)
-    if not first:
+def _pairs(word: str, text: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """`k=v k2="v 2"`, or the old form `k the rest`; all variables have the values that they had before."""
+    words = instruction_words.split(text)
+    if not words:
         raise InvalidArgument(f"{word} requires at least one argument")
-    if "=" not in first[0]:
-        if len(first) != 2:
+    if "=" not in words[0]:
+        if len(words) < 2:
             raise InvalidArgument(f"{word} must have two arguments")
-        return {first[0]: first[1]}
+        key, value = text.split(None, 1)
+        return {instruction_words.expand(key, variables): instruction_words.expand(value, variables)}
     pairs: dict[str, str] = {}
-    for item in _words(word, text):
+    for item in words:
         key, equals, value = item.partition("=")
-        if not key or not equals:
+        if not equals:
             raise InvalidArgument(f"syntax error - can't find = in {item!r}. Must be of the form: name=value")
-        pairs[key] = value
+        if not (name := instruction_words.expand(key, variables)):
+            raise InvalidArgument(f"{word} names can not be blank")
+        pairs[name] = instruction_words.expand(value, variables)
     return pairs
 
 
-def _words(word: str, text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise InvalidArgument(f"{word}: {error}") from error
+def _expanded(config: RunConfig, text: str) -> list[str]:
+    """The words of an instruction that takes several, with their variables replaced."""
+    variables = _variables(config)
+    return [
+        word for each in instruction_words.split(text) for word in instruction_words.expand(each, variables).split()
+    ]
 
 
 def _expose(config: RunConfig, text: str) -> RunConfig:
     ports = dict(config.exposed_ports)
-    for item in text.split():
+    for item in _expanded(config, text):
         match = _PORT.fullmatch(item)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if match is None or not 1 <= first <= last <= 65535:
@@ -127,9 +137,13 @@ def _healthcheck(config: RunConfig, text: str) -> RunConfig:
         text = text.lstrip()
     word, _, rest = text.partition(" ")
     if word.upper() == "NONE":
+        if rest.strip():
+            raise InvalidArgument("HEALTHCHECK NONE takes no arguments")
         return msgspec.structs.replace(config, healthcheck=Healthcheck(test=("NONE",)))
-    if word.upper() != "CMD" or not rest.strip():
-        raise InvalidArgument(f"unknown type {word!r} in HEALTHCHECK (try CMD)")
+    if word.upper() != "CMD":
+        raise InvalidArgument(f'Unknown type "{word.upper()}" in HEALTHCHECK (try CMD)')
+    if not rest.strip():
+        raise InvalidArgument("Missing command after HEALTHCHECK CMD")
     command = _command(rest.strip(), RunConfig())
     is_shell = command[:2] == _SHELL and not rest.strip().startswith("[")
     test = ("CMD-SHELL", rest.strip()) if is_shell else ("CMD", *command)
@@ -152,35 +166,39 @@ def _duration(text: str) -> int:
 def _onbuild(config: RunConfig, text: str) -> RunConfig:
     word = text.partition(" ")[0].upper()
     if word in ("", "ONBUILD", "FROM", "MAINTAINER"):
-        raise InvalidArgument(f"{word or 'nothing'} isn't allowed as an ONBUILD trigger")
+        raise InvalidArgument(
+            f"{word} isn't allowed as an ONBUILD trigger" if word else "ONBUILD requires at least one argument"
+        )
     return msgspec.structs.replace(config, on_build=(*config.on_build, text))
 
 
 def _stop_signal(config: RunConfig, text: str) -> RunConfig:
-    return msgspec.structs.replace(config, stop_signal=_one("STOPSIGNAL", text))
+    return msgspec.structs.replace(config, stop_signal=_one("STOPSIGNAL", text, config))
 
 
 def _user(config: RunConfig, text: str) -> RunConfig:
-    return msgspec.structs.replace(config, user=_one("USER", text))
+    return msgspec.structs.replace(config, user=_one("USER", text, config))
 
 
 def _volume(config: RunConfig, text: str) -> RunConfig:
+    if not text:
+        raise InvalidArgument("VOLUME requires at least one argument")
     command = _command(text, config)
-    paths = command if text.lstrip().startswith("[") else tuple(_words("VOLUME", text))
-    if not paths or not all(paths):
+    paths = command if text.startswith("[") else tuple(_expanded(config, text))
+    if not paths or not all(path.strip() for path in paths):
         raise InvalidArgument("VOLUME specified can not be an empty string")
     return msgspec.structs.replace(config, volumes={**config.volumes, **{path: {} for path in paths}})
 
 
 def _workdir(config: RunConfig, text: str) -> RunConfig:
-    path = posixpath.join("/", config.working_dir, _one("WORKDIR", text))
+    path = posixpath.join("/", config.working_dir, _one("WORKDIR", text, config))
     return msgspec.structs.replace(config, working_dir=posixpath.normpath(path))
 
 
-def _one(word: str, text: str) -> str:
+def _one(word: str, text: str, config: RunConfig) -> str:
     if not text:
         raise InvalidArgument(f"{word} requires exactly one argument")
-    return text
+    return instruction_words.expand(text, _variables(config))
 
 
 _INSTRUCTIONS: dict[str, Callable[[RunConfig, str], RunConfig]] = {

@@ -24,6 +24,11 @@ _ARCHITECTURES = {
     "armel": ("arm", "v6"),
     "armv7l": ("arm", "v7"),
 }
+_KNOWN = frozenset((
+    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64", "mips64le",
+    "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm",
+))  # fmt: skip
+"""What stands alone as an architecture; after an operating system any word does."""
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
@@ -57,11 +62,14 @@ def parse(text: str) -> Platform:
     """`os/arch[/variant]`, `arch` alone is a Linux one; raises InvalidArgument."""
     parts = text.split("/")
     if not 1 <= len(parts) <= 3 or not all(_PART.fullmatch(part) for part in parts):
-        raise InvalidArgument(f'"{text[:160]}" is an invalid platform: expected os/architecture[/variant]')
+        raise InvalidArgument(f'"{text[:160]}": cannot parse platform specifier: invalid argument')
     if len(parts) == 1:
         if parts[0].lower() in ("linux", "windows", "darwin", "freebsd"):
             return Platform(os=parts[0].lower())
-        return Platform("linux", parts[0]).normalised()
+        found = Platform("linux", parts[0]).normalised()
+        if found.architecture not in _KNOWN:
+            raise InvalidArgument(f'"{text[:160]}": unknown operating system or architecture: invalid argument')
+        return found
     return Platform(parts[0], parts[1], parts[2] if len(parts) == 3 else "").normalised()
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from holdfast.api import decode
 from holdfast.api.http import Json, Request, Response
 from holdfast.api.router import Route
-from holdfast.api.routes.images import parse_reference
+from holdfast.api.routes.images import new_name
 from holdfast.api.schema import containers as schema
 from holdfast.engine.jobs.commit import commit
 from holdfast.engine.packages import Packages
-from holdfast.errors import InvalidArgument
-from holdfast.oci import reference as references
 
 
 def routes(packages: Packages) -> list[Route]:
@@ -23,10 +21,7 @@ def routes(packages: Packages) -> list[Route]:
     async def make(request: Request) -> Response:
         query = request.query
         repository = query.text("repo")
-        target = parse_reference(repository, query.text("tag")) if repository else None
-        if target is not None and target.digest is not None:
-            raise InvalidArgument("cannot import digest reference")
-        target = references.parse_tagged(str(target)) if target is not None else None
+        target = new_name(repository, query.text("tag")) if repository else None
         body = await request.read()
         has_config = body.strip() not in (b"", b"null")
         image = await commit(

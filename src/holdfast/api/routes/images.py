@@ -7,6 +7,7 @@ Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and stat
 from __future__ import annotations
 
 from holdfast import images
+from holdfast.api import decode
 from holdfast.api.http import Empty, Json, Request, Response, Stream
 from holdfast.api.router import Handler, Route
 from holdfast.api.schema import images as schema
@@ -28,7 +29,6 @@ from holdfast.errors import InvalidArgument
 from holdfast.oci import digest as digests
 from holdfast.oci import platform as platforms
 from holdfast.oci import reference as references
-from holdfast.oci import strict
 from holdfast.oci.digest import Digest
 from holdfast.oci.platform import Platform
 from holdfast.oci.reference import Reference
@@ -59,6 +59,9 @@ def _stock(packages: Packages) -> list[Route]:
         )
 
     async def inspect(request: Request) -> Response:
+        platform = _platform_since(request, _INSPECT_PLATFORM_SINCE)
+        if platform is not None and request.query.boolean("manifests"):
+            raise InvalidArgument("conflicting options: manifests and platform options cannot both be set")
         _check_platform(store, request, _INSPECT_PLATFORM_SINCE)
         image = store.get(request.params["name"])
         layers = packages.snapshots.layers(image.chain_id) if image.chain_id else []
@@ -69,10 +72,8 @@ def _stock(packages: Packages) -> list[Route]:
         return Json([schema.render_history(item) for item in store.history(request.params["name"])])
 
     async def add_tag(request: Request) -> Response:
-        target = parse_reference(request.query.text("repo"), request.query.text("tag"))
-        if target.digest is not None:
-            raise InvalidArgument("cannot import digest reference")
-        await tag(store=store, events=events, name=request.params["name"], target=target.with_default_tag())
+        target = new_name(request.query.text("repo"), request.query.text("tag"))
+        await tag(store=store, events=events, name=request.params["name"], target=target)
         return Empty(201)
 
     async def remove(request: Request) -> Response:
@@ -116,6 +117,8 @@ def _transfers(packages: Packages) -> list[Route]:
         return await (pull_image if request.query.text("fromImage") else import_archive)(request)
 
     async def push_image(request: Request) -> Response:
+        if digests.is_digest(request.query.text("tag")):
+            raise InvalidArgument("invalid tag format")
         reference = parse_reference(request.params["name"], request.query.text("tag"))
         platform = _platform_document(request.query.text("platform"))
         who = credentials.from_header(request.headers.get(_AUTH_HEADER, ""))
@@ -150,17 +153,17 @@ def _import(packages: Packages) -> Handler:
         url = "" if source == "-" else remote_archive.check(source)
         archive = remote_archive.fetch(url, packages.config.proxies) if url else request.body()
         repository = request.query.text("repo")
-        target = parse_reference(repository, request.query.text("tag")) if repository else None
-        if target is not None and target.digest is not None:
-            raise InvalidArgument("cannot import digest reference")
+        target = new_name(repository, request.query.text("tag")) if repository else None
         platform = _platform(request.query.text("platform"))
+        if platform is not None and platform.os != "linux":
+            raise InvalidArgument("operating system is not supported")
         return await messages.stream(
             lambda progress: import_image(
                 store=packages.images,
                 events=packages.events,
                 archive=archive,
                 origin=url,
-                target=target.with_default_tag() if target else None,
+                target=target,
                 platform=platform,
                 message=request.query.text("message"),
                 changes=request.query.many("changes"),
@@ -242,6 +245,14 @@ def parse_reference(name: str, tag: str) -> Reference:
     return reference.without_suffix().with_tag(tag)
 
 
+def new_name(name: str, tag: str) -> Reference:
+    """What an image is to be called: no digest, and no name that reads like one."""
+    target = parse_reference(name, tag)
+    if target.digest is not None:
+        raise InvalidArgument("cannot import digest reference")
+    return references.parse_tagged(str(target))
+
+
 def _filters(request: Request) -> Filters:
     """The filters, with the `filter` parameter that Docker had until 1.40."""
     filters = request.query.filters()
@@ -270,15 +281,13 @@ def _platform_document(text: str) -> Platform | None:
 
 def _parsed_platform(text: str) -> Platform:
     try:
-        return strict.decode(text.encode(), Platform, "platform")
+        found = decode.decode(text.encode(errors="replace"), Platform)
     except InvalidArgument as error:
-        raise InvalidArgument(f"failed to parse platform: {error.message}") from None
+        raise InvalidArgument(f"failed to parse platform: {error.message.removeprefix('invalid JSON: ')}") from None
+    if not found.os or not found.architecture:
+        raise InvalidArgument("both OS and Architecture must be provided")
+    return found
 
 
 def _platform(text: str) -> Platform | None:
-    if not text:
-        return None
-    try:
-        return platforms.parse(text)
-    except InvalidArgument:
-        raise InvalidArgument(f'"{text[:160]}": cannot parse platform specifier: invalid argument') from None
+    return platforms.parse(text) if text else None

@@ -33,7 +33,7 @@ def routes(packages: Packages) -> list[Route]:
                 server_address=body.serveraddress,
             ),
         )
-        return Json(schema.AuthAnswer(IdentityToken="", Status="Login Succeeded"))
+        return Json(schema.AuthAnswer(IdentityToken=body.identitytoken, Status="Login Succeeded"))
 
     async def describe(request: Request) -> Response:
         reference = references.parse(request.params["name"])

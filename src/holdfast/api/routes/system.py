@@ -22,7 +22,6 @@ from holdfast.api.http import Json, Raw, Request, Response, Stream
 from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
 from holdfast.api.schema.system import adapt_info
 from holdfast.distribution import proxies
-from holdfast.engine import event_filters
 from holdfast.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -105,7 +104,6 @@ def routes(system: System, events: Events) -> list[Route]:
         if until == 0:  # the beginning of all time means now
             until = time.time_ns()
         filters = request.query.filters()
-        event_filters.check(filters)
         return Stream(_follow(events, since, until, filters))
 
     return [
