@@ -27,7 +27,6 @@ MTU = "com.docker.network.driver.mtu"
 INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
 PARENT = "parent"
 IPVLAN_MODE = "ipvlan_mode"
-DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
 DEFAULT_GATEWAYS = {False: "DefaultGatewayIPv4", True: "DefaultGatewayIPv6"}
 """Names of auxiliary addresses that containers of a bridge have their default routes by, instead of the bridge's."""
 PREDEFINED = ("bridge", "host", "none")
