@@ -78,7 +78,7 @@ CASES = [
         "commit and import with changes",
         f"docker create --name cc -e A=1 {IMAGE} >/dev/null; echo x > f; tar cf t f;"
         """ docker commit --change 'ENV PATH=$PATH:/x B="$A 2" C=${N:-n}' --change 'LABEL "a b"=$A' --change 'USER $A' cc cc >/dev/null;"""
-        " docker image inspect -f '{{json .Config}}' cc;"
+        " docker image inspect -f '{{json .Config}}' cc; docker history --format '{{.ID}} {{.CreatedBy}}' cc;"
         " printf '# why\\nENV A=1 \\\\\\n B=2\\nWORKDIR /$A\\nCMD echo $A' > changes;"
         ' docker import --change "$(cat changes)" t cc:2 >/dev/null; docker image inspect -f "{{json .Config}}" cc:2;'
         " for c in 'CMD [\"a\", 1]' 'HEALTHCHECK NONE x' 'ENV =b' 'VOLUME' '# nothing'; do docker import --change \"$c\" t; done;"

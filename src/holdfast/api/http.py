@@ -112,7 +112,7 @@ class Request:
 
         No body is the struct's zero value, unless `may_be_empty` is false (container create); one of spaces is not.
         """
-        self._check_content_type()
+        self.check_content_type()
         data = await self.read(limit)
         if not data.strip():
             if may_be_empty and self._body.is_empty:
@@ -120,7 +120,8 @@ class Request:
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
         return decode.decode(data, kind)
 
-    def _check_content_type(self) -> None:
+    def check_content_type(self) -> None:
+        """InvalidArgument for a body that is not said to be JSON."""
         given = self.headers.get("content-type", "")
         if given == "application/json" or (not given and self._body.is_empty):
             return

@@ -92,7 +92,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
             body = pattern[position:end].replace("\\", "\\\\").replace("[", "\\[")
             pieces.append(f"[{body}]")
             position = end + 1
-        elif character == "\\" and position < len(pattern):
+        elif character == "\\":
+            if position == len(pattern):
+                raise InvalidArgument(f'invalid filter "reference={pattern}": syntax error in pattern')
             pieces.append(re.escape(pattern[position]))
             position += 1
         else:

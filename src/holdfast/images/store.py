@@ -132,7 +132,7 @@ class Store:
         return self._records.parents()
 
     def history(self, name: str) -> list[HistoryItem]:
-        """How the image came to be, the newest step first."""
+        """How the image came to be, the newest step first; those of images that are here have their ids and names."""
         image = self.get(name)
         chains = iter(digests.chains(image.layers))
         items: list[HistoryItem] = []
@@ -141,9 +141,19 @@ class Store:
             size = self.snapshots.usage(chain).size_bytes if chain and self.snapshots.exists(chain) else 0
             items.append(HistoryItem("<missing>", seconds_of(step.created), step.created_by, (), size, step.comment))
         items.reverse()
-        if items:
-            items[0] = items[0]._replace(id=image.id, tags=image.repo_tags)
+        for place, known in zip(range(len(items)), self._line(image), strict=False):
+            items[place] = items[place]._replace(id=known.id, tags=known.repo_tags)
         return items
+
+    def _line(self, image: Image) -> Generator[Image]:
+        """The image, and those that it was committed on, as far as they are still here."""
+        yield image
+        while image.parent:
+            try:
+                image = self.get(image.parent)
+            except HoldfastError:
+                return
+            yield image
 
     # bringing in
 

@@ -22,6 +22,7 @@ def routes(packages: Packages) -> list[Route]:
         query = request.query
         repository = query.text("repo")
         target = new_name(repository, query.text("tag")) if repository else None
+        request.check_content_type()
         body = await request.read()
         has_config = body.strip() not in (b"", b"null")
         image = await commit(

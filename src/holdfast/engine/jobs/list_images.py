@@ -12,11 +12,12 @@ from holdfast.engine.filtering import Filters
 from holdfast.errors import InvalidArgument
 from holdfast.oci import digest as digests
 
-KEYS = frozenset(("dangling", "label", "label!", "before", "since", "reference", "until"))
+KEYS = frozenset(("dangling", "label", "before", "since", "reference", "until"))
 
 
 def list_images(*, store: images.Store, filters: Filters, show_all: bool) -> list[images.Image]:
     """The images that fit, newest first; without `show_all` not those that only others are built on."""
+    filtering.check(filters, KEYS)
     found = store.list(wanted(store, filters))
     if show_all:
         return found
@@ -26,7 +27,6 @@ def list_images(*, store: images.Store, filters: Filters, show_all: bool) -> lis
 
 def wanted(store: images.Store, filters: Filters) -> images.Filters:
     """Docker's filters as the store takes them; NotFound for the images that `before` and `since` name."""
-    filtering.check(filters, KEYS)
     return images.Filters(
         references=tuple(filters.get("reference", ())),
         labels=tuple(filters.get("label", ())),
