@@ -116,6 +116,7 @@ class Client:
 
     def _connect(self) -> http.client.HTTPConnection:
         self._connection = http.client.HTTPConnection("d", timeout=20)
+        self._connection.auto_open = 0
         self._connection.sock = socket.socket(socket.AF_UNIX)
         self._connection.sock.settimeout(20)
         self._connection.sock.connect(self.path)
