@@ -119,7 +119,7 @@ def test_chosen_address_may_lie_beside_the_range_of_the_given_ones():
 
 
 @pytest.mark.parametrize(
-    "text", ["foo", "net.ipv4.conf.eth0.x=1", "kernel.x.y.IFNAME.z=1", "net.ipv4.conf.IFNAME.../x=1"]
+    "text", ["", "foo", "net.ipv4.conf.eth0.x=1", "kernel.x.y.IFNAME.z=1", "net.ipv4.conf.IFNAME.../x=1"]
 )
 def test_sysctl_of_another_interface_or_tree_is_refused(text):
     options = ((endpoint_plan.ENDPOINT_SYSCTLS, text),)

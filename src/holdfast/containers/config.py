@@ -262,6 +262,9 @@ class EndpointIPAM(DockerStruct, omit_defaults=True):
     ipv6_address: str = ""
     link_local_ips: list[str] | None = None
 
+    def __post_init__(self) -> None:
+        self.link_local_ips = self.link_local_ips or None
+
 
 class EndpointSettings(DockerStruct):
     """A container's place in one network: first the wish, then what it got. `desired_mac` is ours, never shown."""

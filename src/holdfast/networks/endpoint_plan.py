@@ -142,8 +142,8 @@ def _interface(network: Network, settings: EndpointSettings, present: Collection
 
 
 def _sysctl_texts(settings: EndpointSettings) -> Sequence[str]:
-    text = dict(settings.driver_options).get(ENDPOINT_SYSCTLS, "")
-    return text.split(",") if text else ()
+    text = dict(settings.driver_options).get(ENDPOINT_SYSCTLS)
+    return () if text is None else text.split(",")
 
 
 def _sysctls(settings: EndpointSettings, interface: str) -> tuple[tuple[str, str], ...]:

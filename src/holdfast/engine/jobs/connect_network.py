@@ -59,10 +59,11 @@ async def _connect(packages: Packages, reference: str, container: Container, set
         key = endpoint_wishes.key_for(network.name, network.network_id, wishes)
         if key is not None and container.state.has_process:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        if key is not None:
+            return  # as with Docker: what was asked for first stays
         if network.has_names and not container.state.has_process:
             settings.dns_names = _names(container, settings)
-        added = {name: each for name, each in wishes.items() if name != key}
-        await _apply(packages, container, {**added, network.name: settings})
+        await _apply(packages, container, {**wishes, network.name: settings})
 
 
 def _names(container: Container, settings: EndpointSettings) -> list[str]:

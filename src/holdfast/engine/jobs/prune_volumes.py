@@ -11,7 +11,7 @@ from holdfast import volumes
 from holdfast.engine import filtering
 from holdfast.engine.events import Events
 from holdfast.engine.filtering import Filters
-from holdfast.errors import Conflict, NotFound
+from holdfast.errors import Conflict, InvalidArgument, NotFound
 
 KEYS = frozenset(("label", "label!", "all"))
 
@@ -32,6 +32,9 @@ async def prune_volumes(
     Volumes with options or a plugin's are not touched: what they hold may not be ours.
     """
     filtering.check(filters, KEYS)
+    said = sorted({*filters.get("all", ()), *(("true",) if named_too else ())})
+    if len(said) > 1:
+        raise InvalidArgument(f"invalid filter 'all=[{' '.join(said)}]': only one value is expected")
     takes_named = bool(filtering.boolean(filters, "all", named_too))
     names: list[str] = []
     freed = 0
