@@ -114,6 +114,8 @@ def test_volumes_from_can_only_take_rights_away() -> None:
     assert (point.rw, point.copy_up) == (False, False)
     with pytest.raises(InvalidArgument, match="invalid mode: zz"):
         mount_wishes.volumes_from("abc:zz")
+    with pytest.raises(InvalidArgument, match="invalid mode: nocopy"):
+        mount_wishes.volumes_from("abc:nocopy")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from holdfast.containers.record import MountPoint
 from holdfast.errors import InvalidArgument
 
 _PROPAGATIONS = frozenset(("shared", "slave", "private", "rshared", "rslave", "rprivate"))
+_INHERITED_MODES = _PROPAGATIONS | {"nocopy"}
+"""Modes that stay those of the container that is inherited from."""
 _MODES = (
     frozenset(("rw", "ro")),
     frozenset(("z", "Z")),
@@ -78,8 +80,8 @@ def volumes_from(text: str) -> tuple[str, str]:
     container, _, mode = text.partition(":")
     if not container:
         raise InvalidArgument("volumes-from specification cannot be an empty string")
-    if mode:
-        _mode_words(mode)
+    if not _INHERITED_MODES.isdisjoint(_mode_words(mode)):
+        raise InvalidArgument(f"invalid mode: {mode}")
     return container, mode
 
 
