@@ -80,6 +80,7 @@ STRICTER = {
     "link=1": "a conflict is a 409, as for every other state",
     "Hostname=": "a host name of 5000 letters",
     "ExposedPorts=": "a port named `a`",
+    "\\u0000": "a zero byte, which no path and no name can hold",
     "UsernsMode=": "no such mode, which dockerd finds out at start",
     "BlkioWeight=": "dockerd drops the weight where the kernel has none",
     "1e999": "a number of 999 digits, in a field that nobody reads",

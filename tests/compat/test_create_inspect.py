@@ -6,6 +6,7 @@ The container `other` is there to be joined and linked to. Texts of refusals are
 
 import json
 import re
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,10 @@ HOST_WISHES: tuple[dict[str, Any], ...] = (
     {"Links": ["/other:alias"]},
     {"Links": ["other:alias"], "NetworkMode": "none"},
     {"Links": ["other:alias"], "NetworkMode": "some-network"},
+    {"ExtraHosts": ["a:x"]},
+    {"ExtraHosts": ["a=1.1.1.1"]},
+    {"ExtraHosts": ["a:::1", "b:host-gateway"]},
+    {"PortBindings": {"80-81/tcp": [{"HostPort": "8000-8001"}]}},
     {"NetworkMode": "container"},
     {"NetworkMode": "container:"},
 )
@@ -41,6 +46,9 @@ WISHES: tuple[dict[str, Any], ...] = (
     *({"HostConfig": host} for host in HOST_WISHES),
     {"Cmd": ["echo", None]},
     {"Cmd": "true"},
+    {"WorkingDir": "//x//y/../z/"},
+    {"StopSignal": "SIGPOLL"},
+    {"StopSignal": "IOT"},
     {"Shell": "/bin/ash"},
     {"Shell": ["/bin/ash", None]},
     {"Healthcheck": {}},
@@ -121,3 +129,62 @@ def test_commit_takes_the_same(clients: tuple[Client, Client], query: str) -> No
         client.ask("DELETE", f"images/{image}")
 
     assert found[1] == found[0]
+
+
+PLATFORMS = ("amd64", "linux/x86_64", "linux/arm64", "x/y/z/w", "linux/")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_platform_is_read_alike(clients: tuple[Client, Client], platform: str) -> None:
+    found: list[int] = []
+    for client in clients:
+        body = json.dumps({"Image": IMAGE}).encode()
+        found.append(client.ask("POST", f"containers/create?name=wished&platform={platform}", body)[0])
+        client.ask("DELETE", "containers/wished")
+
+    assert found[1] == found[0]
+
+
+def test_only_exposed_ports_are_published(clients: tuple[Client, Client]) -> None:
+    wish = {"Cmd": ["sleep", "100"], "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "18377"}]}}}
+    found: list[Any] = []
+    for client in clients:
+        client.ask("POST", "containers/create?name=unexposed", json.dumps({"Image": IMAGE, **wish}).encode())
+        started = client.ask("POST", "containers/unexposed/start")[0]
+        shown = json.loads(client.ask("GET", "containers/unexposed/json")[1])["NetworkSettings"]["Ports"]
+        found.append((started, shown))
+        client.ask("DELETE", "containers/unexposed?force=1")
+
+    assert found[1] == found[0] == (204, {})
+
+
+@pytest.mark.parametrize("member", ["Binds", "CgroupParent", "Devices", "BlkioDeviceReadBps", "Dns"])
+def test_what_the_kernel_or_the_resolver_cannot_take_is_a_bad_request(
+    clients: tuple[Client, Client], member: str
+) -> None:
+    values = {
+        "Binds": ["/a\0b:/x"],
+        "CgroupParent": "a\0b",
+        "Devices": [{"PathOnHost": "/dev/a\0"}],
+        "BlkioDeviceReadBps": [{"Path": "a\0"}],
+        "Dns": ["one\noptions rotate"],
+    }
+    ours = clients[1]
+    wish = {"Image": IMAGE, "HostConfig": {member: values[member]}}
+    made = ours.ask("POST", "containers/create?name=odd", json.dumps(wish).encode())[0]
+    started = ours.ask("POST", "containers/odd/start")[0] if made == 201 else made
+    ours.ask("DELETE", "containers/odd")
+
+    assert started == 400
+
+
+@pytest.mark.parametrize("filters", [{"id": [""]}, {"name": ["ot.*r"]}, {"name": ["^oth"]}, {"is-task": ["x"]}])
+def test_filters_choose_alike(clients: tuple[Client, Client], filters: dict[str, list[str]]) -> None:
+    query = urllib.parse.quote(json.dumps(filters))
+    answers = [client.ask("GET", f"containers/json?filters={query}") for client in clients]
+
+    assert answers[1][0] == answers[0][0]
+    if answers[0][0] == 200:
+        assert [[each["Names"] for each in json.loads(text)] for _, text in answers][1:] == [
+            [each["Names"] for each in json.loads(answers[0][1])]
+        ]

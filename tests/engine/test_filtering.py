@@ -57,3 +57,20 @@ def test_moments_are_epochs_dates_and_durations() -> None:
     assert filtering.moment_seconds("1970-01-01T00:01:00Z", 0.0) == 60.0
     with pytest.raises(InvalidArgument, match="failed to parse"):
         filtering.moment_seconds("yesterday", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("al.*t", True),
+        ("^al+p", True),
+        ("x|bet$", True),
+        ("[a-c]lpha", True),
+        ("al*z", False),
+        ("*", False),
+        ("[", False),
+        ("(a+)+$", False),
+    ],
+)
+def test_expressions_without_groups_are_searched(pattern, wanted):
+    assert filtering.is_match("alphabet", [pattern]) is wanted

@@ -94,7 +94,7 @@ def _host_config(values: Values, bindings: dict[str, list[dict[str, str]]], netw
         "Dns": values["dns"],
         "DnsOptions": values["dns-option"],
         "DnsSearch": values["dns-search"],
-        "ExtraHosts": values["add-host"] or None,
+        "ExtraHosts": [_extra_host(entry) for entry in values["add-host"]] or None,
         "GroupAdd": values["group-add"] or None,
         "Links": values["link"] or None,
         "OomScoreAdj": values["oom-score-adj"],
@@ -261,6 +261,12 @@ def _ulimit(text: str) -> dict[str, Any]:
     if not mark:
         raise errors.InvalidArgument(f"invalid ulimit argument: {text}")
     return {"Name": name, "Soft": low, "Hard": high}
+
+
+def _extra_host(text: str) -> str:
+    """`NAME:ADDRESS` or `NAME=ADDRESS`, an IPv6 address perhaps in brackets, as the API's `NAME:ADDRESS`."""
+    name, separator, address = text.partition("=" if "=" in text else ":")
+    return f"{name}{separator and ':'}{address.removeprefix('[').removesuffix(']')}"
 
 
 def _sysctls(texts: list[str]) -> dict[str, str]:

@@ -24,6 +24,8 @@ def check(exposed: Mapping[str, Any] | None, bindings: Bindings | None) -> None:
         parse(text)
     for text, wanted in (bindings or {}).items():
         parse(text)
+        if "-" in text:
+            raise InvalidArgument(f'invalid port specification: "{text.partition("/")[0]}"')
         for binding in wanted or ():
             parse_range(binding.host_port)
             _check_ip(binding.host_ip)

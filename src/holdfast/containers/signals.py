@@ -11,7 +11,7 @@ import signal
 from holdfast.errors import InvalidArgument
 
 _NAMES: dict[str, int] = {
-    **{member.name.removeprefix("SIG"): member.value for member in signal.Signals},
+    **{name.removeprefix("SIG"): member.value for name, member in signal.Signals.__members__.items()},
     "CLD": signal.SIGCHLD,
     "STKFLT": 16,
     "RTMIN": 34,

@@ -8,9 +8,13 @@ Source: moby 28 `daemon/container.go`, `daemon/daemon_unix.go`, `runconfig`; tex
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.containers import namespace_modes, ports, signals
 from holdfast.containers.config import Config, HealthConfig, HostConfig, strings
@@ -43,6 +47,7 @@ class Machine:
 def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
     """Raises for the first thing that is wrong; returns the warnings that Docker's client prints."""
     _check_config(config)
+    _check_zero_bytes(config, host)
     check_restart(host)
     if host.runtime and host.runtime not in machine.runtimes:
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
@@ -141,6 +146,16 @@ def _check_config(config: Config) -> None:
         _check_health(config.healthcheck)
 
 
+def _check_zero_bytes(config: Config, host: HostConfig) -> None:
+    """No path, word or name that the kernel sees can hold one; labels and annotations may."""
+    for document in (config, host):
+        if b"\\u0000" not in msgspec.json.encode(document):
+            continue
+        for member, value in msgspec.to_builtins(document).items():
+            if member not in ("Labels", "Annotations") and r"\u0000" in json.dumps(value).replace(r"\\", ""):
+                raise InvalidArgument(f"invalid {member}: it contains a null byte")
+
+
 def _check_health(health: HealthConfig) -> None:
     for name, value in (
         ("Interval", health.interval),
@@ -204,14 +219,24 @@ def _check_logs(host: HostConfig) -> None:
 
 def _check_lists(host: HostConfig) -> None:
     for entry in host.extra_hosts or ():
-        if not all(entry.partition(":" if ":" in entry else "=")[::2]):
+        name, colon, address = entry.partition(":")
+        if not name or not colon:
             raise InvalidArgument(f'bad format for add-host: "{entry}"')
+        if address != "host-gateway" and not _is_address(address):
+            raise InvalidArgument(f'invalid IP address in add-host: "{address}"')
     for rule in host.device_cgroup_rules or ():
         if _DEVICE_RULE.fullmatch(rule) is None:
             raise InvalidArgument(f"invalid device cgroup rule format: '{rule}'")
     for link in host.links or ():
         if not link or link.count(":") > 1:
             raise InvalidArgument(f"bad format for links: {link}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _check_memory(host: HostConfig, *, is_update: bool) -> None:

@@ -6,6 +6,8 @@ Called by the job create. Source: moby 28 `daemon/commit.go` merge, `adaptContai
 
 from __future__ import annotations
 
+import posixpath
+
 from holdfast.containers import resources
 from holdfast.containers.config import Config, HealthConfig, HostConfig, Ulimit, strings
 from holdfast.engine.packages import Settings
@@ -84,6 +86,8 @@ def complete(config: Config, host: HostConfig, settings: Settings) -> None:
         strings(config.shell),
     )
     config.labels = config.labels or {}
+    if config.working_dir:
+        config.working_dir = posixpath.normpath(f"/{config.working_dir.lstrip('/')}")
     host.cap_add, host.cap_drop = strings(host.cap_add), strings(host.cap_drop)
     host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
     host.restart_policy.name = host.restart_policy.name or "no"

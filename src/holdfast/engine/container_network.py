@@ -67,9 +67,10 @@ def _port_wishes(record: Record) -> Iterator[PortBinding]:
     if host.network_mode in ("host", "none") or host.network_mode.startswith("container:"):
         return
     bound: set[tuple[int, str]] = set()
+    exposed = set(ports.iter_exposed(record.config.exposed_ports))
     for text, wishes in (host.port_bindings or {}).items():
         port, protocol = ports.parse(text)
-        for wish in wishes or ():
+        for wish in (wishes or ()) if (port, protocol) in exposed else ():
             bound.add((port, protocol))
             low, high = ports.parse_range(wish.host_port)
             yield PortBinding(

@@ -17,6 +17,8 @@ Filters = Mapping[str, Sequence[str]]
 
 _TRUE = frozenset(("1", "true"))
 _FALSE = frozenset(("0", "false"))
+_SIMPLE = re.compile(r"[\w.^$ /:@|*+?\[\]-]*", re.ASCII)
+_MOST_REPETITIONS = 3
 _DURATION = re.compile(r"(\d+(?:\.\d+)?h)?(\d+(?:\.\d+)?m)?(\d+(?:\.\d+)?s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 
@@ -61,9 +63,13 @@ def is_match(text: str, patterns: Sequence[str]) -> bool:
 
 
 def _searches(pattern: str, text: str) -> bool:
-    if len(pattern) > 256 or not re.fullmatch(r"[\w.^$ /:@-]*", pattern, re.ASCII):
+    """A simple expression: without groups and with few repetitions none takes long, whatever the text."""
+    if len(pattern) > 256 or len(re.findall(r"[*+?]", pattern)) > _MOST_REPETITIONS or not _SIMPLE.fullmatch(pattern):
         return pattern in text
-    return re.search(pattern, text) is not None
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        return pattern in text
 
 
 def moment_seconds(text: str, now: float) -> float:

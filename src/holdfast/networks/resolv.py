@@ -11,6 +11,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.errors import InvalidArgument
+
 INTERNAL = "127.0.0.11"
 HOST_FILE = "/etc/resolv.conf"
 RESOLVED_FILE = "/run/systemd/resolve/resolv.conf"
@@ -66,10 +68,19 @@ def _is_reachable(server: str, keep_ipv6: bool) -> bool:
     return not address.is_loopback and (address.version == 4 or keep_ipv6)
 
 
+def _check_server(server: str) -> None:
+    try:
+        ipaddress.ip_address(server)
+    except ValueError:
+        raise InvalidArgument(f'bad nameserver address {server}: ParseAddr("{server}"): unable to parse IP') from None
+
+
 def override(
     base: Resolv, *, dns: Sequence[str] = (), dns_search: Sequence[str] = (), dns_options: Sequence[str] = ()
 ) -> Resolv:
     """Puts what was asked for in the place of what the host says; a search of `.` means none at all."""
+    for server in dns:
+        _check_server(server)
     search = () if tuple(dns_search) == (".",) else tuple(dns_search) or base.search
     return Resolv(tuple(dns) or base.nameservers, search, tuple(dns_options) or base.options)
 

@@ -28,6 +28,7 @@ CALLS = {
 WISH = {
     "Image": IMAGE,
     "Cmd": ["sleep", "300"],
+    "ExposedPorts": {"80/tcp": {}},
     "HostConfig": {"Binds": ["/data"], "PortBindings": {"80/tcp": [{"HostPort": "0"}]}},
 }
 STEPS = {

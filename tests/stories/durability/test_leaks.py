@@ -92,7 +92,10 @@ FAILURES = {
     "a mount on /proc": {"HostConfig": {"Binds": ["/tmp:/proc/sys"]}},
     "a bad cgroup value": {"HostConfig": {"CpusetCpus": "900"}},
     "a refused cgroup value": {"HostConfig": {"CpuQuota": 999}},
-    "a taken port": {"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8251"}]}}},
+    "a taken port": {
+        "ExposedPorts": {"80/tcp": {}},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8251"}]}},
+    },
     "an unknown network": {"HostConfig": {"NetworkMode": "nosuch"}},
     "a joined container that is gone": {"HostConfig": {"NetworkMode": "container:nosuch"}},
     "a bad user": {"User": "nobody-here"},

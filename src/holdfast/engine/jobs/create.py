@@ -23,10 +23,11 @@ from holdfast.containers import Container, Record, mount_wishes, names, namespac
 from holdfast.containers.config import Config, EndpointSettings, HostConfig, strings
 from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
-from holdfast.engine import config_defaults, endpoint_wishes, mounting, rootfs
+from holdfast.engine import config_defaults, endpoint_wishes, image_platform, mounting, rootfs
 from holdfast.engine.jobs import heal
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
+from holdfast.oci import platform as platforms
 from holdfast.volumes import Write
 
 _CHANCE = random.SystemRandom()
@@ -56,7 +57,8 @@ async def create(
     heal.check(config.labels)
     sandbox.parse_security_options(host.security_opt or (), packages.config.sandbox)
     image = packages.images.get(config.image)
-    _check_platform(image, platform)
+    if platform:
+        image_platform.check(packages.images, config.image, platforms.parse(platform))
     config_defaults.merge_image(config, image.config.config)
     config_defaults.complete(config, host, packages.config)
     wishes = endpoint_wishes.of_container(config, host, endpoints, packages.networks.controller.check_wish)
@@ -100,16 +102,6 @@ async def create(
         packages.events.publish("volume", "create", volume, {"driver": "local"})
     packages.events.publish("container", "create", container_id, container.attributes())
     return Created(container_id=container_id, warnings=warnings)
-
-
-def _check_platform(image: images.Image, platform: str) -> None:
-    wanted = platform.lower().split("/")
-    have = (image.config.os, image.config.architecture, image.config.variant)
-    if any(part and part != mine for part, mine in zip(wanted, have, strict=False) if mine):
-        raise NotFound(
-            f"image with reference {image.repo_tags[0] if image.repo_tags else image.id} was found but its platform "
-            f"({image.config.os}/{image.config.architecture}) does not match the specified platform ({platform})"
-        )
 
 
 def _hostname(packages: Packages, host: HostConfig, container_id: str) -> str:

@@ -60,7 +60,7 @@ def list_containers(
 
 def _tests(containers: Containers, pictures: images.Store, filters: Mapping[str, Sequence[str]]) -> list[Test]:
     builders: dict[str, Callable[[Sequence[str]], Test]] = {
-        "id": lambda values: lambda c: any(c.id.startswith(v) for v in values) or filtering.is_match(c.id, values),
+        "id": lambda values: _ids(containers, values),
         "name": lambda values: lambda c: filtering.is_match(c.name, values) or filtering.is_match(f"/{c.name}", values),
         "label": lambda values: lambda c: filtering.has_labels(c.record.config.labels, values),
         "status": _status,
@@ -73,10 +73,17 @@ def _tests(containers: Containers, pictures: images.Store, filters: Mapping[str,
         "ancestor": lambda values: _ancestor(pictures, values),
         "publish": lambda values: _port(values, published=True),
         "expose": lambda values: _port(values, published=False),
-        "is-task": lambda values: lambda c: "true" not in values,
+        "is-task": lambda _values: lambda c: not filtering.boolean(filters, "is-task", None),
         "isolation": lambda values: lambda c: "default" in values,
     }
     return [builders[key](values) for key, values in filters.items() if values]
+
+
+def _ids(containers: Containers, values: Sequence[str]) -> Test:
+    """A prefix stands for the one container that it names; one of several stands for none."""
+    found = [[c.id for c in containers if value and c.id.startswith(value)] for value in values]
+    wanted = {ids[0] for ids in found if len(ids) == 1}
+    return lambda container: container.id in wanted
 
 
 def _status(values: Sequence[str]) -> Test:
