@@ -29,7 +29,6 @@ def adapted(version: tuple[int, int], host: HostConfig) -> HostConfig:
     [
         ("annotations", {"a": "b"}, (1, 43), None),
         ("console_size", [3, 4], (1, 42), [0, 0]),
-        ("pids_limit", 5, (1, 40), None),
         ("kernel_memory_tcp", 5, (1, 40), 0),
     ],
 )

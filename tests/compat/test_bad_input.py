@@ -94,13 +94,15 @@ class Client:
         self.path = str(daemon.socket)
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, body: bytes | None = None, kind: str = JSON) -> tuple[int, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, kind: str = JSON, version: str = "1.51"
+    ) -> tuple[int, bytes]:
         for _ in range(2):
             connection = self._connection or self._connect()
             headers = {"Content-Type": kind} if kind else {}
             try:
                 connection.putrequest(
-                    method, "/v1.51/" + path.replace(" ", "%20").replace("ü", "%c3%bc"), skip_accept_encoding=True
+                    method, f"/v{version}/" + path.replace(" ", "%20").replace("ü", "%c3%bc"), skip_accept_encoding=True
                 )
                 for key, value in {**headers, "Content-Length": str(len(body or b""))}.items():
                     connection.putheader(key, value)

@@ -188,3 +188,14 @@ def test_filters_choose_alike(clients: tuple[Client, Client], filters: dict[str,
         assert [[each["Names"] for each in json.loads(text)] for _, text in answers][1:] == [
             [each["Names"] for each in json.loads(answers[0][1])]
         ]
+
+
+def test_a_pids_limit_is_older_than_its_update(clients: tuple[Client, Client]) -> None:
+    found: list[int | None] = []
+    for client in clients:
+        wish = json.dumps({"Image": IMAGE, "HostConfig": {"PidsLimit": 7}}).encode()
+        client.ask("POST", "containers/create?name=limited", wish, version="1.24")
+        found.append(json.loads(client.ask("GET", "containers/limited/json")[1])["HostConfig"]["PidsLimit"])
+        client.ask("DELETE", "containers/limited")
+
+    assert found == [7, 7]

@@ -35,7 +35,7 @@ def adapt_create(body: CreateBody, version: Version) -> list[str]:
     host.console_size = console_size(host.console_size)
     if version < (1, 40):
         host.ipc_mode = host.ipc_mode or "shareable"
-        host.kernel_memory_tcp, host.pids_limit = 0, None
+        host.kernel_memory_tcp = 0
     endpoints = (body.networking_config.endpoints_config if body.networking_config else None) or {}
     _adapt_endpoints(endpoints, version)
     return _adapt_mac(body, host, version)
