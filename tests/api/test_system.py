@@ -30,7 +30,7 @@ SYSTEM = system.System(
     has_no_new_privileges=False, init_binary="docker-init", cdi_spec_directories=("/etc/cdi",),
     insecure_registries=("reg.example:5000", "10.0.0.0/8"), registry_mirrors=(), default_address_pools=(("10.88.0.0/16", 24),), labels=("a=b",),
     proxies=Proxies("http://me:secret@proxy:3128", "http://proxy:3129", "localhost"),
-    is_debugging=lambda: False, warnings=("careful",), count=count,
+    forwards_ipv4=True, is_debugging=lambda: False, warnings=("careful",), count=count,
 )  # fmt: skip
 
 

@@ -109,7 +109,8 @@ def started_holdfastd(name: str, home: Path, *flags: str, within: Sequence[str] 
     home.mkdir()
     subprocess.run(["ip", "netns", "add", name], check=True)
     inside = ["nsenter", f"--net=/run/netns/{name}"]
-    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+    # a new namespace has what the machine has, and another daemon may have made that a router
+    subprocess.run([*inside, "sh", "-c", "ip link set lo up; echo 0 > /proc/sys/net/ipv4/ip_forward"], check=True)
     socket = home / "docker.sock"
     program = [
         sys.executable,

@@ -29,7 +29,7 @@ def started_dockerd(name: str, daemon_type: type[Daemon], *flags: str) -> Iterat
     home.mkdir()
     subprocess.run(["ip", "netns", "add", name], check=True)
     inside = ["nsenter", f"--net=/run/netns/{name}"]
-    subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run([*inside, "sh", "-c", "ip link set lo up; echo 0 > /proc/sys/net/ipv4/ip_forward"], check=True)
     socket = home / "docker.sock"
     places = [f"--data-root={home}/data", f"--exec-root={home}/exec", f"--pidfile={home}/docker.pid"]
     daemon = daemon_type("dockerd", socket, name)

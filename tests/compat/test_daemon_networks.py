@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compat_case import Case, compare
+from compat_case import Case, Difference, compare
 from flagged_daemons import IMAGE, Pair, StartBoth
 
 SERVE = "'nc -u -lk -p 53 -e cat & for p in 80 81; do nc -lk -p $p -e echo hi & done; wait'"
@@ -44,6 +44,9 @@ CREATE = (
     'create() { curl -s --unix-socket $SOCKET -H Content-Type:application/json -d "$1" '
     "http://d/v1.47/containers/create?name=cc; }"
 )
+FORWARDS_LATER = Difference(
+    "^WARNING: IPv4 forwarding is disabled.*\n", "", "the first network that needs it switches it on"
+)
 WITHOUT_BRIDGE = [
     Case("its networks", "docker network ls --format '{{.Name}}'; docker network inspect bridge"),
     Case(
@@ -51,16 +54,36 @@ WITHOUT_BRIDGE = [
         f"docker create --name cc -p 81:80 {IMAGE} sleep 100 >/dev/null; {NETWORKS % 'cc'}; docker start cc; {NETWORKS % 'cc'};"
         "docker exec cc ip -o -4 addr; docker exec cc cat /etc/hosts; docker restart -t 0 cc; docker stop -t 0 cc; docker start cc;"
         f"docker run --rm --link cc:x {IMAGE} true; docker run --rm --network bridge {IMAGE} ip -o -4 addr; docker rm -f cc",
+        differs=(FORWARDS_LATER,),
     ),
     Case(
         "it may join another network",
         f"docker network create n1 >/dev/null; docker run -d --name cc {IMAGE} sleep 100 >/dev/null; docker network connect n1 cc;"
         f"docker exec cc ip -o -4 addr; {NETWORKS % 'cc'}; docker network disconnect n1 cc; {NETWORKS % 'cc'}; docker rm -f cc; docker network rm n1",
+        differs=(FORWARDS_LATER,),
     ),
     Case(
         "networking disabled by the API",
         f'{CREATE}; create \'{{"Image":"{IMAGE}","Cmd":["ip","-o","-4","addr"],"NetworkDisabled":true,"HostConfig":{{"PortBindings":{{"80/tcp":[{{"HostPort":"82"}}]}}}}}}\' >/dev/null;'
         f"{NETWORKS % 'cc'}; docker start -a cc; {NETWORKS % 'cc'}; docker inspect -f '{{{{.Config.NetworkDisabled}}}} {{{{.HostConfig.NetworkMode}}}}' cc; docker rm cc",
+    ),
+]
+
+
+ELSEWHERE = [
+    Case(
+        "a range that is a subnet of its own",
+        f"docker run --rm {IMAGE} sh -c 'ip -o -4 addr show eth0; ip route'; docker network create n1 >/dev/null;"
+        "docker network inspect -f '{{json .IPAM.Config}}' bridge n1; docker network rm n1",
+    ),
+    Case(
+        "no forwarding",
+        "docker info -f '{{.IPv4Forwarding}}'; docker info 2>&1 | grep -i forwarding; cat /proc/sys/net/ipv4/ip_forward;"
+        f"docker create --name cc {IMAGE} true 2>&1 | grep WARNING; docker rm cc",
+    ),
+    Case(
+        "no masquerade without a firewall",
+        "docker network inspect -f '{{index .Options \"com.docker.network.bridge.enable_ip_masquerade\"}}' bridge",
     ),
 ]
 
@@ -80,6 +103,20 @@ def without_bridge(start_both: StartBoth) -> Iterator[Pair]:
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_options_of_the_default_bridge(case: Case, both: Pair, tmp_path: Path) -> None:
     compare(case, *both, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(start_both: StartBoth) -> Iterator[Pair]:
+    """In namespaces that forward nothing, whatever the machine does."""
+    with start_both(
+        f"hf-el-{os.getpid()}", "--fixed-cidr=10.9.0.0/24", "--ip-forward=false", "--iptables=false"
+    ) as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("case", ELSEWHERE, ids=[case.name for case in ELSEWHERE])
+def test_range_and_forwarding(case: Case, elsewhere: Pair, tmp_path: Path) -> None:
+    compare(case, *elsewhere, tmp_path)
 
 
 @pytest.mark.parametrize("case", WITHOUT_BRIDGE, ids=[case.name for case in WITHOUT_BRIDGE])

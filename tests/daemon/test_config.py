@@ -97,6 +97,10 @@ def test_dockerds_other_keys_are_accepted_and_named(write):
         (["--label=x"], "bad attribute format: x"),
         (["--dns=x"], "invalid IP address: x"),
         (["--mtu=1"], "invalid default MTU: 1"),
+        (["--ip=1.2.3"], "invalid IP address: 1.2.3"),
+        (["--max-concurrent-downloads=-1"], "invalid max concurrent downloads: -1"),
+        (["--default-ulimit=foo=1"], "invalid ulimit type: foo"),
+        (["--insecure-registry=a/b"], "insecure registry a/b is not valid"),
         (["--default-runtime=x"], "specified default runtime 'x' does not exist"),
         (["--default-shm-size=big"], "invalid size: 'big'"),
         (["-H", "npipe://x"], "invalid bind address (npipe://x): unsupported proto 'npipe'"),
@@ -182,6 +186,14 @@ def test_a_reload_is_refused_as_a_whole(tmp_path):
 )
 def test_sizes_have_binary_units(text, size):
     assert config.parse_bytes(text) == size
+
+
+def test_an_insecure_registry_is_a_host_or_a_range():
+    given = ["http://one.test", "HTTPS://two.test:5000", "three.test", "10.1.0.0/16"]
+
+    found = load(*(f"--insecure-registry={text}" for text in given)).insecure_registries
+
+    assert found == ("one.test", "two.test:5000", "three.test", "10.1.0.0/16")
 
 
 def test_default_ulimits_of_the_flag_and_of_the_file(tmp_path):

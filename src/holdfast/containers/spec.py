@@ -22,7 +22,7 @@ from holdfast.oci.mount import Mount
 from holdfast.runtime import defaults
 
 # fmt: off
-_RLIMITS = (
+RLIMITS = (
     "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
     "rttime", "sigpending", "stack",
 )
@@ -199,7 +199,7 @@ def rlimits(record: Record) -> list[dict[str, Any]]:
     """The limits of every process of the container; InvalidArgument for a name that is none."""
     limits = {limit.name: (limit.soft, limit.hard) for limit in record.host_config.ulimits or ()}
     for name in limits:
-        if name not in _RLIMITS:
+        if name not in RLIMITS:
             raise InvalidArgument(f"wrong rlimit value: RLIMIT_{name.upper()}")
     return [
         {"type": f"RLIMIT_{name.upper()}", "soft": soft, "hard": hard} for name, (soft, hard) in sorted(limits.items())

@@ -42,6 +42,7 @@ class Machine:
     has_weight_devices: bool = True
     has_swappiness: bool = True
     has_oom_kill_disable: bool = True
+    forwards_ipv4: bool = True
 
 
 def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
@@ -62,6 +63,8 @@ def check(config: Config, host: HostConfig, machine: Machine) -> list[str]:
         raise InvalidArgument("SHM size can not be less than 0")
     _check_unsupported(host)
     warnings = check_resources(host, machine)
+    if not machine.forwards_ipv4:
+        warnings.append("IPv4 forwarding is disabled. Networking will not work.")
     if host.network_mode == "host" and host.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
     return warnings + _capability_warnings(host, machine)

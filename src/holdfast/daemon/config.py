@@ -242,6 +242,11 @@ def _converted(values: Mapping[str, object]) -> dict[str, object]:
     def number(name: str) -> int:
         return cast("int", values[name])
 
+    def count(name: str) -> int:
+        if number(name) < 0:
+            raise InvalidArgument(f"invalid {name.replace('-', ' ')}: {number(name)}")
+        return max(1, number(name))
+
     def pairs(name: str) -> Mapping[str, object]:
         return cast("Mapping[str, object]", values[name])
 
@@ -258,8 +263,9 @@ def _converted(values: Mapping[str, object]) -> dict[str, object]:
         "log_opts": {key: str(value) for key, value in pairs("log-opt").items()},
         "default_address_pools": network_options.parse_pools(cast("Sequence[str]", values["default-address-pool"])),
         "mtu": number("mtu") or 1500,
-        "max_concurrent_downloads": max(1, number("max-concurrent-downloads")),
-        "max_concurrent_uploads": max(1, number("max-concurrent-uploads")),
+        "insecure_registries": network_options.registries(cast("Sequence[str]", values["insecure-registry"])),
+        "max_concurrent_downloads": count("max-concurrent-downloads"),
+        "max_concurrent_uploads": count("max-concurrent-uploads"),
         "default_shm_bytes": parse_bytes(text("default-shm-size")),
         "shutdown_seconds": number("shutdown-timeout"),
         "default_ulimits": sandbox_options.parse_ulimits(pairs("default-ulimit")),
@@ -324,16 +330,11 @@ def _validate(config: Config) -> None:
     for label in config.labels:
         if label.find("=") < 1:
             raise InvalidArgument(f"bad attribute format: {label}")
-    for server in config.dns:
-        if not _is_address(server):
-            raise InvalidArgument(f"invalid IP address: {server}")
-    if config.host_gateway_ip and not _is_address(config.host_gateway_ip):
-        raise InvalidArgument(f"invalid IP address: {config.host_gateway_ip}")
+    for text in (*config.dns, config.host_gateway_ip, config.ip, config.default_gateway, config.default_gateway_v6):
+        if text and not _is_address(text):
+            raise InvalidArgument(f"invalid IP address: {text}")
     network_options.check_fixed_cidr(config.fixed_cidr, config.bip)
     network_options.check_ipv6(config.fixed_cidr_v6, config.bip6)
-    for gateway in (config.default_gateway, config.default_gateway_v6):
-        if gateway and not _is_address(gateway):
-            raise InvalidArgument(f"invalid IP address: {gateway}")
     if not 68 <= config.mtu <= 65535:
         raise InvalidArgument(f"invalid default MTU: {config.mtu}")
     for address in config.addresses:

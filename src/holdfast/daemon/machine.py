@@ -34,7 +34,13 @@ def read(options: Config) -> Machine:
         has_weight_devices=has_weight_devices(),
         has_swappiness=is_v1,
         has_oom_kill_disable=is_v1,
+        forwards_ipv4=forwards_ipv4(options),
     )
+
+
+def forwards_ipv4(options: Config) -> bool:
+    """Whether packets find their way between containers and others: already, or as soon as a network needs it."""
+    return options.ip_forward or facts.read_text("/proc/sys/net/ipv4/ip_forward").strip() == "1"
 
 
 def has_weight_devices() -> bool:
@@ -64,4 +70,6 @@ def warnings(host: facts.Host, options: Config) -> tuple[str, ...]:
             found.append(f"WARNING: No {text} support")
     if not host.has_swap_accounting:
         found.append("WARNING: No swap limit support")
+    if not forwards_ipv4(options):
+        found.append("WARNING: IPv4 forwarding is disabled")
     return tuple(found)

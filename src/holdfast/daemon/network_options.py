@@ -39,6 +39,23 @@ def _parse_pool(text: str) -> tuple[str, int]:
     return str(base), int(size)
 
 
+def registries(texts: Iterable[str]) -> tuple[str, ...]:
+    """Hosts with their ports, and ranges of addresses; a scheme goes, as with dockerd. InvalidArgument names the text."""
+    return tuple([_registry(text) for text in texts])
+
+
+def _registry(text: str) -> str:
+    for scheme in ("http://", "https://"):
+        if text.lower().startswith(scheme):
+            text = text[len(scheme) :]
+    if "/" in text:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise InvalidArgument(f"insecure registry {text} is not valid") from None
+    return text
+
+
 def check_ipv6(fixed: str, bip6: str) -> None:
     """The default bridge's IPv6 range and address must be such; the range lies in the address's subnet."""
     inner: ipaddress.IPv6Network | None = None

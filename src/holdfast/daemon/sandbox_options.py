@@ -10,7 +10,7 @@ import glob
 from collections.abc import Mapping
 from typing import Any, cast
 
-from holdfast.containers import sandbox, seccomp_file
+from holdfast.containers import sandbox, seccomp_file, spec
 from holdfast.errors import InvalidArgument
 from holdfast.runtime import defaults
 
@@ -19,6 +19,8 @@ def parse_ulimits(given: Mapping[str, object]) -> dict[str, tuple[int, int]]:
     """Name to (soft, hard); the file's form is `{"nofile": {"Name": …, "Hard": …, "Soft": …}}`, the flag's `nofile=1:2`."""
     found: dict[str, tuple[int, int]] = {}
     for name, value in given.items():
+        if name not in spec.RLIMITS:
+            raise InvalidArgument(f"invalid ulimit type: {name}")
         if isinstance(value, Mapping):
             members = cast("Mapping[str, object]", value)
             words = [members.get("Soft", 0), members.get("Hard", 0)]

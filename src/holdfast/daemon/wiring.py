@@ -259,6 +259,7 @@ def describe(options: Config, host: facts.Host, packages: Packages) -> system_ro
         registry_mirrors=options.registry_mirrors,
         default_address_pools=options.default_address_pools,
         proxies=_proxies(options),
+        forwards_ipv4=machine.forwards_ipv4(options),
         labels=options.labels,
         is_debugging=lambda: logging.getLogger("holdfast").isEnabledFor(logging.DEBUG),
         warnings=machine.warnings(host, options),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which subnets the default bridge has.
 
-IPv4: `--bip`, what its interface has, what it had before, the first free pool. IPv6, with `--ipv6` only: `--bip6`,
-`--fixed-cidr-v6`, what it had before, the first free pool (this host's own ULA range unless others are given).
+IPv4: `--bip`, what its interface has, what it had before, `--fixed-cidr` where that lies elsewhere, the first free pool.
+IPv6, with `--ipv6` only: `--bip6`, `--fixed-cidr-v6`, what it had before, the first free pool (this host's own ULA range
+unless others are given).
 Called by `host`. Source: moby 28 `daemon/daemon_unix.go`.
 """
 
@@ -36,7 +37,7 @@ def wishes(config: NetworkConfig, pools: Sequence[Pool]) -> tuple[PoolWish, ...]
     for pool in pools:
         address, fixed = (config.bip6, config.fixed_cidr6) if pool.is_ipv6 else (config.bip, config.fixed_cidr)
         if address or fixed:
-            gateway = pool.gateway if address or not pool.is_ipv6 else ""
+            gateway = "" if pool.ip_range == pool.subnet and not address else pool.gateway
             found.append(
                 PoolWish(subnet=pool.subnet, ip_range=pool.ip_range, gateway=gateway, auxiliary=pool.auxiliary)
             )
@@ -46,6 +47,10 @@ def wishes(config: NetworkConfig, pools: Sequence[Pool]) -> tuple[PoolWish, ...]
 def _ipv4(links: netlink.Socket, config: NetworkConfig, stored: Pool | None, others: Sequence[str]) -> Pool:
     given = config.bip or next(iter(host_subnets.addresses_of(links, config.bridge)), "")
     subnet, gateway = _split(given) if given else _choose(links, config, stored, others, ipv6=False)
+    if not given and config.fixed_cidr:
+        wanted = ipaddress.ip_network(config.fixed_cidr, strict=False)
+        if not ipam.overlaps(wanted, ipam.parse_subnet(subnet)):
+            subnet, gateway = str(wanted), str(wanted[1])
     return _pool(subnet, gateway, config.fixed_cidr, config.default_gateway)
 
 

@@ -178,7 +178,7 @@ def default_bridge_options(config: NetworkConfig) -> dict[str, str]:
     return {
         DEFAULT_BRIDGE: "true",
         ENABLE_ICC: str(config.icc).lower(),
-        ENABLE_MASQUERADE: str(config.ip_masquerade).lower(),
+        ENABLE_MASQUERADE: str(config.ip_masquerade and config.firewall).lower(),
         HOST_BINDING: config.host_binding_ip,
         BRIDGE_NAME: config.bridge,
         MTU: str(config.mtu),

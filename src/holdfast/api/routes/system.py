@@ -74,6 +74,7 @@ class System(msgspec.Struct, kw_only=True):
     registry_mirrors: tuple[str, ...]
     default_address_pools: tuple[tuple[str, int], ...]
     proxies: proxies.Proxies
+    forwards_ipv4: bool
     labels: tuple[str, ...]
     is_debugging: Callable[[], bool]
     warnings: tuple[str, ...]
@@ -207,11 +208,12 @@ def _runtime(path: str, *arguments: str) -> dict[str, object]:
 
 
 def _render_daemon(system: System) -> dict[str, object]:
-    pools = [{"Base": base, "Size": size} for base, size in system.default_address_pools]
+    pools: list[dict[str, object]] = [{"Base": base, "Size": size} for base, size in system.default_address_pools]
     return {
         **({"DefaultAddressPools": pools} if pools else {}),
         "RegistryConfig": _render_registries(system),
         "DockerRootDir": system.data_root,
+        "IPv4Forwarding": system.forwards_ipv4,
         "HttpProxy": proxies.masked(system.proxies.http),
         "HttpsProxy": proxies.masked(system.proxies.https),
         "NoProxy": system.proxies.no_proxy,
@@ -251,7 +253,6 @@ def _render_limits(host: Host) -> dict[str, object]:
         "CPUSet": "cpuset" in controllers,
         "PidsLimit": "pids" in controllers,
         "OomKillDisable": host.cgroup_version == "1" and "memory" in controllers,
-        "IPv4Forwarding": True,
         "BridgeNfIptables": host.has_bridge_netfilter,
         "BridgeNfIp6tables": host.has_bridge_netfilter,
     }
