@@ -53,8 +53,8 @@ def test_a_shell_with_its_size_and_exit_code(daemon: Daemon) -> None:
 def test_control_c_reaches_the_foreground(daemon: Daemon) -> None:
     child = terminal(daemon, f"run --rm -it {IMAGE} sh")
     child.expect(PROMPT)
-    child.sendline("sleep 1000")
-    child.expect("sleep 1000\r\n")
+    child.sendline("sh -c 'echo in the fore''ground; exec sleep 1000'")
+    child.expect("in the foreground\r\n")
     child.sendcontrol("c")
     child.expect(PROMPT)
     child.sendline("echo code $?")
