@@ -49,6 +49,8 @@ def test_a_pattern_is_searched_or_is_the_name() -> None:
 
 def test_an_evil_pattern_is_only_a_text() -> None:
     assert not filtering.is_match("a" * 100, ["(a+)+$b"])
+    assert filtering.is_match("a.*.*.*b", [".*.*.*b"]), "three repetitions are looked for as they stand"
+    assert not filtering.is_match("a" * 256, ["a*$"])
 
 
 def test_moments_are_epochs_dates_and_durations() -> None:
