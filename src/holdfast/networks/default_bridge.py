@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which subnets the default bridge has.
 
-IPv4: `--bip`, what its interface has, what it had before, `--fixed-cidr` where that lies elsewhere, the first free pool.
+IPv4: `--bip`, `--fixed-cidr` where that lies outside of what follows, what its interface has, what it had before, the first
+free pool; a bridge that somebody else made keeps its addresses.
 IPv6, with `--ipv6` only: `--bip6`, `--fixed-cidr-v6`, what it had before, the first free pool (this host's own ULA range
 unless others are given).
 Called by `host`. Source: moby 28 `daemon/daemon_unix.go`.
@@ -47,7 +48,8 @@ def wishes(config: NetworkConfig, pools: Sequence[Pool]) -> tuple[PoolWish, ...]
 def _ipv4(links: netlink.Socket, config: NetworkConfig, stored: Pool | None, others: Sequence[str]) -> Pool:
     given = config.bip or next(iter(host_subnets.addresses_of(links, config.bridge)), "")
     subnet, gateway = _split(given) if given else _choose(links, config, stored, others, ipv6=False)
-    if not given and config.fixed_cidr:
+    is_ours = not config.bip and config.bridge == NetworkConfig().bridge
+    if config.fixed_cidr and is_ours:
         wanted = ipaddress.ip_network(config.fixed_cidr, strict=False)
         if not ipam.overlaps(wanted, ipam.parse_subnet(subnet)):
             subnet, gateway = str(wanted), str(wanted[1])

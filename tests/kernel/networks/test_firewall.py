@@ -631,6 +631,16 @@ def test_fixed_range_limits_the_default_bridges_addresses(lan):
     assert attachment.endpoints[0].prefix_length == 16
 
 
+def test_fixed_range_elsewhere_moves_the_default_bridge(lan):
+    lan.restart_daemon(fixed_cidr="10.9.0.0/24")
+
+    attachment, container = lan.connect("one")
+    lan.host.serve(5000)
+
+    assert attachment.endpoints[0].ip_address == "10.9.0.2"
+    assert container.ask("10.9.0.1", 5000) == "host 10.9.0.2"
+
+
 # IPv6 in the default bridge
 
 
