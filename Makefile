@@ -1,6 +1,8 @@
 # `make help` lists everything. The tests need root and a Linux kernel; they install what they miss.
 PYTHON := .venv/bin/python
 JOBS ?= 2
+RERUNS ?= 0
+PYTEST := $(PYTHON) -m pytest -n $(JOBS) --reruns $(RERUNS) --max-suite-reruns 3 --rerun-show-tracebacks
 
 .PHONY: help setup check lint types imports unit test kernel compat explore bench clean
 
@@ -23,18 +25,18 @@ imports: setup  ## The floors and the other import contracts
 	.venv/bin/lint-imports
 
 unit: setup  ## Unit tests: no root, no network
-	$(PYTHON) -m pytest -n $(JOBS) --ignore tests/kernel --ignore tests/contracts --ignore tests/compat --ignore tests/stories tests
+	$(PYTEST) --ignore tests/kernel --ignore tests/contracts --ignore tests/compat --ignore tests/stories tests
 
 kernel: setup  ## Tests on the real kernel, as root
-	$(PYTHON) -m pytest -n $(JOBS) tests/kernel tests/contracts tests/stories
+	$(PYTEST) tests/kernel tests/contracts tests/stories
 
 compat: setup  ## The same scripts against dockerd and Holdfast
-	$(PYTHON) -m pytest -n 2 tests/compat
+	$(PYTEST) tests/compat
 
 test: check kernel compat  ## Everything
 
 explore: setup  ## The property tests with examples that nobody has tried; what they find becomes a test
-	HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n $(JOBS) -m hypothesis --ignore tests/compat tests
+	HYPOTHESIS_PROFILE=explore $(PYTEST) -m hypothesis --ignore tests/compat tests
 
 bench: setup  ## Side by side with a real dockerd; prints a table of medians and ratios
 	$(PYTHON) bench/run.py

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,14 +48,21 @@ class Daemon:
             stdin=subprocess.DEVNULL,
         )
 
-    def containers(self) -> set[str]:
-        """The names of all its containers."""
-        listed = subprocess.run(
-            ["curl", "-fs", "--unix-socket", self.socket, "http://d/containers/json?all=1"],
-            check=True,
-            capture_output=True,
-        )
-        return {name for each in json.loads(listed.stdout) for name in each["Names"]}
+    def objects(self) -> set[str]:
+        """What it has, as `container ID`, `network ID` and `volume NAME`; without volumes that have no name of their own."""
+        addresses = [f"http://d/{path}" for path in ("containers/json?all=1", "networks", "volumes")]
+        command = ["curl", "-fs", "--unix-socket", self.socket, *addresses]
+        listed = subprocess.run(command, check=True, capture_output=True).stdout
+        containers, networks, volumes = map(json.loads, listed.splitlines())
+        named = [each["Name"] for each in volumes["Volumes"] or []]
+        found = {f"container {each['Id']}" for each in containers} | {f"network {each['Id']}" for each in networks}
+        return found | {f"volume {name}" for name in named if not re.fullmatch("[0-9a-f]{64}", name)}
+
+    def remove(self, objects: set[str]) -> None:
+        """Removes what `objects` has named, whatever state it is in."""
+        for each in sorted(objects):  # containers first: they hold the others
+            kind, name = each.split()
+            self.sh(f"docker {kind} rm -f {name}")
 
 
 def _archives(folder: Path) -> list[Path]:

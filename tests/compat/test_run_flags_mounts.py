@@ -37,7 +37,7 @@ VOLUME_FLAG = [
     ),
     Case(
         "one destination twice",
-        f"{RUN} -v /tmp:/x -v fx1:/x/ {IMAGE} true; {RUN} -v /tmp:/x --tmpfs /x {IMAGE} true; {RUN} --mount type=bind,src=/tmp,dst=/x -v /tmp:/x {IMAGE} true",
+        f"{RUN} -v /tmp:/x -v fx1:/x/ {IMAGE} true; docker volume rm -f fx1 >/dev/null; {RUN} -v /tmp:/x --tmpfs /x {IMAGE} true; {RUN} --mount type=bind,src=/tmp,dst=/x -v /tmp:/x {IMAGE} true",
         is_error=True,
     ),
     Case(
