@@ -19,7 +19,7 @@ from holdfast.errors import InvalidArgument
 
 def adapted(version: tuple[int, int], host: HostConfig) -> HostConfig:
     body = CreateBody(host_config=host)
-    create_versions.adapt_create(body, version)
+    create_versions.adapt_create(body, version, 1)
     assert body.host_config is not None
     return body.host_config
 
@@ -48,6 +48,16 @@ def test_old_clients_expect_their_ipc_namespace_to_be_shareable():
     assert adapted((1, 39), HostConfig()).ipc_mode == "shareable"
     assert adapted((1, 39), HostConfig(ipc_mode="host")).ipc_mode == "host"
     assert adapted((1, 40), HostConfig()).ipc_mode == ""
+
+
+@pytest.mark.parametrize(("minor", "cgroups", "mode"), [(40, 1, "host"), (41, 1, ""), (40, 2, "")])
+def test_old_clients_expect_the_hosts_control_groups_where_those_are_v1(minor, cgroups, mode):
+    body = CreateBody(host_config=HostConfig())
+
+    create_versions.adapt_create(body, (1, minor), cgroups)
+
+    assert body.host_config is not None
+    assert body.host_config.cgroupns_mode == mode
 
 
 def test_options_of_mounts_come_with_their_versions():
@@ -85,7 +95,7 @@ def test_endpoints_of_old_clients():
     def networks(version, *names):
         wishes = {name: EndpointSettings(mac_address="02:00:00:00:00:01", gw_priority=3) for name in names}
         body = CreateBody(networking_config=NetworkingConfig(endpoints_config=wishes))
-        create_versions.adapt_create(body, version)
+        create_versions.adapt_create(body, version, 1)
         return [(wish.mac_address, wish.gw_priority) for wish in wishes.values()]
 
     assert networks((1, 43), "a") == [("", 0)]
@@ -98,18 +108,18 @@ def test_endpoints_of_old_clients():
 def test_a_containers_own_mac_address_is_taken_with_a_warning():
     body = CreateBody(mac_address="02:00:00:00:00:01")
 
-    assert create_versions.adapt_create(body, (1, 43)) == []
-    assert "now deprecated" in create_versions.adapt_create(body, (1, 44))[0]
+    assert create_versions.adapt_create(body, (1, 43), 1) == []
+    assert "now deprecated" in create_versions.adapt_create(body, (1, 44), 1)[0]
     assert body.mac_address
     host = CreateBody(mac_address="02:00:00:00:00:01", host_config=HostConfig(network_mode="host"))
-    create_versions.adapt_create(host, (1, 51))
+    create_versions.adapt_create(host, (1, 51), 1)
     assert host.mac_address == ""
 
 
 def test_a_start_interval_counts_since_1_44():
     def interval(version):
         body = CreateBody(healthcheck=HealthConfig(start_interval=5))
-        create_versions.adapt_create(body, version)
+        create_versions.adapt_create(body, version, 1)
         return body.healthcheck.start_interval
 
     assert (interval((1, 43)), interval((1, 44))) == (0, 5)

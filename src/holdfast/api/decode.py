@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from holdfast.api import json_mistake
 from holdfast.errors import InvalidArgument
 
 DEPTH_LIMIT = 100
@@ -36,7 +37,7 @@ def decode(data: bytes, kind: type[T]) -> T:
     except UnicodeDecodeError:
         return decode(data.decode(errors="replace").encode(), kind)
     except msgspec.DecodeError as error:
-        raise InvalidArgument(_syntax_text(str(error))) from None
+        raise InvalidArgument(_syntax_text(str(error), data)) from None
     except RecursionError:
         raise InvalidArgument("invalid JSON: exceeded max depth") from None
     if generic is None:
@@ -86,12 +87,10 @@ def _check_numbers(value: object, path: str) -> None:
             _check_numbers(item, path)
 
 
-def _syntax_text(text: str) -> str:
-    if "truncated" in text:
-        return "invalid JSON: unexpected EOF"
+def _syntax_text(text: str, data: bytes) -> str:
     if "trailing characters" in text:
         return "unexpected content after JSON"
-    return "invalid JSON: " + text.removeprefix("JSON is malformed: ")
+    return "invalid JSON: " + json_mistake.describe(data)
 
 
 _JSON_KINDS = {

@@ -57,6 +57,9 @@ def parse_security_options(options: Sequence[str], standard: SandboxDefaults = S
         if option == "no-new-privileges":
             no_new_privileges = True
             continue
+        if option == "writable-cgroups":
+            has_writable_cgroups = True
+            continue
         if option == "disable":  # the old form of label=disable
             continue
         key, found, value = option.partition("=" if "=" in option else ":")

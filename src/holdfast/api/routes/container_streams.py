@@ -147,9 +147,10 @@ def terminal_size(request: Request) -> tuple[int, int]:
     values: list[int] = []
     for name, word in (("h", "height"), ("w", "width")):
         text = request.query.text(name)
-        if not (text.isascii() and text.isdigit()):
+        digits = text[1:] if text[:1] in ("-", "+") else text
+        if not (digits.isascii() and digits.isdigit()):
             raise InvalidArgument(f'invalid resize {word} "{text}": invalid syntax')
-        if int(text) > 65535:
+        if len(digits) > 10 or not 0 <= int(text) <= 65535:
             raise InvalidArgument(f'invalid resize {word} "{text}": value out of range')
         values.append(int(text))
     return values[0], values[1]

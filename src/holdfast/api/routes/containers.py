@@ -37,6 +37,8 @@ from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, Forbidden, HoldfastError, InvalidArgument
 
 _PLATFORM_SINCE = (1, 41)
+_ANNOTATIONS_SINCE = (1, 46)
+"""In the list; inspect has them since they can be given."""
 _NULL_WARNINGS_UNTIL = (1, 27)
 """Daemons of that time wrote null for no warnings; later ones write an empty list."""
 
@@ -61,7 +63,7 @@ def _making(packages: Packages) -> list[Route]:
         body = await request.json(schema.CreateBody, may_be_empty=False)
         if schema.config_of(body) == schema.config_of(schema.CreateBody()) and body.host_config is None:
             raise InvalidArgument("config cannot be empty in order to create a container")
-        older = create_versions.adapt_create(body, request.version)
+        older = create_versions.adapt_create(body, request.version, packages.config.cgroup_version)
         config, host = schema.config_of(body), body.host_config or HostConfig()
         networking = body.networking_config
         created = await create_job(
@@ -120,7 +122,8 @@ def _looking(packages: Packages) -> list[Route]:
         )
         now = time.time_ns()
         has_sizes = query.boolean("size")
-        return Json([schema.summary(each, now, await _sizes(packages, each) if has_sizes else None) for each in found])
+        lines = [schema.summary(each, now, await _sizes(packages, each) if has_sizes else None) for each in found]
+        return Json(lines if request.version >= _ANNOTATIONS_SINCE else schema.without_annotations(lines))
 
     async def inspect(request: Request) -> Response:
         container = containers.find(request.params["id"])

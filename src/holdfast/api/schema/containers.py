@@ -251,6 +251,16 @@ def summary(container: Container, now_nanos: int, sizes: tuple[int, int] | None)
     return shown
 
 
+def without_annotations(lines: Sequence[msgspec.Raw | dict[str, Any]]) -> list[msgspec.Raw | dict[str, Any]]:
+    """The lines of a list as older clients know them."""
+    shown: list[msgspec.Raw | dict[str, Any]] = []
+    for line in lines:
+        document = msgspec.json.decode(line) if isinstance(line, msgspec.Raw) else line
+        document["HostConfig"].pop("Annotations", None)
+        shown.append(document)
+    return shown
+
+
 def _summary(record: Record, status_text: str) -> dict[str, Any]:
     host: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
     if record.host_config.annotations:

@@ -17,7 +17,7 @@ Version = tuple[int, int]
 _OLD_MAC = "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
 
 
-def adapt_create(body: CreateBody, version: Version) -> list[str]:
+def adapt_create(body: CreateBody, version: Version, cgroup_version: int) -> list[str]:
     """Makes the body what it meant in its version; returns warnings. InvalidArgument for what came later."""
     host = body.host_config = body.host_config or HostConfig()
     for mount in host.mounts or ():
@@ -33,6 +33,8 @@ def adapt_create(body: CreateBody, version: Version) -> list[str]:
     else:
         host.kernel_memory = 0
     host.console_size = console_size(host.console_size)
+    if version < (1, 41) and cgroup_version == 1:
+        host.cgroupns_mode = host.cgroupns_mode or "host"
     if version < (1, 40):
         host.ipc_mode = host.ipc_mode or "shareable"
         host.kernel_memory_tcp = 0

@@ -88,7 +88,7 @@ async def _probe(packages: Packages, container: Container, config: HealthConfig)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     seconds, limit = (config.timeout or _TIMEOUT) / _NANO, durations.text(config.timeout or _TIMEOUT)
-    output, code = b"", _FAILED
+    output, code, told = bytearray(), _FAILED, ""
     try:
         shell = container.record.config.shell
         argv = command(config, [shell] if isinstance(shell, str) else shell)
@@ -98,31 +98,33 @@ async def _probe(packages: Packages, container: Container, config: HealthConfig)
         await exec_job.start_exec(packages=packages, found=found, tty=False, console_size=None, grants=[grant])
         try:
             async with asyncio.timeout(seconds):
-                output = await _read_all(ours)
+                await _read_all(ours, output)
                 code = await _exit_code(packages, found.id)
         except TimeoutError:
-            code, output = _TIMED_OUT, f"Health check exceeded timeout ({limit})".encode()
+            code, told = _TIMED_OUT, f"Health check exceeded timeout ({limit})"
             if container.shim is not None and found.exit_code is None:
                 await container.shim.kill_exec(found.id, 9)
     except (HoldfastError, OSError) as error:
-        output = str(error).encode()
+        told = str(error)
     finally:
         ours.close()
         theirs.close()
-    text = output[:_OUTPUT_LIMIT].decode("utf-8", "replace")
+    text = ": ".join(part for part in (told, _shown(output)) if part)
     return HealthResult(
         start=timestamps.rfc3339(start), end=timestamps.rfc3339(time.time_ns()), exit_code=code, output=text
     )
 
 
-async def _read_all(sock: socket.socket) -> bytes:
-    """Everything until the process has closed its output, of which the beginning is kept."""
+async def _read_all(sock: socket.socket, kept: bytearray) -> None:
+    """Until the process has closed its output; one byte more than is shown is kept of it."""
     loop = asyncio.get_running_loop()
-    kept = b""
     while data := await loop.sock_recv(sock, 65536):
-        if len(kept) < _OUTPUT_LIMIT:
-            kept += data
-    return kept
+        kept += data[: _OUTPUT_LIMIT + 1 - len(kept)]
+
+
+def _shown(output: bytes | bytearray) -> str:
+    text = output[:_OUTPUT_LIMIT].decode("utf-8", "replace")
+    return text + "..." if len(output) > _OUTPUT_LIMIT else text
 
 
 async def _exit_code(packages: Packages, exec_id: str) -> int:

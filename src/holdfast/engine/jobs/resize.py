@@ -18,13 +18,13 @@ async def resize(*, containers: Containers, events: Events, reference: str, heig
 
 
 async def resize_exec(*, containers: Containers, exec_id: str, height: int, width: int) -> None:
-    """The same for an exec; NotFound unless it runs."""
+    """The same for an exec; Conflict when its container does not run, NotFound when it does not run itself."""
     found = containers.execs.get(exec_id)
-    container = containers.find(found.container_id)
+    shim = containers.find(found.container_id).require_shim()
     if not found.is_running:
         raise NotFound(f"NotFound: process does not exist {exec_id}: not found")
     try:
-        await container.require_shim().resize(height, width, exec_id)
+        await shim.resize(height, width, exec_id)
     except Conflict:
         if found.config.tty:
             raise

@@ -14,7 +14,7 @@ import msgspec
 from holdfast.containers import resources, validation
 from holdfast.containers.config import HostConfig
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, InvalidArgument, Unavailable
+from holdfast.errors import Conflict, Unavailable
 
 _NUMBERS = (
     "cpu_shares",
@@ -50,7 +50,8 @@ async def update(*, packages: Packages, reference: str, wish: HostConfig, has_po
         validation.check_resources(host, packages.machine)
         if has_policy and wish.restart_policy.name:
             if host.auto_remove and wish.restart_policy.name != "no":
-                raise InvalidArgument(
+                raise Conflict(
+                    f"Cannot update container {container.id}: "
                     "Restart policy cannot be updated because AutoRemove is enabled for the container"
                 )
             host.restart_policy = wish.restart_policy
