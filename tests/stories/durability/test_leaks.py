@@ -84,6 +84,20 @@ def test_many_execs_leak_nothing(daemon: Any) -> None:
     assert abs(len(list(Path(f"/proc/{shim}/fd").iterdir())) - in_shim) <= SLACK
 
 
+def test_clients_that_leave_before_the_start_leak_nothing(daemon: Any) -> None:
+    daemon.out("create", "--name", "waited-for", IMAGE, "true")
+    fds = daemon.fds()
+
+    for _ in range(30):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(daemon.socket))
+            client.sendall(b"POST /containers/waited-for/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n")
+            assert client.recv(200).startswith(b"HTTP/1.1 200")
+
+    assert grown(daemon, fds) == {}
+    daemon.out("rm", "waited-for")
+
+
 FAILURES = {
     "a bad command": {"Cmd": ["/nosuch"]},
     "a directory as command": {"Cmd": ["/etc"]},

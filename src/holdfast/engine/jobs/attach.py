@@ -2,12 +2,14 @@
 """`docker attach`: a client's socket becomes one of the container's streams.
 
 A container that runs gets it at once (its shim does, the daemon is out of the way); one that does not keeps it for its
-next start, so that no byte is lost. Called by `api.routes.containers`. Source: Engine API v1.51 ContainerAttach.
+next start, so that no byte is lost. Called by `api.routes.containers` and the job start. Source: Engine API v1.51 ContainerAttach.
 """
 
 from __future__ import annotations
 
+import select
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.containers import Container, detach_keys
@@ -51,9 +53,22 @@ async def attach(*, packages: Packages, container: Container, wish: Wish, sock: 
     packages.events.publish("container", "attach", container.id, container.attributes())
     shim = container.shim
     if shim is None or not container.state.has_process:
-        container.pending.append(grant)
+        container.pending = [*present(container.pending), grant]
         return
     try:
         await shim.attach(grant)
     except HoldfastError:
         sock.close()
+
+
+def present(grants: Sequence[StreamGrant]) -> list[StreamGrant]:
+    """The clients that are still there; one that only closed its sending side is."""
+    found: list[StreamGrant] = []
+    for grant in grants:
+        poll = select.poll()
+        poll.register(grant.sock, 0)
+        if any(mask & (select.POLLHUP | select.POLLERR) for _, mask in poll.poll(0)):
+            grant.sock.close()
+        else:
+            found.append(grant)
+    return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 
@@ -26,7 +25,7 @@ from holdfast.engine import (
     surroundings,
     volume_events,
 )
-from holdfast.engine.jobs import health
+from holdfast.engine.jobs import attach, health
 from holdfast.engine.jobs.remove import remove_ended
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, NotModified, Unavailable
@@ -81,7 +80,7 @@ async def _launch(packages: Packages, container: Container) -> None:
         sources = await mounting.attach(packages, container)
         around = surroundings.gather(packages, container, attachment, sources)
         document = spec.compile_spec(record, around)
-        grants = _present(container.drop_pending())
+        grants = attach.present(container.drop_pending())
         plan = _plan_launch(packages, container, document, around.cgroup_path, grants)
         await leftovers.let_go(packages, container)
         shim = await packages.supervisor.launch(plan, meanwhile=make_network)
@@ -107,19 +106,6 @@ async def _launch(packages: Packages, container: Container) -> None:
     volume_events.publish_mounts(packages.events, container)
     for endpoint in attachment.endpoints:
         container_network.publish_event(packages, "connect", endpoint, container.id)
-
-
-def _present(grants: Sequence[StreamGrant]) -> list[StreamGrant]:
-    """The clients that are still there; one that only closed its sending side is."""
-    found: list[StreamGrant] = []
-    for grant in grants:
-        poll = select.poll()
-        poll.register(grant.sock, 0)
-        if any(mask & (select.POLLHUP | select.POLLERR) for _, mask in poll.poll(0)):
-            grant.sock.close()
-        else:
-            found.append(grant)
-    return found
 
 
 def _plan_launch(
