@@ -25,6 +25,17 @@ CASES = [
     Case("save", f"docker save --platform linux/amd64 {IMAGE} | tar -xO manifest.json | jq -c '.[].RepoTags'"),
     Case("save, another", f"{GET}/v1.51/images/{IMAGE}/get?platform={ARM}; cat answer", differs=(STATUS,)),
     Case("save of several, another", f"{GET}/v1.51/images/get?names={IMAGE}\\&platform={ARM}; cat answer", differs=(STATUS,)),
+    Case("save, two", f"{GET}/v1.51/images/{IMAGE}/get?platform={ARM}\\&platform={AMD}; cat answer"),
+    Case("load, two", f"{GET}/v1.51/images/load?platform={ARM}\\&platform={AMD} -XPOST -d x; cat answer"),
+    *(
+        Case(
+            f"import for {words}",
+            f"tar c --files-from /dev/null | docker import --platform '{words}' - imported:1 >/dev/null && "
+            "docker image inspect -f '{{.Os}}/{{.Architecture}}' imported:1 && docker rmi imported:1 >/dev/null",
+            is_error=words in (" ", "/"),
+        )
+        for words in ("linux", "LINUX", "linux/sparc64", "arm64", " ", "/", "linux/a/b/c", "macos", "macos/arm64", "nintendo64", "linux/*")
+    ),
     Case("rmi", f"docker tag {IMAGE} gone:1; docker rmi --platform linux/arm64 gone:1; docker rmi gone:1"),
     Case("load", f"docker save {IMAGE} | docker load --platform linux/amd64"),
 ]  # fmt: skip

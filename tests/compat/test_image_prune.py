@@ -29,6 +29,11 @@ CASES = [
         "in use",
         f"docker create --name user pr/old:1 x >/dev/null; {PRUNE} -a | {DONE}; docker rm user; {LEFT}; {PRUNE} -a | {DONE}",
     ),
+    Case(
+        "in use under several names",
+        "docker tag pr/old:1 pr/more:2; docker tag pr/old:1 pr/last:3; docker tag pr/old:1 alpha; "
+        f"docker create --name user pr/last:3 x >/dev/null; {PRUNE} -a | {DONE}; docker rm user; {LEFT}; {PRUNE} -a | {DONE}",
+    ),
     Case("several names", f"docker tag pr/old:1 pr/more:2; {PRUNE} -a --filter label=kind=old | {DONE}; {LEFT}"),
 ]
 

@@ -39,7 +39,7 @@ told = []
 parsed = reference.parse(name)
 pull = puller.pull if parsed.tag or parsed.digest else puller.pull_all
 try:
-    pull(parsed, platform=platform.parse(wish) if wish else None,
+    pull(parsed, platform=platform.parse(wish, "x86_64") if wish else None,
          credentials=Credentials(username=user, password=password), progress=told.append)
     error = ""
 except HoldfastError as failure:

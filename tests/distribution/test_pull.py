@@ -537,12 +537,12 @@ def test_an_index_gives_the_manifest_of_the_platform(registry: Any, puller: Any,
     index = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries}
     top = registry.add_document("latest", index, media.OCI_INDEX)
 
-    result = puller.pull(ref(registry), platform=platform.parse("linux/arm64"))
+    result = puller.pull(ref(registry), platform=platform.parse("linux/arm64", "x86_64"))
 
     assert result.digest == top
     assert result.image_id == json.loads(registry.manifests["arm64"].data)["config"]["digest"]
     with pytest.raises(NotFound, match="no matching manifest for linux/s390x in the manifest list entries"):
-        puller.pull(ref(registry), platform=platform.parse("linux/s390x"))
+        puller.pull(ref(registry), platform=platform.parse("linux/s390x", "x86_64"))
 
 
 def test_an_index_that_contains_itself_ends(registry: Any, puller: Any) -> None:

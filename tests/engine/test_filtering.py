@@ -53,14 +53,6 @@ def test_an_evil_pattern_is_only_a_text() -> None:
     assert not filtering.is_match("a" * 256, ["a*$"])
 
 
-def test_moments_are_epochs_dates_and_durations() -> None:
-    assert filtering.moment_seconds("1h30m", 10_000.0) == 4600.0
-    assert filtering.moment_seconds("1700000000.5", 0.0) == 1700000000.5
-    assert filtering.moment_seconds("1970-01-01T00:01:00Z", 0.0) == 60.0
-    with pytest.raises(InvalidArgument, match="failed to parse"):
-        filtering.moment_seconds("yesterday", 0.0)
-
-
 @pytest.mark.parametrize(
     ("pattern", "wanted"),
     [

@@ -4,6 +4,7 @@
 import gzip
 import io
 import json
+import tarfile
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from backports import zstd
 from holdfast import images
 from holdfast.content import compression
 from holdfast.errors import Corrupt, Exhausted, HoldfastError, InvalidArgument, NotFound
+from holdfast.oci import media
 
 
 @pytest.fixture
@@ -117,6 +119,32 @@ def test_a_repository_is_saved_with_all_its_tags(store: images.Store, kit: Any, 
     kit.load(store, saved)
 
     assert store.get(image).repo_tags == ("app:1", "app:2")
+
+
+def test_what_is_saved_is_as_old_as_its_image(store: images.Store, kit: Any, layer: bytes) -> None:
+    kit.load(store, kit.docker_archive(["app:1"], layer))
+    image = store.get("app:1")
+
+    with tarfile.open(fileobj=io.BytesIO(b"".join(store.save(["app:1"])))) as archive:
+        ages = {member.name.rpartition("/")[2]: int(member.mtime) for member in archive}
+
+    assert ages[image.id[7:]] == ages[image.blobs[0].digest[7:]] == 1704164645
+    assert ages[image.manifest[7:]] == ages["manifest.json"] == ages["index.json"] == 0
+
+
+def test_a_manifest_of_a_known_kind_may_leave_its_schema_out(store: images.Store, kit: Any, layer: bytes) -> None:
+    kit.load(store, kit.docker_archive(["app:1"], layer))
+    found = store.get("app:1")
+    config = {"mediaType": media.OCI_CONFIG, "digest": found.id, "size": store.content.size(found.id)}
+    layers = [{"mediaType": media.OCI_LAYER, "digest": kit.sha(layer), "size": len(layer)}]
+    manifest = json.dumps({"schemaVersion": 0, "mediaType": media.OCI_MANIFEST, "config": config, "layers": layers})
+    entry = {"mediaType": media.OCI_MANIFEST, "digest": kit.sha(manifest.encode()), "size": len(manifest)}
+    entry["annotations"] = {"io.containerd.image.name": "docker.io/library/app:2"}
+    index = json.dumps({"schemaVersion": 2, "manifests": [entry]})
+    raw = store.content.read(found.id, 1 << 20)
+    blobs = {f"blobs/sha256/{kit.sha(data)[7:]}": data for data in (manifest.encode(), raw, layer)}
+
+    assert kit.load(store, kit.tar_of({**blobs, "index.json": index.encode()}))[1] == ["Loaded image: app:2\n"]
 
 
 def test_an_image_saved_by_id_has_no_names(store: images.Store, kit: Any, layer: bytes) -> None:

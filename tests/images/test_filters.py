@@ -69,11 +69,19 @@ def test_dangling_images_have_no_name() -> None:
 
 def test_times_are_compared() -> None:
     old, new = image("o:1", created="2020-01-01T00:00:00Z"), image("n:1", created="2024-01-01T00:00:00.5+01:00")
-    old_seconds, new_seconds = old.created_seconds, new.created_seconds
+    bit_newer = image("b:1", created="2024-01-01T00:00:00.500000001+01:00")
 
-    assert select([old, new], Filters(before_seconds=new_seconds)) == [old]
-    assert select([old, new], Filters(since_seconds=old_seconds)) == [new]
-    assert select([old, new], Filters(until_seconds=old_seconds)) == [old]
+    assert select([old, new, bit_newer], Filters(before_nanos=bit_newer.created_nanos)) == [old, new]
+    assert select([old, new, bit_newer], Filters(since_nanos=new.created_nanos)) == [bit_newer]
+    assert select([old, new], Filters(since_nanos=old.created_nanos, before_nanos=new.created_nanos)) == []
+
+
+def test_an_image_that_says_no_time_is_neither_older_nor_newer() -> None:
+    timeless = image("t:1", created="")
+
+    assert select([timeless], Filters()) == [timeless]
+    assert select([timeless], Filters(before_nanos=1 << 62)) == []
+    assert select([timeless], Filters(since_nanos=-1)) == []
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_confused_manifest_is_refused_cve_2021_41190() -> None:
         ({"mediaType": media.OCI_INDEX}, "announced"),
         ({"schemaVersion": 1}, "schema version 1"),
         ({"schemaVersion": 3}, "schemaVersion"),
+        ({"schemaVersion": "0"}, "schemaVersion"),
         ({"layers": "x"}, "layers"),
         ({"layers": [{**LAYER, "digest": "sha256:../../x"}]}, "invalid digest"),
         ({"layers": [{**LAYER, "size": -1}]}, "negative size"),
@@ -104,7 +105,7 @@ def test_config_of_wrong_shape_never_escapes_the_taxonomy(member: str, value: ob
 
 
 def manifest_for(text: str, number: int) -> Descriptor:
-    wanted = platform.parse(text) if text else None
+    wanted = platform.parse(text, "x86_64") if text else None
     return Descriptor(media.OCI_MANIFEST, digest.of(str(number).encode()), 1, platform=wanted)
 
 
@@ -113,7 +114,7 @@ def test_index_chooses_the_nearest_platform() -> None:
     index = image.Index(schema_version=2, manifests=tuple(manifest_for(t, i) for i, t in enumerate(offers)))
 
     def chosen(text: str) -> str | None:
-        found = image.choose(index, platform.parse(text))
+        found = image.choose(index, platform.parse(text, "x86_64"))
         return offers[index.manifests.index(found)] if found else None
 
     assert chosen("linux/amd64") == "linux/amd64"

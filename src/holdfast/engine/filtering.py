@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from holdfast.errors import InvalidArgument
 
@@ -20,8 +19,6 @@ _FALSE = frozenset(("0", "false"))
 _SIMPLE = re.compile(r"[\w.^$ /:@|*+?\[\]-]*", re.ASCII)
 _MOST_REPETITIONS = 2
 _LONGEST_TEXT = 255
-_DURATION = re.compile(r"(\d+(?:\.\d+)?h)?(\d+(?:\.\d+)?m)?(\d+(?:\.\d+)?s)?", re.ASCII)
-_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 
 
 def check(filters: Filters, known: frozenset[str]) -> None:
@@ -76,18 +73,3 @@ def _searches(pattern: str, text: str) -> bool:
         return re.search(pattern, text) is not None
     except re.error:
         return pattern in text
-
-
-def moment_seconds(text: str, now: float) -> float:
-    """A point in time: seconds of the epoch, RFC 3339, or a Go duration (`1h30m`) before `now`."""
-    if found := _DURATION.fullmatch(text):
-        hours, minutes, seconds = (float(part[:-1]) if part else 0.0 for part in found.groups())
-        if found[0]:
-            return now - (hours * 3600 + minutes * 60 + seconds)
-    try:
-        if _SECONDS.fullmatch(text):
-            return float(text)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidArgument(f'failed to parse value as time or duration: "{text[:64]}"') from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

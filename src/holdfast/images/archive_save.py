@@ -5,6 +5,7 @@ Blobs go out byte for byte as they came in, so what is loaded elsewhere has the 
 complete is saved with all its platforms, one whose index is not, with the image that is. The archive is made while
 it is read: memory stays flat whatever the images weigh. A layer whose blob is gone (another image brought the same
 files in another compression) makes the save fail by name before the first byte, one that the disk changed when it is read.
+An image's blobs are as old as the image and the rest is of 1970, so the same images make the same archive.
 Source: OCI image-spec v1.1 §image-layout; the archives that docker 28.2 writes.
 """
 
@@ -109,7 +110,7 @@ def _generate(
         for digest in (*_blobs(image), *others):
             if digest not in done and store.content.has(digest):
                 done.add(digest)
-                yield from _blob(store, digest)
+                yield from _blob(store, digest, 0 if digest == image.manifest else image.created_seconds)
     yield from _document("index.json", _index(store, wanted, trees))
     yield from _document("manifest.json", [_archived(image, tags) for image, tags in wanted])
     yield from _document("oci-layout", {"imageLayoutVersion": "1.0.0"})
@@ -119,9 +120,9 @@ def _generate(
     yield bytes(1024)
 
 
-def _blob(store: Store, digest: Digest) -> Iterator[bytes]:
+def _blob(store: Store, digest: Digest, seconds: int) -> Iterator[bytes]:
     size = store.content.size(digest)
-    yield encode(Entry(_blob_path(digest).encode(), mode=0o644, size=size))
+    yield encode(Entry(_blob_path(digest).encode(), mode=0o644, size=size, mtime_nanos=max(seconds, 0) * 10**9))
     hasher = digests.Hasher(digests.algorithm(digest))
     with store.content.open(digest) as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which images are wanted; times in seconds of the epoch. Several references are alternatives, labels all hold."""
+    """Which images are wanted; times in nanoseconds of the epoch. Several references are alternatives, labels all hold.
+
+    Only an image made before the one time and after the other is wanted; one that says no time is neither.
+    """
 
     references: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     labels_not: tuple[str, ...] = ()
     dangling: bool | None = None
-    before_seconds: int | None = None
-    since_seconds: int | None = None
-    until_seconds: int | None = None
+    before_nanos: int | None = None
+    since_nanos: int | None = None
 
 
 def select(images: Iterable[Image], filters: Filters) -> list[Image]:
@@ -57,13 +59,12 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
 
 
 def _is_wanted(image: Image, filters: Filters) -> bool:
-    created = image.created_seconds
+    created = image.created_nanos
     labels = image.config.config.labels
     return (
         (filters.dangling is None or filters.dangling is not bool(image.repo_tags))
-        and (filters.before_seconds is None or created < filters.before_seconds)
-        and (filters.since_seconds is None or created > filters.since_seconds)
-        and (filters.until_seconds is None or created <= filters.until_seconds)
+        and (filters.before_nanos is None or (created is not None and created < filters.before_nanos))
+        and (filters.since_nanos is None or (created is not None and created > filters.since_nanos))
         and all(has_label(labels, wanted) for wanted in filters.labels)
         and not any(has_label(labels, unwanted) for unwanted in filters.labels_not)
     )

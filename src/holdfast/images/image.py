@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from holdfast.oci.descriptor import Descriptor
 from holdfast.oci.digest import Digest
 from holdfast.oci.image import ImageConfig
+
+_FRACTION = re.compile(r"\.(\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,11 @@ class Image:
         """The same in seconds of the epoch; 0 when there is none (Docker shows such an image as made in 1970)."""
         return seconds_of(self.config.created)
 
+    @property
+    def created_nanos(self) -> int | None:
+        """The same in nanoseconds, None when there is none: what one image is older or newer by than another."""
+        return nanos_of(self.config.created)
+
 
 class ContainerUse(NamedTuple):
     """A container that stands on an image, for `delete` to respect."""
@@ -78,10 +86,17 @@ class HistoryItem(NamedTuple):
 @functools.lru_cache(4096)
 def seconds_of(text: str) -> int:
     """Seconds of the epoch of an RFC 3339 time with up to nine digits of fraction; 0 when it is none."""
+    nanos = nanos_of(text)
+    return nanos // 1_000_000_000 if nanos is not None else 0
+
+
+@functools.lru_cache(4096)
+def nanos_of(text: str) -> int | None:
+    """Nanoseconds of the epoch of such a time; None when it is none."""
+    fraction = _FRACTION.search(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp())
+        return None
+    whole = moment.replace(microsecond=0, tzinfo=moment.tzinfo or UTC)
+    return int(whole.timestamp()) * 1_000_000_000 + (int(fraction[1].ljust(9, "0")) if fraction else 0)

@@ -131,8 +131,8 @@ def decode_config(data: bytes) -> ImageConfig:
 def decode(data: bytes, media_type: str = "") -> Manifest | Index:
     """Parses a manifest or an index; `media_type` is what the transport or the descriptor promised.
 
-    Raises InvalidArgument when the document contradicts the promise or itself, or is of schema 1. Whoever reads one
-    from outside bounds it first.
+    Raises InvalidArgument when the document contradicts the promise or itself, or is of schema 1; one whose media type
+    is known may leave its schema out, as with Docker. Whoever reads one from outside bounds it first.
     """
     document = strict.document(data, "manifest", max_bytes=strict.STORED_MAX_BYTES)
     if not isinstance(document, dict):
@@ -147,7 +147,8 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         raise InvalidArgument(
             "manifest schema version 1 is no longer supported: push the image again with a newer client"
         )
-    if members.get("schemaVersion") != 2:
+    is_told = declared in media.INDEXES or declared in media.MANIFESTS
+    if members.get("schemaVersion") != 2 and not (is_told and members.setdefault("schemaVersion", 0) == 0):
         raise InvalidArgument("invalid manifest: schemaVersion is not 2")
     if declared in media.INDEXES or (declared not in media.MANIFESTS and "manifests" in members):
         if "manifests" not in members:

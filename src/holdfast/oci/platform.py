@@ -29,6 +29,13 @@ _KNOWN = frozenset((
     "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64", "wasm",
 ))  # fmt: skip
 """What stands alone as an architecture; after an operating system any word does."""
+_KNOWN_SYSTEMS = frozenset((
+    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd",
+    "openbsd", "plan9", "solaris", "windows", "zos",
+))  # fmt: skip
+"""What stands alone as an operating system."""
+_SYSTEMS = {"macos": "darwin"}
+_SYSTEM = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
@@ -58,19 +65,41 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
         return Platform(self.os.lower(), architecture, variant, self.os_version, self.os_features)
 
 
-def parse(text: str) -> Platform:
-    """`os/arch[/variant]`, `arch` alone is a Linux one; raises InvalidArgument."""
-    parts = text.split("/")
-    if not 1 <= len(parts) <= 3 or not all(_PART.fullmatch(part) for part in parts):
+def parse(text: str, machine: str) -> Platform:
+    """`os[(version)]/arch[/variant]`, or one of the two alone, for which the host (of uname(2) machine) gives the other.
+
+    Raises InvalidArgument.
+    """
+    if "*" in text:
+        raise InvalidArgument(f'"{text[:160]}": wildcards not yet supported: invalid argument')
+    first, *rest = text.split("/", 3)
+    system = _SYSTEM.fullmatch(first)
+    if system is None:
+        raise InvalidArgument(
+            f'"{first[:160]}" is an invalid OS component of "{text[:160]}": OSAndVersion specifier component must match '
+            '"^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.-]*)\\\\))?$": invalid argument'
+        )
+    for part in rest:
+        if not _PART.fullmatch(part):
+            raise InvalidArgument(
+                f'"{part[:160]}" is an invalid component of "{text[:160]}": platform specifier component must match '
+                '"^[A-Za-z0-9_.-]+$": invalid argument'
+            )
+    name = system[1].lower()
+    named = Platform(_SYSTEMS.get(name, name), os_version=system[2] or "")
+    if len(rest) > 2:
         raise InvalidArgument(f'"{text[:160]}": cannot parse platform specifier: invalid argument')
-    if len(parts) == 1:
-        if parts[0].lower() in ("linux", "windows", "darwin", "freebsd"):
-            return Platform(os=parts[0].lower())
-        found = Platform("linux", parts[0]).normalised()
-        if found.architecture not in _KNOWN:
-            raise InvalidArgument(f'"{text[:160]}": unknown operating system or architecture: invalid argument')
-        return found
-    return Platform(parts[0], parts[1], parts[2] if len(parts) == 3 else "").normalised()
+    if rest:
+        return msgspec.structs.replace(
+            named, architecture=rest[0], variant=rest[1] if len(rest) == 2 else ""
+        ).normalised()
+    if named.os in _KNOWN_SYSTEMS:
+        host = of_machine(machine)
+        return msgspec.structs.replace(named, architecture=host.architecture, variant=host.variant)
+    found = Platform("linux", first).normalised()
+    if found.architecture not in _KNOWN:
+        raise InvalidArgument(f'"{text[:160]}": unknown operating system or architecture: invalid argument')
+    return found
 
 
 def of_machine(machine: str) -> Platform:

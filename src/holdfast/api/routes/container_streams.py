@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from holdfast.api import attach_websocket as websockets
-from holdfast.api import moments
 from holdfast.api.http import Hijack, HijackedConnection, Request, Response, Stream
 from holdfast.api.router import Handler, Route
 from holdfast.containers import Container, detach_keys
+from holdfast.engine import moments
 from holdfast.engine.jobs import attach as attach_job
 from holdfast.engine.jobs.logs import logs as logs_job
 from holdfast.engine.jobs.wait import wait as wait_job

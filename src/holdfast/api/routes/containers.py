@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-from holdfast.api import moments
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
 from holdfast.api.routes import checkpoints, commit, container_archives, container_stats, container_streams
@@ -19,6 +18,7 @@ from holdfast.api.schema import containers as schema
 from holdfast.api.schema import create_versions
 from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
+from holdfast.engine import moments
 from holdfast.engine.jobs.create import create as create_job
 from holdfast.engine.jobs.list_containers import list_containers
 from holdfast.engine.jobs.pause import pause as pause_job

@@ -6,6 +6,8 @@ Called through `daemon.wiring`. Source: Engine API v1.51 "Image"; texts and stat
 
 from __future__ import annotations
 
+import os
+
 from holdfast import images
 from holdfast.api import decode
 from holdfast.api.http import Empty, Json, Request, Response, Stream
@@ -270,8 +272,11 @@ def _check_platform(store: images.Store, request: Request, since: tuple[int, int
 
 
 def _platform_since(request: Request, since: tuple[int, int]) -> Platform | None:
-    """The platform that clients of newer versions may name."""
-    return _platform_document(request.query.text("platform")) if request.version >= since else None
+    """The one platform that clients of newer versions may name."""
+    texts = request.query.many("platform") if request.version >= since else []
+    if len(texts) > 1:
+        raise InvalidArgument("multiple platform parameters not supported")
+    return _platform_document(texts[0]) if texts else None
 
 
 def _platform_document(text: str) -> Platform | None:
@@ -290,4 +295,4 @@ def _parsed_platform(text: str) -> Platform:
 
 
 def _platform(text: str) -> Platform | None:
-    return platforms.parse(text) if text else None
+    return platforms.parse(text, os.uname().machine) if text else None

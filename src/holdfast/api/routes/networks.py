@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 
-from holdfast.api import moments
 from holdfast.api.http import Empty, Json, Request, Response
 from holdfast.api.router import Route
 from holdfast.api.schema import networks as schema
 from holdfast.containers.config import EndpointSettings
+from holdfast.engine import moments
 from holdfast.engine.jobs.connect_network import connect_network, disconnect_network
 from holdfast.engine.jobs.create_network import create_network
 from holdfast.engine.jobs.inspect_network import inspect_network

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from holdfast.api import moments
 from holdfast.api.facts import Host, Program, python_version
 from holdfast.api.http import Json, Raw, Request, Response, Stream
 from holdfast.api.router import MAXIMUM, MINIMUM, Route, dotted
 from holdfast.api.schema.system import adapt_info
 from holdfast.distribution import proxies
+from holdfast.engine import moments
 from holdfast.errors import InvalidArgument
 
 if TYPE_CHECKING:

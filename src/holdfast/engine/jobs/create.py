@@ -58,7 +58,7 @@ async def create(
     sandbox.parse_security_options(host.security_opt or (), packages.config.sandbox)
     image = packages.images.get(config.image)
     if platform:
-        image_platform.check(packages.images, config.image, platforms.parse(platform))
+        image_platform.check(packages.images, config.image, platforms.parse(platform, os.uname().machine))
     config_defaults.merge_image(config, image.config.config)
     config_defaults.complete(config, host, packages.config)
     wishes = endpoint_wishes.of_container(config, host, endpoints, packages.networks.controller.check_wish)

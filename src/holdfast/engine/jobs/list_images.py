@@ -7,9 +7,8 @@ import time
 from collections.abc import Collection
 
 from holdfast import images
-from holdfast.engine import filtering
+from holdfast.engine import filtering, moments
 from holdfast.engine.filtering import Filters
-from holdfast.errors import InvalidArgument
 from holdfast.oci import digest as digests
 
 KEYS = frozenset(("dangling", "label", "before", "since", "reference", "until"))
@@ -26,15 +25,19 @@ def list_images(*, store: images.Store, filters: Filters, show_all: bool) -> lis
 
 
 def wanted(store: images.Store, filters: Filters) -> images.Filters:
-    """Docker's filters as the store takes them; NotFound for the images that `before` and `since` name."""
+    """Docker's filters as the store takes them; NotFound for the images that `before` and `since` name.
+
+    Of several times that an image must be older (newer) than, the earliest (latest) counts: all of them hold.
+    """
+    older_than = [*_created(store, filters.get("before", ())), *_until(filters.get("until", ()))]
+    newer_than = _created(store, filters.get("since", ()))
     return images.Filters(
         references=tuple(filters.get("reference", ())),
         labels=tuple(filters.get("label", ())),
         labels_not=tuple(filters.get("label!", ())),
         dangling=filtering.boolean(filters, "dangling", None),
-        before_seconds=_created(store, filters.get("before", ())),
-        since_seconds=_created(store, filters.get("since", ())),
-        until_seconds=_until(filters.get("until", ())),
+        before_nanos=min(older_than, default=None),
+        since_nanos=max(newer_than, default=None),
     )
 
 
@@ -55,13 +58,10 @@ def shared_sizes(store: images.Store, found: Collection[images.Image]) -> dict[s
     return totals
 
 
-def _created(store: images.Store, names: Collection[str]) -> int | None:
-    return store.get(next(iter(names))).created_seconds if names else None
+def _created(store: images.Store, names: Collection[str]) -> list[int]:
+    times = [store.get(name).created_nanos for name in names]
+    return [moment for moment in times if moment is not None]
 
 
-def _until(values: Collection[str]) -> int | None:
-    if not values:
-        return None
-    if len(values) > 1:
-        raise InvalidArgument("more than one until filter specified")
-    return int(filtering.moment_seconds(next(iter(values)), time.time()))
+def _until(values: Collection[str]) -> list[int]:
+    return [moments.parse(value, time.time_ns()) for value in values]

@@ -16,7 +16,7 @@ from holdfast.engine.events import Events
 from holdfast.engine.filtering import Filters
 from holdfast.engine.jobs.list_images import wanted
 from holdfast.engine.jobs.remove_image import remove_image
-from holdfast.errors import Conflict, NotFound
+from holdfast.errors import Conflict, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
     from holdfast.containers.record import Record
@@ -33,17 +33,24 @@ class Pruned:
 
 
 async def prune_images(*, store: images.Store, events: Events, records: Collection[Record], filters: Filters) -> Pruned:
-    """Deletes what no container uses; with `dangling=false` named images as well."""
+    """Deletes what no container uses; with `dangling=false` named images as well.
+
+    Of the names of an image in use the last stays.
+    """
     filtering.check(filters, KEYS)
+    if len(filters.get("until", ())) > 1:
+        raise InvalidArgument("more than one until filter specified")
     is_dangling = filtering.boolean(filters, "dangling", True)
     others = {key: values for key, values in filters.items() if key != "dangling"}
-    used = {record.image_id for record in records}
     removed: list[images.Removed] = []
     freed = 0
     for image in store.list(wanted(store, others)):
-        if image.id in used or (is_dangling and (image.repo_tags or image.repo_digests)) or store.children(image.id):
+        names = sorted((*image.repo_tags, *image.repo_digests))
+        if is_dangling and image.repo_tags:
             continue
-        for name in [*image.repo_tags, *image.repo_digests] or [image.id]:
+        if (is_dangling or not names) and store.children(image.id):
+            continue
+        for name in names or [image.id]:
             try:
                 gone = await remove_image(
                     store=store, events=events, records=records, name=name, force=False, keep_parents=False
