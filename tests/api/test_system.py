@@ -5,6 +5,7 @@ import asyncio
 import json
 import time
 
+import msgspec
 import pytest
 
 from holdfast.api import facts
@@ -73,6 +74,29 @@ async def test_info_counts_and_describes(running):
     assert info["RegistryConfig"]["IndexConfigs"]["reg.example:5000"]["Secure"] is False
     assert info["Warnings"] == ["careful"]
     assert info["Swarm"]["LocalNodeState"] == "inactive"
+
+
+async def test_devices_are_told_since_1_50(start, events):
+    async def counted():
+        return system.Counts(
+            containers=0,
+            running=0,
+            paused=0,
+            stopped=0,
+            images=0,
+            devices=("v.com/c=a",),
+            device_troubles=("/x.json: no",),
+        )
+
+    running = await start(
+        system.routes(msgspec.structs.replace(SYSTEM, count=counted, seccomp_profile="unconfined"), events)
+    )
+    older, newer = [json.loads((await running.ask("GET", f"/v1.{minor}/info")).body) for minor in (49, 50)]
+
+    assert newer["DiscoveredDevices"] == [{"Source": "cdi", "ID": "v.com/c=a"}]
+    assert newer["Warnings"] == ["careful", "CDI: /x.json: no"]
+    assert "name=seccomp,profile=unconfined" in newer["SecurityOptions"]
+    assert "DiscoveredDevices" not in older
 
 
 async def test_events_replay_and_end_at_until(running, events):

@@ -15,6 +15,11 @@ PROFILE = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}],
 }
+DEVICES = {
+    "cdiVersion": "0.6.0",
+    "kind": "made.test/thing",
+    "devices": [{"name": name, "containerEdits": {"env": [f"THING={name}"]}} for name in ("one", "two")],
+}
 FLAGS = (
     "--default-ulimit=nofile=1000:2000",
     "--default-ulimit=nproc=500",
@@ -96,6 +101,12 @@ CASES = [
         "docker info -f '{{json .RegistryConfig.IndexConfigs}}' | jq -cS .;"
         'docker info -f \'{{json .SecurityOptions}}\' | jq -c \'map(select(startswith("name=no-new") or startswith("name=cgroupns") or startswith("name=seccomp")))\'',
     ),
+    Case(
+        "devices that the machine describes",
+        f"docker run --rm --device made.test/thing=one {IMAGE} sh -c 'echo $THING'; docker info -f '{{{{json .CDISpecDirs}}}}' | grep -o described;"
+        'curl -s --unix-socket "$SOCKET" http://d/v1.51/info | jq -c .DiscoveredDevices; curl -s --unix-socket "$SOCKET" http://d/v1.49/info | jq -c .DiscoveredDevices;'
+        "docker info -f '{{json .Warnings}}' | jq -c 'map(select(test(\"seccomp\")))'",
+    ),
     inside("the seccomp profile", "", "mkdir /x"),
     inside("the seccomp profile, undone", "--security-opt seccomp=unconfined", "mkdir /x"),
     inside("the seccomp profile, built in", "--security-opt seccomp=builtin", "mkdir /x"),
@@ -106,7 +117,10 @@ CASES = [
 def both(start_both: StartBoth, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     profile = tmp_path_factory.mktemp("profile") / "profile.json"
     profile.write_text(json.dumps(PROFILE))
-    with start_both(f"hf-fl-{os.getpid()}", *FLAGS, f"--seccomp-profile={profile}") as pair:
+    described = tmp_path_factory.mktemp("described")
+    (described / "made.json").write_text(json.dumps(DEVICES))
+    more = (f"--seccomp-profile={profile}", f"--cdi-spec-dir={described}", "--feature=cdi")
+    with start_both(f"hf-fl-{os.getpid()}", *FLAGS, *more) as pair:
         yield pair
     for group in Path("/sys/fs/cgroup").glob(f"*{GROUP}*"):  # parents are left by both
         group.rmdir()

@@ -142,6 +142,23 @@ def test_edits_that_cannot_be_carried_out_are_refused(tmp_path: Path, edits: dic
         cdi.resolve(["vendor.com/class=a"], [str(tmp_path)])
 
 
+def test_without_directories_there_is_no_device() -> None:
+    with pytest.raises(
+        InvalidArgument, match="CDI device injection failed: no CDI specification directories specified"
+    ):
+        cdi.resolve(["vendor.com/class=a"], [])
+
+
+def test_devices_are_found_with_what_is_wrong_beside_them(tmp_path: Path) -> None:
+    write(tmp_path, devices=[device("b"), device("a")])
+    (tmp_path / "y.json").write_text("{")
+
+    found, troubles = cdi.discover([str(tmp_path), "/nosuch"])
+
+    assert found == ["vendor.com/class=a", "vendor.com/class=b"]
+    assert [text.startswith(f"{tmp_path}/y.json: it is not JSON") for text in troubles] == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "is_one"),
     [("vendor.com/class=name", True), ("a/b=0", True), ("/dev/x", False), ("a/b", False), ("a/b=", False)],

@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.content import compression
 from holdfast.daemon import caps, config, sandbox_options
+from holdfast.distribution import proxies
 from holdfast.errors import InvalidArgument
 from holdfast.oci import strict
 from holdfast.snapshots import tar
@@ -65,6 +66,7 @@ def test_an_option_in_both_places_refuses_the_start(write):
         ({"config-file": "/x"}, "the following directives don't match any configuration option: config-file"),
         ({"debug": 3}, "cannot unmarshal 3 into debug of type bool"),
         ({"mtu": True}, "cannot unmarshal true into mtu of type int"),
+        ({"features": {"cdi": "yes"}}, "into features of type map[string]bool"),
         ({"hosts": "x"}, 'cannot unmarshal "x" into hosts of type []string'),
         ("[]", "does not hold an object"),
         ("{", "invalid JSON"),
@@ -87,7 +89,25 @@ def test_protection_that_is_not_built_refuses_the_start(word):
 def test_dockerds_other_keys_are_accepted_and_named(write):
     found = load(*write({"features": {"buildkit": True}, "live-restore": False, "storage-opts": ["x=y"]}))
 
-    assert found.ignored == ("feature", "live-restore", "storage-opt")
+    assert found.ignored == ("live-restore", "storage-opt", "feature=buildkit")
+    assert load("--feature=cdi", "--feature", "containerd-snapshotter=false").ignored == (
+        "feature=containerd-snapshotter",
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "words", "directories"),
+    [
+        ({}, [], ("/etc/cdi", "/var/run/cdi")),
+        ({"features": {"cdi": True}}, ["--cdi-spec-dir=/a", "--cdi-spec-dir=/b"], ("/a", "/b")),
+        ({"cdi-spec-dirs": []}, [], ()),
+        ({}, ["--cdi-spec-dir="], ()),
+        ({}, ["--feature=cdi=false"], ()),
+        ({"features": {"cdi": False}}, ["--cdi-spec-dir=/a"], ()),
+    ],
+)
+def test_where_cdi_devices_are_described_and_how_to_turn_them_off(write, document, words, directories):
+    assert load(*write(document), *words).cdi_spec_dirs == directories
 
 
 @pytest.mark.parametrize(
@@ -246,6 +266,16 @@ def test_a_proxy_in_both_places_is_told_without_its_password(write):
     text = refusal(*write({"proxies": {"http-proxy": "http://a:secret@p"}}), "--http-proxy=http://b:secret@q")
 
     assert "http-proxy: (from flag: http://xxxxx:xxxxx@q, from file: http://xxxxx:xxxxx@p)" in text
+
+
+def test_variables_that_differ_from_the_configuration_are_told_without_passwords():
+    environment = {"HTTP_PROXY": "http://a:b@old:1", "https_proxy": "http://same:2", "no_proxy": "x", "NO_PROXY": ""}
+    chosen = load("--http-proxy=http://c:d@new:1", "--https-proxy=http://same:2", "--no-proxy=y").proxies
+
+    assert proxies.overridden(chosen, environment) == [
+        ("HTTP_PROXY", "http://xxxxx:xxxxx@old:1", "http://xxxxx:xxxxx@new:1"),
+        ("no_proxy", "x", "y"),
+    ]
 
 
 @pytest.mark.parametrize(

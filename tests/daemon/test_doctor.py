@@ -108,7 +108,7 @@ def test_a_wrong_configuration_is_the_first_thing_said(tmp_path: Path) -> None:
 
     found = said([f"--config-file={tmp_path}/daemon.json"], "Configuration")
 
-    assert found.startswith("wrong unable to configure the daemon with file")
+    assert found.startswith("wrong unable to configure the Docker daemon with file")
     assert "nosuch" in found
 
 

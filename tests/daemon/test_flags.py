@@ -16,6 +16,7 @@ from holdfast.errors import InvalidArgument
         (["-Dl", "warn"], {"debug": True, "log-level": "warn"}),
         (["-l=warn"], {"log-level": "warn"}),
         (["--log-opt", "max-size=1m", "--log-opt=a=b=c"], {"log-opt": {"max-size": "1m", "a": "b=c"}}),
+        (["--feature", "a", "--feature=b=false", "--feature=b=1"], {"feature": {"a": True, "b": True}}),
         (["--mtu", "1400"], {"mtu": 1400}),
         (["--bip="], {"bip": ""}),
         ([], {}),
@@ -39,6 +40,10 @@ def test_pflags_grammar_is_spoken(words, given):
             'invalid argument "maybe" for "--icc" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
         ),
         (["--mtu=x"], 'invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax'),
+        (
+            ["--feature=cdi=maybe"],
+            'invalid argument "cdi=maybe" for "--feature" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+        ),
         (["--log-opt", "x"], 'invalid argument "x" for "--log-opt" flag: expected KEY=VALUE'),
     ],
 )

@@ -89,8 +89,16 @@ def names(directories: Sequence[str]) -> list[str]:
     return sorted(_inventory(directories)[0])
 
 
+def discover(directories: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The same, and what is wrong with the files."""
+    known, troubles = _inventory(directories)
+    return sorted(known), troubles
+
+
 def resolve(wanted: Sequence[str], directories: Sequence[str]) -> Edits:
     """The edits of the wanted devices in their order; InvalidArgument names those that nobody describes."""
+    if not directories:
+        raise InvalidArgument(f"{_FAILED}no CDI specification directories specified")
     known, troubles = _inventory(directories)
     missing = [name for name in wanted if name not in known]
     if missing:

@@ -113,10 +113,11 @@ def load(arguments: Sequence[str]) -> tuple[Config, dict[str, object]]:
     from_file = _read_without_conflict(given)
     values = {option.name: option.default for option in options.ALL} | from_file | given
     ignored = tuple(name for name in (*from_file, *given) if not options.BY_NAME[name].is_used)
+    features = cast("Mapping[str, object]", values["feature"])
     for name in ignored:
         if options.BY_NAME[name].is_refused and values[name] != options.BY_NAME[name].default:
             raise InvalidArgument(f"{name} is not implemented by Holdfast yet: starting without it would be less safe")
-    return make(values, ignored), given
+    return make(values, (*ignored, *(f"feature={name}" for name in features if name not in options.FEATURES))), given
 
 
 def reload(current: Config, given: Mapping[str, object]) -> Config:
@@ -141,7 +142,7 @@ def _read_without_conflict(given: Mapping[str, object]) -> dict[str, object]:
         from_file = read_file(path, must_exist="config-file" in given)
         _check_conflicts(given, from_file)
     except InvalidArgument as error:
-        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error.message}") from None
+        raise InvalidArgument(f"unable to configure the Docker daemon with file {path}: {error.message}") from None
     return from_file
 
 
@@ -184,10 +185,19 @@ def _take_proxies(entries: dict[str, object]) -> dict[str, object]:
 
 
 def _from_json(option: Option, value: object) -> object:
-    kinds = {"text": str, "flag": bool, "number": int, "texts": list, "pairs": dict}
-    names = {"text": "string", "flag": "bool", "number": "int", "texts": "[]string", "pairs": "map[string]string"}
+    kinds = {"text": str, "flag": bool, "number": int, "texts": list, "pairs": dict, "switches": dict}
+    names = {
+        "text": "string",
+        "flag": "bool",
+        "number": "int",
+        "texts": "[]string",
+        "pairs": "map[string]string",
+        "switches": "map[string]bool",
+    }
     wanted = kinds[option.kind]
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    values = cast("dict[str, object]", value).values() if option.kind == "switches" and isinstance(value, dict) else ()
+    is_wrong = not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))
+    if is_wrong or not all(isinstance(each, bool) for each in values):
         raise InvalidArgument(
             f"invalid JSON: cannot unmarshal {json.dumps(value)[:40]} into {option.file_key} of type {names[option.kind]}"
         )
@@ -268,6 +278,7 @@ def _converted(values: Mapping[str, object]) -> dict[str, object]:
         "max_concurrent_uploads": count("max-concurrent-uploads"),
         "default_shm_bytes": parse_bytes(text("default-shm-size")),
         "shutdown_seconds": number("shutdown-timeout"),
+        "cdi_spec_dirs": _cdi_spec_dirs(values),
         "default_ulimits": sandbox_options.parse_ulimits(pairs("default-ulimit")),
         "seccomp_profile": text("seccomp-profile") or "builtin",
         "proxies": Proxies(*(text(name) for name in options.PROXIES)),
@@ -275,6 +286,13 @@ def _converted(values: Mapping[str, object]) -> dict[str, object]:
         "max_manifest_bytes": parse_bytes(text("max-manifest-size")),
         "max_attributes_bytes": parse_bytes(text("max-attributes-size")),
     }
+
+
+def _cdi_spec_dirs(values: Mapping[str, object]) -> tuple[str, ...]:
+    """None where they are one empty text, or where the feature is off."""
+    found = cast("tuple[str, ...]", values["cdi-spec-dir"])
+    is_on = cast("Mapping[str, object]", values["feature"]).get("cdi", True)
+    return found if is_on and found != ("",) else ()
 
 
 def _tls(values: Mapping[str, object]) -> TLSConfig | None:

@@ -67,8 +67,20 @@ def _take(given: dict[str, object], option: Option, value: str | None, rest: lis
             raise InvalidArgument(f'invalid argument "{value}" for "{shown}" flag: expected KEY=VALUE')
         before_pairs = cast("dict[str, object]", given.get(option.name, {}))
         given[option.name] = {**before_pairs, key: text}
+    elif option.kind == "switches":
+        key, equals, text = value.partition("=")
+        before_switches = cast("dict[str, object]", given.get(option.name, {}))
+        given[option.name] = {**before_switches, key: _switch(value, text if equals else "true", shown)}
     else:
         given[option.name] = _scalar(option, value, shown)
+
+
+def _switch(given: str, value: str, shown: str) -> bool:
+    if value not in _TRUE | _FALSE:
+        raise InvalidArgument(
+            f'invalid argument "{given}" for "{shown}" flag: strconv.ParseBool: parsing "{value}": invalid syntax'
+        )
+    return value in _TRUE
 
 
 def _scalar(option: Option, value: str, shown: str) -> object:
@@ -89,7 +101,7 @@ def _scalar(option: Option, value: str, shown: str) -> object:
 def usage() -> str:
     """The text of --help."""
     lines = ["Usage:  holdfastd [OPTIONS]", "", "A container platform that speaks Docker's language.", "", "Options:"]
-    words = {"flag": "", "text": " string", "texts": " list", "number": " int", "pairs": " map"}
+    words = {"flag": "", "text": " string", "texts": " list", "number": " int", "pairs": " map", "switches": " map"}
     for option in sorted(options.USED, key=lambda option: option.name):
         short = f"-{option.short}," if option.short else "   "
         text = option.help

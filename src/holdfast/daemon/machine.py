@@ -72,4 +72,6 @@ def warnings(host: facts.Host, options: Config) -> tuple[str, ...]:
         found.append("WARNING: No swap limit support")
     if not forwards_ipv4(options):
         found.append("WARNING: IPv4 forwarding is disabled")
+    if options.seccomp_profile != "builtin":
+        found.append("WARNING: daemon is not using the default seccomp profile")
     return tuple(found)

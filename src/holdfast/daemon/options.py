@@ -20,7 +20,9 @@ _FIELDS = {"default-shm-size": "default_shm_bytes", "shutdown-timeout": "shutdow
 
 
 class Option(msgspec.Struct, frozen=True):
-    """`kind` is text, flag, number, texts (repeatable) or pairs (repeatable `key=value`; an object in the file)."""
+    """`kind` is text, flag, number, texts (repeatable), pairs (repeatable `key=value`; an object in the file) or switches
+    (the same with booleans, of which a flag without one is true).
+    """
 
     name: str
     kind: str
@@ -78,6 +80,7 @@ USED = (
     Option("dns-opt", "texts", (), "DNS options to use", key="dns-opts"),
     Option("dns-search", "texts", (), "DNS search domains to use"),
     Option("exec-root", "text", DEFAULT_EXEC_ROOT, "Root directory of state that may vanish at boot"),
+    Option("feature", "switches", {}, "Turn a feature on or off (NAME=BOOL); `cdi` is on by itself", key="features"),
     Option("fixed-cidr", "text", "", "Range of the default bridge's subnet that containers get addresses of"),
     Option("fixed-cidr-v6", "text", "", "IPv6 subnet of the default bridge, or the range of it for containers"),
     Option("group", "text", "", "Group of the unix socket (default docker, else holdfast)", short="G"),
@@ -133,7 +136,6 @@ ACCEPTED = (
     Option("containerd", "text", "", "", is_used=False),
     Option("exec-opt", "texts", (), "", key="exec-opts", is_used=False),
     Option("experimental", "flag", False, "", is_used=False),
-    Option("feature", "pairs", {}, "", key="features", is_used=False),
     Option("live-restore", "flag", True, "", is_used=False),
     Option("max-download-attempts", "number", 5, "", is_used=False),
     Option("raw-logs", "flag", False, "", is_used=False),
@@ -166,6 +168,9 @@ LIVE = (
 
 RESET = ("max-concurrent-downloads", "max-concurrent-uploads")
 """Those that SIGHUP sets back when the file does not name them."""
+
+FEATURES = ("cdi",)
+"""Those that are anything here."""
 
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 """The members of the file's object `proxies`."""

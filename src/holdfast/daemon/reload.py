@@ -13,8 +13,12 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from holdfast.daemon import config, log, machine, wiring
 from holdfast.daemon.config import Config
+from holdfast.distribution import proxies
+from holdfast.distribution.proxies import Proxies
 from holdfast.errors import InvalidArgument
 
 _LOG = logging.getLogger("holdfast.daemon")
@@ -38,7 +42,7 @@ class Reloader:
             return
         self.options = changed
         self._apply(changed)
-        _LOG.info("configuration reloaded")
+        _LOG.info("Reloaded configuration: %s", shown(changed))
         packages = self._built.packages
         packages.events.publish(
             "daemon", "reload", self._built.system.daemon_id, attributes(changed, packages.config.cgroup_version)
@@ -65,6 +69,13 @@ class Reloader:
         system.insecure_registries = options.insecure_registries
         system.registry_mirrors = options.registry_mirrors
         system.labels = options.labels
+
+
+def shown(options: Config) -> str:
+    """All of it as JSON; passwords do not appear."""
+    http, https, no_proxy = options.proxies
+    hidden = Proxies(proxies.masked(http), proxies.masked(https), no_proxy)
+    return msgspec.json.encode(msgspec.structs.replace(options, proxies=hidden)).decode()
 
 
 def attributes(options: Config, cgroup_version: int) -> dict[str, str]:

@@ -23,6 +23,7 @@ from holdfast.api.respond import ServerHeaders
 from holdfast.api.router import MAXIMUM, Router, dotted
 from holdfast.api.server import Server
 from holdfast.daemon import config, log, reload, tls, wiring
+from holdfast.distribution import proxies
 from holdfast.errors import HoldfastError
 from holdfast.kernel import allocator
 from holdfast.transport import listener
@@ -55,6 +56,8 @@ def run(options: config.Config, given: Mapping[str, object]) -> int:
 def _warn(options: config.Config) -> None:
     for name in options.ignored:
         _LOG.warning("option %s is accepted for dockerd's sake and has no effect", name)
+    for name, old, new in proxies.overridden(options.proxies, os.environ):
+        _LOG.warning("overriding existing proxy variable with value from configuration: %s=%s, now %s", name, old, new)
     for address in options.addresses:
         if address.scheme == "tcp" and options.tls is None:
             _LOG.warning("API on %s WITHOUT TLS: every local user and every program that connects is root", address)

@@ -7,6 +7,7 @@ The one place that knows everybody; it has no features. Called by `daemon.servic
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -29,7 +30,7 @@ from holdfast.api.routes import registries as registry_routes
 from holdfast.api.routes import swarm as swarm_routes
 from holdfast.api.routes import system as system_routes
 from holdfast.api.routes import volumes as volume_routes
-from holdfast.containers import Containers, Supervisor
+from holdfast.containers import Containers, Supervisor, cdi
 from holdfast.daemon import caps, machine, sandbox_options
 from holdfast.daemon.config import Config
 from holdfast.distribution import OpenUploads, Origins, Puller, Pusher, Registries, RegistryConfig, proxies
@@ -50,6 +51,7 @@ from holdfast.shim.client import Spawner
 from holdfast.snapshots import factory as snapshot_factory
 
 _LOG = logging.getLogger("holdfast.daemon")
+_LONGEST_ID = 256
 NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null")
 
 
@@ -275,6 +277,7 @@ def shown_runtimes(options: Config) -> dict[str, tuple[str, ...]]:
 def _counter(packages: Packages) -> system_routes.Counter:
     async def count() -> system_routes.Counts:
         states = [record.state.status for record in packages.containers.list()]
+        devices, troubles = await asyncio.to_thread(cdi.discover, packages.config.cdi_spec_directories)
         running, paused = states.count("running") + states.count("restarting"), states.count("paused")
         return system_routes.Counts(
             containers=len(states),
@@ -283,23 +286,25 @@ def _counter(packages: Packages) -> system_routes.Counter:
             stopped=len(states) - running - paused,
             images=len(packages.images.list()),
             volume_drivers=tuple(packages.volumes.driver_names()),
+            devices=tuple(devices),
+            device_troubles=tuple(troubles),
         )
 
     return count
 
 
 def daemon_id(data_root: str) -> str:
-    """The installation's id, made at its first start and kept in `engine-id`."""
+    """The installation's id: whatever the file `engine-id` says, which is made at the first start."""
     path = os.path.join(data_root, "engine-id")
-    try:
-        with open(path, encoding="ascii") as file:
-            return str(uuid.UUID(file.read().strip()))
-    except (OSError, ValueError):
-        made = str(uuid.uuid4())
-        temporary = path + ".new"
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        return made
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
+        found = file.read(_LONGEST_ID + 1).strip()
+        if found.isprintable() and 0 < len(found) <= _LONGEST_ID:
+            return found
+    made = str(uuid.uuid4())
+    temporary = path + ".new"
+    with open(temporary, "w", encoding="ascii") as file:
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return made

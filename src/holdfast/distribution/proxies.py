@@ -51,6 +51,16 @@ def resolve(configured: Proxies, environment: Mapping[str, str]) -> Proxies:
     return Proxies(*found)
 
 
+def overridden(configured: Proxies, environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The variables that say something else than the configuration, as (name, their value, the configuration's)."""
+    return [
+        (spelling, masked(environment[spelling]), masked(value))
+        for name, value in zip(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"), configured, strict=True)
+        for spelling in (name, name.lower())
+        if value and environment.get(spelling, "") not in ("", value)
+    ]
+
+
 def check(configured: Proxies) -> None:
     """InvalidArgument for a proxy that none can be; passwords do not appear."""
     for proxy in filter(None, (configured.http, configured.https)):

@@ -39,7 +39,7 @@ _SILENT_PONG = Raw(b"", _PLAIN, headers=_NEVER_CACHE)
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many objects there are, and the volume drivers in use, for `info`."""
+    """How many objects there are, the volume drivers in use, and CDI's devices and complaints, for `info`."""
 
     containers: int
     running: int
@@ -47,6 +47,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     stopped: int
     images: int
     volume_drivers: tuple[str, ...] = ("local",)
+    devices: tuple[str, ...] = ()
+    device_troubles: tuple[str, ...] = ()
 
 
 Counter = Callable[[], Awaitable[Counts]]
@@ -184,7 +186,8 @@ def render_info(system: System, counts: Counts, listeners: int) -> dict[str, obj
         "NEventsListener": listeners,
         **_render_host(system.host),
         **_render_daemon(system),
-        "Warnings": list(system.warnings) or None,
+        **({"DiscoveredDevices": [{"Source": "cdi", "ID": name} for name in counts.devices]} if counts.devices else {}),
+        "Warnings": [*system.warnings, *(f"CDI: {text}" for text in counts.device_troubles)] or None,
     }
 
 
@@ -280,9 +283,7 @@ def _render_registries(system: System) -> dict[str, object]:
 
 def _render_security(system: System) -> list[str]:
     """What containers get; AppArmor is not named, because no profile is applied."""
-    found: list[str] = []
-    if system.seccomp_profile != "unconfined":
-        found.append(f"name=seccomp,profile={system.seccomp_profile}")
+    found = [f"name=seccomp,profile={system.seccomp_profile}"]
     if system.host.cgroup_version == "2":
         found.append("name=cgroupns")
     if system.has_no_new_privileges:

@@ -12,6 +12,8 @@ def adapt_info(info: dict[str, Any], version: tuple[int, int]) -> dict[str, Any]
     """The newest version's answer as an older one gave it; changes its argument."""
     if version >= (1, 50):
         del info["BridgeNfIptables"], info["BridgeNfIp6tables"]
+    else:
+        info.pop("DiscoveredDevices", None)
     if version < (1, 49):
         del info["FirewallBackend"]
         for commit in _COMMITS:
