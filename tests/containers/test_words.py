@@ -44,6 +44,11 @@ def test_ports_and_ranges() -> None:
     assert ports.parse_range("") == (0, 0)
     assert ports.parse_range("8000-8010") == (8000, 8010)
     assert list(ports.iter_exposed({"80/tcp": {}, "90-91/udp": {}})) == [(80, "tcp"), (90, "udp"), (91, "udp")]
+    assert list(ports.iter_exposed({"80/tcp": {}, "443": {}, "80": {}, "79-80": {}})) == [
+        (80, "tcp"),
+        (443, "tcp"),
+        (79, "tcp"),
+    ]
     ports.check({"80/tcp": {}}, {"80/tcp": [PortBinding(host_ip="127.0.0.1", host_port="8080")], "90": None})
 
 

@@ -54,12 +54,16 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def iter_exposed(exposed: Mapping[str, Any] | None) -> Iterator[tuple[int, str]]:
-    """Every exposed port, ranges taken apart."""
+    """Every exposed port once, ranges taken apart: an image's `80/tcp` and Compose's `80` are one port."""
+    seen: set[tuple[int, str]] = set()
     for text in exposed or ():
         number, _, protocol = text.partition("/")
         low, high = parse_range(number)
         for port in range(low, high + 1):
-            yield port, (protocol or "tcp").lower()
+            wanted = (port, (protocol or "tcp").lower())
+            if wanted not in seen:
+                seen.add(wanted)
+                yield wanted
 
 
 def _is_port(text: str) -> bool:
