@@ -202,6 +202,16 @@ async def test_unknown_routes_and_versions_are_refused_as_docker_does(start):
     assert (await running.ask("GET", "/swarm")).status == 501
 
 
+async def test_a_client_from_before_json_errors_gets_plain_text(start):
+    running = await start(ROUTES)
+
+    answer = await running.ask("GET", "/v1.22/_ping")
+
+    assert answer.status == 400
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.body.startswith(b"client version 1.22 is too old. Minimum supported API version is 1.24,")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from compat_case import Case, Daemon, Difference, compare
+from compat_case import Case, Daemon, compare
 
 IMAGE = "busybox:1.37.0-musl"
 SLEEP = f"{IMAGE} sleep 1000"
@@ -65,6 +65,11 @@ NETWORKS = [
         f"docker run --rm --hostname box --domainname lan {IMAGE} sh -c 'sed s/172.17.0.*[[:space:]]box/IP\\ box/ /etc/hosts; hostname -f'",
     ),
     Case("mac address", f"docker run --rm --mac-address 02:42:ac:11:00:99 {IMAGE} cat /sys/class/net/eth0/address"),
+    Case(
+        "a port exposed in two ways is one port",
+        f"""curl -s --unix-socket $SOCKET -H 'Content-Type: application/json' -d '{{"Image":"{IMAGE}","Cmd":["sleep","100"],"ExposedPorts":{{"80/tcp":{{}},"80":{{}},"443":{{}}}}}}' 'http://d/containers/create?name=ex2' | jq .Warnings
+        docker start ex2; curl -sg --unix-socket $SOCKET 'http://d/containers/json?filters={{"name":["ex2"]}}' | jq -c '.[].Ports|sort'; docker ps --filter name=ex2 --format '{{{{.Ports}}}}'; docker port ex2; docker rm -f ex2""",
+    ),
     Case(
         "endpoint keys",
         f"docker run -d --name ek1 {SLEEP} >/dev/null; docker inspect ek1 | jq -c '.[0].NetworkSettings.Networks.bridge|keys'; docker inspect -f '{{{{.NetworkSettings.Networks.bridge.IPPrefixLen}}}}' ek1; docker rm -f ek1",
@@ -280,8 +285,7 @@ VERSIONS = [
     ),
     Case(
         "API too old",
-        "DOCKER_API_VERSION=1.12 docker ps; curl -s --unix-socket $SOCKET http://d/v1.23/containers/json; echo",
-        differs=(Difference(r"^(client version 1.23 .*)\n", r'{"message":"\1"}\n', "JSON errors for every client"),),
+        "DOCKER_API_VERSION=1.12 docker ps; curl -si --unix-socket $SOCKET http://d/v1.23/containers/json | grep -i -e ^HTTP -e ^content -e ^x- -e ^client | sort",
     ),
     Case(
         "no version",

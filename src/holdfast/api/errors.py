@@ -14,9 +14,14 @@ from typing import cast
 import msgspec
 
 from holdfast.api.http import Empty, Raw
-from holdfast.errors import HoldfastError, Internal, NotModified
+from holdfast.errors import HoldfastError, Internal, InvalidArgument, NotModified
 
 _LOG = logging.getLogger("holdfast.api")
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+
+
+class ClientTooOld(InvalidArgument):
+    """A version from before the JSON errors: its clients (skopeo's and Podman's `docker-daemon:`) show the body as it is."""
 
 
 def response(error: Exception, *, what: str) -> Raw | Empty:
@@ -25,6 +30,8 @@ def response(error: Exception, *, what: str) -> Raw | Empty:
         return Empty(304)
     if isinstance(error, ExceptionGroup):
         error = _worst(cast("ExceptionGroup[Exception]", error))
+    if isinstance(error, ClientTooOld):
+        return Raw(error.message.encode() + b"\n", "text/plain; charset=utf-8", error.http_status, _NO_SNIFFING)
     if isinstance(error, HoldfastError) and not isinstance(error, Internal):
         _LOG.debug("%s: %s", what, error.message)
         return message(error.http_status, error.message)

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from holdfast.api import operations
+from holdfast.api.errors import ClientTooOld
 from holdfast.api.http import Request, Response
 from holdfast.errors import InvalidArgument, NotFound, Unsupported
 
@@ -110,7 +111,7 @@ def check_version(given: str) -> tuple[int, int]:
     major, minor = (found[1], found[2] or "0") if found else ("0", "0")
     version = (int(major[:9]), int(minor[:9]))
     if version < MINIMUM:
-        raise InvalidArgument(
+        raise ClientTooOld(
             f"client version {given} is too old. Minimum supported API version is {dotted(MINIMUM)}, "
             "please upgrade your client to a newer version"
         )
