@@ -639,6 +639,17 @@ def test_fixed_range_elsewhere_moves_the_default_bridge(lan):
 
     assert attachment.endpoints[0].ip_address == "10.9.0.2"
     assert container.ask("10.9.0.1", 5000) == "host 10.9.0.2"
+    assert lan.host.shell("ip -br -4 addr show holdfast0").split()[2:] == ["10.9.0.1/24"]
+
+
+def test_default_bridge_loses_the_addresses_it_had_and_keeps_an_administrators(lan):
+    lan.restart_daemon(bip="10.99.0.1/16", ipv6=True, fixed_cidr6="fd00:5::/64")
+    lan.host.shell("ip addr add 192.0.2.7/32 dev holdfast0")
+
+    lan.restart_daemon(bip="10.98.0.1/16", ipv6=True, fixed_cidr6="fd00:6::/64")
+
+    assert sorted(lan.host.shell("ip -br -4 addr show holdfast0").split()[2:]) == ["10.98.0.1/16", "192.0.2.7/32"]
+    assert lan.host.shell("ip -br -6 addr show holdfast0 scope global").split()[2:] == ["fd00:6::1/64"]
 
 
 # IPv6 in the default bridge

@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from holdfast import errors
 from holdfast.kernel import netlink, netns, rtnetlink
-from holdfast.networks import driver_options, interface
+from holdfast.networks import driver_options, host_subnets, interface
 from holdfast.networks.driver import Repaired
 from holdfast.networks.network import (
     BRIDGE_NAME,
@@ -93,6 +93,8 @@ class Bridge:
                 mac = "02:42:" + secrets.token_bytes(4).hex(":")
                 self._links.execute(rtnetlink.create_bridge(name, mtu=network.mtu, mac=mac))
                 link = self._find(name)
+            elif link.kind == "bridge":
+                self._clear(network, link.ifindex)
             if link is None or link.kind != "bridge":
                 raise errors.Conflict(f"network {network.name} needs bridge {name}, but the host uses that name")
             self._configure(network, link.ifindex)
@@ -101,6 +103,24 @@ class Bridge:
                 f"failed to set up bridge {name} of network {network.name}: {error.strerror}"
             ) from error
         self._ifindex[network.network_id] = link.ifindex
+
+    def _clear(self, network: Network, index: int) -> None:
+        """Takes what the network had before off a bridge that is there already (moby: `setup_ipv4`, `programIPv6Addresses`).
+
+        One IPv4 address, of the same subnet or the first: an administrator's second one stays.
+        """
+        pool = network.ipv4
+        if pool is not None and pool.gateway and network.has_host_address:
+            subnet = ipaddress.ip_network(pool.subnet)
+            present = _interfaces(self._links, network.bridge_interface, ipv6=False)
+            present.sort(key=lambda each: each.ip not in subnet)
+            for old in present[:1]:
+                if (str(old.ip), old.network) != (pool.gateway, subnet):
+                    self._links.execute(rtnetlink.delete_address(index, str(old.ip), old.network.prefixlen))
+        if network.ipv6 is not None:
+            for old in _interfaces(self._links, network.bridge_interface, ipv6=True):
+                if not old.ip.is_link_local and str(old.ip) != network.ipv6.gateway:
+                    self._links.execute(rtnetlink.delete_address(index, str(old.ip), old.network.prefixlen))
 
     def _configure(self, network: Network, index: int) -> None:
         batch = [rtnetlink.set_link(index, is_up=True)]
@@ -221,6 +241,12 @@ class Bridge:
         except netlink.NetlinkError as error:
             if error.errno != errno.ENODEV:
                 raise errors.Internal(f"failed to delete interface {name}: {error}") from error
+
+
+def _interfaces(
+    links: netlink.Socket, name: str, *, ipv6: bool
+) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+    return [ipaddress.ip_interface(each) for each in host_subnets.addresses_of(links, name, ipv6=ipv6)]
 
 
 def _strip(endpoint: Endpoint, netns_path: str) -> None:
