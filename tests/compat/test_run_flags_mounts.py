@@ -36,6 +36,13 @@ VOLUME_FLAG = [
         f"{RUN} -v fc1:/etc {ALPINE} sh -c 'stat -c \"%a %u:%g\" /etc /etc/shadow /etc/periodic; ls -l /etc | wc -l'; {RUN} -v fc1:/x {ALPINE} stat -c '%a %u:%g' /x /x/shadow; {RUN} -v fc2:/etc:nocopy {ALPINE} ls /etc; {RUN} -v fc1:/var {ALPINE} ls -d /var/passwd /var/lib; docker volume rm fc1 fc2",
     ),
     Case(
+        "the daemon's own files",
+        "R=$(docker info -f '{{.DockerRootDir}}'); for v in $R:/x $R/containers:/x $R:/x:rshared /:/x; do "
+        f"docker create --name fr -v $v {IMAGE} true >/dev/null; docker inspect fr -f '{{{{(index .Mounts 0).Propagation}}}}'; docker rm fr; done; "
+        f"(docker create -v $R:/x:private {IMAGE}; docker create --mount type=bind,src=/,dst=/x,bind-propagation=slave {IMAGE}) 2>&1 | {HIDE}; "
+        f"{RUN} -v $R:/x:ro {IMAGE} ls /x | grep containers; {RUN} -v /:/x:ro {IMAGE} ls -d /x/etc",
+    ),
+    Case(
         "one destination twice",
         f"{RUN} -v /tmp:/x -v fx1:/x/ {IMAGE} true; docker volume rm -f fx1 >/dev/null; {RUN} -v /tmp:/x --tmpfs /x {IMAGE} true; {RUN} --mount type=bind,src=/tmp,dst=/x -v /tmp:/x {IMAGE} true",
         is_error=True,

@@ -10,6 +10,8 @@ from holdfast.containers.config import BindOptions, Config, HostConfig, MountWis
 from holdfast.containers.record import MountPoint
 from holdfast.errors import InvalidArgument
 
+ROOT = "/var/lib/holdfast"
+
 
 def test_a_path_is_a_bind_and_a_name_a_volume() -> None:
     bind = mount_wishes.parse_bind("/a/../b:/c:ro,rslave")
@@ -62,16 +64,16 @@ def test_the_user_comes_before_the_image_and_before_what_was_inherited() -> None
         MountPoint(type="volume", destination="/t"),
     ]
 
-    points = mount_wishes.collect(config, host, inherited)
+    points = mount_wishes.collect(config, host, inherited, ROOT)
 
     assert [(point.destination, point.name) for point in points] == [("/data", "named"), ("/etc/x", "")]
 
 
 def test_one_destination_twice_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="Duplicate mount point: /b"):
-        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b", "/c:/b"]), [])
+        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b", "/c:/b"]), [], ROOT)
     with pytest.raises(InvalidArgument, match="Duplicate mount point: /b"):
-        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b"], tmpfs={"/b/": ""}), [])
+        mount_wishes.collect(Config(), HostConfig(binds=["/a:/b"], tmpfs={"/b/": ""}), [], ROOT)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_one_destination_twice_is_refused() -> None:
 )
 def test_wrong_mounts_are_refused(wish: MountWish, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        mount_wishes.collect(Config(), HostConfig(mounts=[wish]), [])
+        mount_wishes.collect(Config(), HostConfig(mounts=[wish]), [], ROOT)
 
     assert message in caught.value.message
 
@@ -102,6 +104,7 @@ def test_tmpfs_words_replace_dockers_defaults() -> None:
         Config(),
         HostConfig(mounts=[MountWish(type="tmpfs", target="/t", tmpfs_options=TmpfsOptions(size_bytes=5, mode=0o700))]),
         [],
+        ROOT,
     )
     assert point.options == ["noexec", "nosuid", "nodev", "mode=700", "size=5"]
 
@@ -124,4 +127,40 @@ def test_volumes_from_can_only_take_rights_away() -> None:
 )
 def test_an_id_map_of_the_containers_own_needs_a_container_that_has_one(host: HostConfig) -> None:
     with pytest.raises(InvalidArgument, match=r"the mount at /b .* has none of its own: give the mount a map"):
-        mount_wishes.collect(Config(), host, [])
+        mount_wishes.collect(Config(), host, [], ROOT)
+
+
+def _bind(form: str, source: str, propagation: str) -> HostConfig:
+    if form == "binds":
+        return HostConfig(binds=[f"{source}:/x" + (f":{propagation}" if propagation else "")])
+    options = BindOptions(propagation=propagation) if propagation else None
+    return HostConfig(mounts=[MountWish(type="bind", source=source, target="/x", bind_options=options)])
+
+
+@pytest.mark.parametrize("form", ["binds", "mounts"])
+@pytest.mark.parametrize(
+    ("source", "given", "chosen"),
+    [
+        ("/srv", "", "rprivate"),
+        ("/srv", "slave", "slave"),
+        (f"{ROOT}-2", "", "rprivate"),
+        (ROOT, "", "rslave"),
+        (f"{ROOT}/volumes", "", "rslave"),
+        ("/var", "", "rslave"),
+        ("/", "", "rslave"),
+        ("/", "rshared", "rshared"),
+        (ROOT, "rslave", "rslave"),
+    ],
+)
+def test_a_bind_of_the_data_root_holds_on_to_nothing(form: str, source: str, given: str, chosen: str) -> None:
+    (point,) = mount_wishes.collect(Config(), _bind(form, source, given), [], ROOT)
+
+    assert point.propagation == chosen
+    assert (mount_wishes.IF_POSSIBLE in point.options) == (given == "" and chosen == "rslave")
+
+
+@pytest.mark.parametrize("form", ["binds", "mounts"])
+@pytest.mark.parametrize("given", ["private", "rprivate", "slave", "shared"])
+def test_a_bind_of_the_data_root_that_would_hold_on_is_refused(form: str, given: str) -> None:
+    with pytest.raises(InvalidArgument, match='must use either propagation mode "rslave" or "rshared"'):
+        mount_wishes.collect(Config(), _bind(form, f"{ROOT}/x", given), [], ROOT)

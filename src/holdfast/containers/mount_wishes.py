@@ -29,6 +29,8 @@ _MODES = (
 )
 """The words of a `-v` mode; one of each kind."""
 _TYPES = ("bind", "volume", "tmpfs", "image")
+IF_POSSIBLE = "propagation-if-possible"
+"""Among a bind's options: it takes what is mounted behind its source where that is shared, and does without elsewhere."""
 _TMPFS_WISHES = frozenset(("exec", "noexec"))
 # fmt: off
 _TMPFS_FLAGS = frozenset((
@@ -40,7 +42,7 @@ _TMPFS_FLAGS = frozenset((
 _TMPFS_VALUES = frozenset(("mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "size"))
 
 
-def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint]) -> list[MountPoint]:
+def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint], data_root: str) -> list[MountPoint]:
     """All mount points by destination; raises InvalidArgument for what cannot be."""
     found: dict[str, MountPoint] = {point.destination: point for point in inherited}
     own: set[str] = set()
@@ -49,6 +51,8 @@ def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint]) -
             raise InvalidArgument(f"Duplicate mount point: {point.destination}")
         own.add(point.destination)
         found[point.destination] = point
+        if point.type == "bind":
+            _choose_propagation(point, data_root)
     for destination in _tmpfs_destinations(host.tmpfs or {}):
         if destination in own:
             raise InvalidArgument(f"Duplicate mount point: {destination}")
@@ -63,6 +67,25 @@ def collect(config: Config, host: HostConfig, inherited: Sequence[MountPoint]) -
     points = [found[destination] for destination in sorted(found)]
     _refuse_own_map(points)
     return points
+
+
+def _choose_propagation(point: MountPoint, data_root: str) -> None:
+    """Private unless the user says otherwise.
+
+    A bind of the data root, of what is in it or of what it is in must not hold on to what the daemon unmounts there.
+    """
+    inner, outer = f"{point.source.rstrip('/')}/", f"{data_root}/"
+    if not (inner.startswith(outer) or outer.startswith(inner)):
+        point.propagation = point.propagation or "rprivate"
+    elif not point.propagation:
+        point.propagation = "rslave"
+        point.options.append(IF_POSSIBLE)
+    elif point.propagation not in ("rslave", "rshared"):
+        raise InvalidArgument(
+            'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the '
+            f'daemon root, daemon root: "{data_root}", bind mount source: "{point.source}", '
+            f'propagation: "{point.propagation}"'
+        )
 
 
 def _refuse_own_map(points: Iterable[MountPoint]) -> None:
@@ -133,7 +156,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountPoint:
         driver="" if is_path else volume_driver,
         mode=parts[2] if len(parts) == 3 else ("" if is_path else "z"),
         rw="ro" not in words,
-        propagation=propagation or ("rprivate" if is_path else ""),
+        propagation=propagation,
         copy_up=not is_path and "nocopy" not in words,
         id_map=_id_map(next((word for word in words if word.startswith("idmap")), "")),
         options=["create"] if is_path else [],
@@ -268,7 +291,7 @@ def _bind_wish(wish: MountWish, destination: str, wrong: Callable[[str], Invalid
         source=posixpath.normpath(wish.source),
         destination=destination,
         rw=not wish.read_only,
-        propagation=(options.propagation if options else "") or "rprivate",
+        propagation=options.propagation if options else "",
         id_map=_id_map(wish.id_map),
         options=words,
     )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar, cast
 
 from holdfast import images
-from holdfast.containers import Container, Record
+from holdfast.containers import Container, Record, mount_wishes
 from holdfast.containers.record import MountPoint
 from holdfast.engine import rootfs
 from holdfast.engine.packages import Packages
@@ -186,6 +186,10 @@ def _check_bind(point: MountPoint) -> None:
             raise InvalidArgument(
                 f"error while creating mount source path '{point.source}': {(error.strerror or '').lower()}"
             ) from None
+    if mount_wishes.IF_POSSIBLE in point.options:
+        found = mount_table.find(os.path.realpath(point.source))
+        point.propagation = "rslave" if found.is_shared or found.is_slave else "rprivate"
+        return
     kind = point.propagation.removeprefix("r")
     if kind not in ("shared", "slave"):
         return

@@ -63,7 +63,7 @@ async def create(
     config_defaults.complete(config, host, packages.config)
     wishes = endpoint_wishes.of_container(config, host, endpoints, packages.networks.controller.check_wish)
     container_id = secrets.token_hex(32)
-    points = mount_wishes.collect(config, host, _inherited(packages, host))
+    points = mount_wishes.collect(config, host, _inherited(packages, host), str(packages.config.data_root))
     shown = _find_images(packages, points)
     _check_joined(packages, host)
     config.hostname = config.hostname or _hostname(packages, host, container_id)
