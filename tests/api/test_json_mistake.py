@@ -56,3 +56,9 @@ def test_any_broken_document_has_words(inside, place, put):
     except ValueError:
         with pytest.raises(InvalidArgument, match=r"^(invalid JSON: |unexpected content after JSON)[^\n]*$"):
             decode(broken.encode(), dict)
+
+
+@pytest.mark.parametrize(("end", "words"), [(b"x", r"invalid character \(byte 20001\)"), (b"1", "unexpected EOF")])
+def test_a_long_document_is_not_searched_for_its_mistake(end, words):
+    with pytest.raises(InvalidArgument, match=f"invalid JSON: {words}"):
+        decode(b"[" + b"1," * 10_000 + end, dict)

@@ -22,6 +22,8 @@ from holdfast.api import json_mistake
 from holdfast.errors import InvalidArgument
 
 DEPTH_LIMIT = 100
+_EXPLAINED_BYTES = 16 << 10
+"""A longer document's mistake is told by its place alone: looking for it takes up to 2 µs a byte, in the event loop."""
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
 T = TypeVar("T")
@@ -90,7 +92,9 @@ def _check_numbers(value: object, path: str) -> None:
 def _syntax_text(text: str, data: bytes) -> str:
     if "trailing characters" in text:
         return "unexpected content after JSON"
-    return "invalid JSON: " + json_mistake.describe(data)
+    if len(data) <= _EXPLAINED_BYTES:
+        return "invalid JSON: " + json_mistake.describe(data)
+    return "invalid JSON: " + ("unexpected EOF" if "truncated" in text else text.removeprefix("JSON is malformed: "))
 
 
 _JSON_KINDS = {
