@@ -10,6 +10,10 @@ from holdfast.containers.config import Config, HostConfig
 from holdfast.errors import InvalidArgument
 
 _CONTAINER = "container:"
+HOST_AND_LINKS = (
+    "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
+)
+"""What Docker says of a link from, or to, a container in the host's network."""
 
 
 def joined_container(mode: str) -> str | None:
@@ -48,10 +52,7 @@ def _check_network(config: Config, host: HostConfig) -> None:
     if joined == "" or mode == "container":
         raise InvalidArgument("invalid network mode: invalid container format container:<name|id>")
     if mode == "host" and host.links:
-        raise InvalidArgument(
-            "conflicting options: host type networking can't be used with links. "
-            "This would result in undefined behavior"
-        )
+        raise InvalidArgument(HOST_AND_LINKS)
     if joined is None:
         return
     for name, value in (

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from holdfast import metadata
-from holdfast.containers import names, record
+from holdfast.containers import links, names, record
 from holdfast.containers.config import Config, HostConfig
 from holdfast.containers.container import Container, not_found
 from holdfast.containers.execs import Execs
 from holdfast.containers.record import Record
-from holdfast.errors import AlreadyExists, InvalidArgument
+from holdfast.errors import AlreadyExists, InvalidArgument, NotFound
 
 BUCKET = "containers"
 _LEAVING = "volumes of removed containers"
@@ -63,7 +63,7 @@ class Containers:
         return [container.record for container in self._by_id.values()]
 
     def find(self, reference: str) -> Container:
-        """By id, name (with or without a slash) or unique id prefix; NotFound, InvalidArgument when ambiguous."""
+        """By id, name (with or without a slash), `OWN/ALIAS` of a link, or unique id prefix; NotFound, InvalidArgument when ambiguous."""
         found = self._by_id.get(reference)
         if found is not None:
             return found
@@ -74,6 +74,9 @@ class Containers:
             if found is None or found.name != name:  # reserved by a creation or a renaming that is under way
                 raise not_found(reference)
             return found
+        linked = self._linked(name) if "/" in name else None
+        if linked is not None:
+            return linked
         if reference:
             start = bisect_left(self._sorted_ids, reference)
             matches = [each for each in self._sorted_ids[start : start + 2] if each.startswith(reference)]
@@ -83,6 +86,29 @@ class Containers:
         if container_id is None or container_id not in self._by_id:
             raise not_found(reference)
         return self._by_id[container_id]
+
+    def link_names(self) -> dict[str, list[str]]:
+        """What containers are called by those that link to them: `OWN/ALIAS` by the linked one's id."""
+        found: dict[str, list[str]] = {}
+        for container in self._by_id.values():
+            for alias, _ in links.shown(container.record.host_config):
+                name = f"{container.name}/{alias}"
+                child = self._linked(name)
+                if child is not None and name not in found.setdefault(child.id, []):
+                    found[child.id].append(name)
+        return found
+
+    def _linked(self, name: str) -> Container | None:
+        """Whom `OWN/ALIAS` means."""
+        own, _, alias = name.partition("/")
+        parent = self._by_id.get(self._id_by_name.get(own, ""))
+        if parent is None:
+            return None
+        reference = dict(reversed(links.shown(parent.record.host_config))).get(alias)
+        try:
+            return self.find(reference) if reference and "/" not in reference.removeprefix("/") else None
+        except (NotFound, InvalidArgument):
+            return None
 
     def is_name_taken(self, name: str) -> bool:
         """True when a container has it, or is being made with it."""

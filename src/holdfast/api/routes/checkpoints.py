@@ -21,7 +21,7 @@ def routes() -> list[Route]:
         )
 
     return [
-        Route("GET", "/containers/{id}/checkpoints", refuse),
-        Route("POST", "/containers/{id}/checkpoints", refuse),
-        Route("DELETE", "/containers/{id}/checkpoints/{checkpoint}", refuse),
+        Route("GET", "/containers/{id...}/checkpoints", refuse),
+        Route("POST", "/containers/{id...}/checkpoints", refuse),
+        Route("DELETE", "/containers/{id...}/checkpoints/{checkpoint}", refuse),
     ]

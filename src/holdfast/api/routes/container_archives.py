@@ -50,11 +50,11 @@ def routes(packages: Packages) -> list[Route]:
         return Stream(await export(packages=packages, reference=request.params["id"]), _BYTES)
 
     return [
-        Route("GET", "/containers/{id}/changes", list_changes),
-        Route("GET", "/containers/{id}/export", export_all),
-        Route("HEAD", "/containers/{id}/archive", look),
-        Route("GET", "/containers/{id}/archive", download),
-        Route("PUT", "/containers/{id}/archive", extract),
+        Route("GET", "/containers/{id...}/changes", list_changes),
+        Route("GET", "/containers/{id...}/export", export_all),
+        Route("HEAD", "/containers/{id...}/archive", look),
+        Route("GET", "/containers/{id...}/archive", download),
+        Route("PUT", "/containers/{id...}/archive", extract),
     ]
 
 

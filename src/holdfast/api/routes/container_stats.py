@@ -43,4 +43,4 @@ def routes(packages: Packages) -> list[Route]:
         now, before = await stats(packages=packages, container=container, one_shot=one_shot)
         return Json(render(container, now, before))
 
-    return [Route("GET", "/containers/{id}/stats", show)]
+    return [Route("GET", "/containers/{id...}/stats", show)]

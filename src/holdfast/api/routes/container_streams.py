@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from holdfast.api import attach_websocket as websockets
-from holdfast.api.http import Hijack, HijackedConnection, Request, Response, Stream
+from holdfast.api.http import Hijack, HijackedConnection, Raw, Request, Response, Stream
 from holdfast.api.router import Handler, Route
 from holdfast.containers import Container, detach_keys
 from holdfast.engine import moments
@@ -22,7 +22,7 @@ from holdfast.engine.jobs import attach as attach_job
 from holdfast.engine.jobs.logs import logs as logs_job
 from holdfast.engine.jobs.wait import wait as wait_job
 from holdfast.engine.packages import Packages
-from holdfast.errors import InvalidArgument
+from holdfast.errors import HoldfastError, InvalidArgument
 from holdfast.logs.selection import Selection
 from holdfast.wire import frames
 
@@ -64,8 +64,8 @@ def routes(packages: Packages) -> list[Route]:
         return Stream(chunks, request.stream_content_type(container.record.config.tty))
 
     return [
-        Route("POST", "/containers/{id}/wait", wait),
-        Route("GET", "/containers/{id}/logs", logs),
+        Route("POST", "/containers/{id...}/wait", wait),
+        Route("GET", "/containers/{id...}/logs", logs),
         *_attachments(packages),
     ]
 
@@ -75,6 +75,12 @@ def _attachments(packages: Packages) -> list[Route]:
     containers = packages.containers
 
     async def attach(request: Request) -> Response:
+        try:
+            return open_streams(request)
+        except HoldfastError as error:  # dockerd has taken the connection over by now, and writes plain text
+            return Raw(f"{error.message}\r\n".encode(), "application/vnd.docker.raw-stream", error.http_status)
+
+    def open_streams(request: Request) -> Response:
         query = request.query
         container = containers.find(request.params["id"])
         attach_job.check(container)
@@ -101,8 +107,8 @@ def _attachments(packages: Packages) -> list[Route]:
         return Hijack(serve, request.stream_content_type(container.record.config.tty))
 
     return [
-        Route("POST", "/containers/{id}/attach", attach),
-        Route("GET", "/containers/{id}/attach/ws", _websocket(packages)),
+        Route("POST", "/containers/{id...}/attach", attach),
+        Route("GET", "/containers/{id...}/attach/ws", _websocket(packages)),
     ]
 
 

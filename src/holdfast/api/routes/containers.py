@@ -25,6 +25,7 @@ from holdfast.engine.jobs.pause import pause as pause_job
 from holdfast.engine.jobs.pause import unpause as unpause_job
 from holdfast.engine.jobs.prune_containers import prune_containers
 from holdfast.engine.jobs.remove import remove as remove_job
+from holdfast.engine.jobs.remove_link import remove_link
 from holdfast.engine.jobs.rename import rename as rename_job
 from holdfast.engine.jobs.resize import resize as resize_job
 from holdfast.engine.jobs.restart import restart as restart_job
@@ -34,7 +35,7 @@ from holdfast.engine.jobs.stop import stop as stop_job
 from holdfast.engine.jobs.top import top as top_job
 from holdfast.engine.jobs.update import update as update_job
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict, Forbidden, HoldfastError, InvalidArgument
+from holdfast.errors import Forbidden, HoldfastError, InvalidArgument
 
 _PLATFORM_SINCE = (1, 41)
 _ANNOTATIONS_SINCE = (1, 46)
@@ -80,7 +81,8 @@ def _making(packages: Packages) -> list[Route]:
     async def remove(request: Request) -> Response:
         query = request.query
         if query.boolean("link"):
-            raise Conflict("Conflict, cannot remove the default link name of the container")
+            await remove_link(packages=packages, reference=request.params["id"])
+            return Empty()
         await remove_job(
             packages=packages,
             reference=request.params["id"],
@@ -104,7 +106,7 @@ def _making(packages: Packages) -> list[Route]:
     return [
         Route("POST", "/containers/create", create),
         Route("POST", "/containers/prune", prune),
-        Route("DELETE", "/containers/{id}", remove),
+        Route("DELETE", "/containers/{id...}", remove),
     ]
 
 
@@ -121,8 +123,11 @@ def _looking(packages: Packages) -> list[Route]:
             limit=query.integer("limit", 0) or 0,
         )
         now = time.time_ns()
-        has_sizes = query.boolean("size")
-        lines = [schema.summary(each, now, await _sizes(packages, each) if has_sizes else None) for each in found]
+        has_sizes, called = query.boolean("size"), containers.link_names()
+        lines = [
+            schema.summary(each, now, await _sizes(packages, each) if has_sizes else None, called.get(each.id, ()))
+            for each in found
+        ]
         return Json(lines if request.version >= _ANNOTATIONS_SINCE else schema.without_annotations(lines))
 
     async def inspect(request: Request) -> Response:
@@ -143,8 +148,8 @@ def _looking(packages: Packages) -> list[Route]:
 
     return [
         Route("GET", "/containers/json", index),
-        Route("GET", "/containers/{id}/json", inspect),
-        Route("GET", "/containers/{id}/top", top),
+        Route("GET", "/containers/{id...}/json", inspect),
+        Route("GET", "/containers/{id...}/top", top),
     ]
 
 
@@ -174,10 +179,10 @@ def _running(packages: Packages) -> list[Route]:
         return Empty()
 
     return [
-        Route("POST", "/containers/{id}/start", start),
-        Route("POST", "/containers/{id}/stop", stop),
-        Route("POST", "/containers/{id}/restart", restart),
-        Route("POST", "/containers/{id}/kill", kill),
+        Route("POST", "/containers/{id...}/start", start),
+        Route("POST", "/containers/{id...}/stop", stop),
+        Route("POST", "/containers/{id...}/restart", restart),
+        Route("POST", "/containers/{id...}/kill", kill),
     ]
 
 
@@ -218,11 +223,11 @@ def _changing(packages: Packages) -> list[Route]:
         return Json({"Warnings": warnings or None})
 
     return [
-        Route("POST", "/containers/{id}/pause", pause),
-        Route("POST", "/containers/{id}/unpause", unpause),
-        Route("POST", "/containers/{id}/rename", rename),
-        Route("POST", "/containers/{id}/resize", resize),
-        Route("POST", "/containers/{id}/update", update),
+        Route("POST", "/containers/{id...}/pause", pause),
+        Route("POST", "/containers/{id...}/unpause", unpause),
+        Route("POST", "/containers/{id...}/rename", rename),
+        Route("POST", "/containers/{id...}/resize", resize),
+        Route("POST", "/containers/{id...}/update", update),
     ]
 
 

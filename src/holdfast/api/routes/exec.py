@@ -57,7 +57,7 @@ def routes(packages: Packages) -> list[Route]:
         return Empty(200)
 
     return [
-        Route("POST", "/containers/{id}/exec", create),
+        Route("POST", "/containers/{id...}/exec", create),
         Route("POST", "/exec/{id}/start", start),
         Route("POST", "/exec/{id}/resize", resize),
         Route("GET", "/exec/{id}/json", inspect),

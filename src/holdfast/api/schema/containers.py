@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.containers import Record, detach_keys, ports, status, timestamps
+from holdfast.containers import Record, detach_keys, links, ports, status, timestamps
 from holdfast.containers.config import Config, DockerStruct, EndpointSettings, HostConfig, RestartPolicy
 from holdfast.containers.container import Container
 from holdfast.containers.execs import Exec
@@ -92,11 +92,8 @@ def render_host(host: HostConfig) -> dict[str, Any]:
 
 def _links(record: Record) -> list[str] | None:
     """As `/CHILD:/OWN/ALIAS`; those in a network of the user's are names there, and not shown."""
-    host = record.host_config
-    if host.network_mode not in ("bridge", "host", "none"):
-        return None
-    links = (text.partition(":") for text in host.links or ())
-    return [f"/{name.lstrip('/')}:/{record.name}/{alias or name.lstrip('/')}" for name, _, alias in links] or None
+    found = links.shown(record.host_config)
+    return [f"/{name.lstrip('/')}:/{record.name}/{alias}" for alias, name in found] or None
 
 
 def render_state(state: State) -> dict[str, Any]:
@@ -232,18 +229,23 @@ def _graph_driver(record: Record, layers: Sequence[str]) -> dict[str, Any]:
     return {"Data": data, "Name": record.driver}
 
 
-def summary(container: Container, now_nanos: int, sizes: tuple[int, int] | None) -> msgspec.Raw | dict[str, Any]:
-    """One line of the list; its JSON is kept with the container until it, or its age in words, changes."""
+def summary(
+    container: Container, now_nanos: int, sizes: tuple[int, int] | None, link_names: Sequence[str] = ()
+) -> msgspec.Raw | dict[str, Any]:
+    """One line of the list; its JSON is kept with the container until it, or its age in words, changes.
+
+    `link_names` is what others call it, which is not kept.
+    """
     record = container.record
     text = status.text(record.state, now_nanos, record.is_removing)
-    if sizes is None:
+    if sizes is None and not link_names:
         kept = container.listing
         if kept is None or kept[0] != text:
             kept = container.listing = (text, msgspec.Raw(msgspec.json.encode(_summary(record, text))))
         return kept[1]
     shown: dict[str, Any] = {}
-    for name, value in _summary(record, text).items():
-        if name == "Labels":
+    for name, value in _summary(record, text, link_names).items():
+        if sizes and name == "Labels":
             if sizes[0]:
                 shown["SizeRw"] = sizes[0]
             shown["SizeRootFs"] = sizes[1]
@@ -261,13 +263,13 @@ def without_annotations(lines: Sequence[msgspec.Raw | dict[str, Any]]) -> list[m
     return shown
 
 
-def _summary(record: Record, status_text: str) -> dict[str, Any]:
+def _summary(record: Record, status_text: str, link_names: Sequence[str] = ()) -> dict[str, Any]:
     host: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
     if record.host_config.annotations:
         host["Annotations"] = record.host_config.annotations
     return {
         "Id": record.id,
-        "Names": [f"/{record.name}"],
+        "Names": [f"/{name}" for name in (record.name, *link_names)],
         "Image": record.config.image,
         "ImageID": record.image_id,
         "Command": _command(record),

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast import images
-from holdfast.containers import Container, Record, mount_wishes, names, namespace_modes, sandbox, validation
+from holdfast.containers import Container, Record, links, mount_wishes, names, namespace_modes, sandbox, validation
 from holdfast.containers.config import Config, EndpointSettings, HostConfig, strings
 from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
@@ -56,6 +56,8 @@ async def create(
     warnings = validation.check(config, host, packages.machine)
     heal.check(config.labels)
     sandbox.parse_security_options(host.security_opt or (), packages.config.sandbox)
+    if not config.image and not strings(config.entrypoint) and not strings(config.cmd):
+        raise InvalidArgument("no command specified")
     image = packages.images.get(config.image)
     if platform:
         image_platform.check(packages.images, config.image, platforms.parse(platform, os.uname().machine))
@@ -139,11 +141,23 @@ def _check_joined(packages: Packages, host: HostConfig) -> None:
             if member != "network_mode":
                 raise InvalidArgument(error.message) from None
     for link in host.links or ():
-        reference = link.partition(":")[0]
-        try:
-            packages.containers.find(reference)
-        except NotFound as error:
-            raise InvalidArgument(f"could not get container for {reference}: {error.message}") from None
+        _check_link(packages, host, link.partition(":")[0])
+
+
+def _check_link(packages: Packages, host: HostConfig, reference: str) -> None:
+    """A link leads to a container; in the default bridge not to one that has the host's network, nor joins such a one."""
+    followed = reference
+    try:
+        other = packages.containers.find(followed)
+        if not links.shown(host):
+            return
+        while (joined := namespace_modes.joined_container(other.record.host_config.network_mode)) is not None:
+            followed = joined
+            other = packages.containers.find(followed)
+    except NotFound as error:
+        raise InvalidArgument(f"could not get container for {followed}: {error.message}") from None
+    if other.record.host_config.network_mode == "host":
+        raise InvalidArgument(namespace_modes.HOST_AND_LINKS)
 
 
 def _find_images(packages: Packages, points: Sequence[MountPoint]) -> dict[str, images.Image]:

@@ -110,6 +110,8 @@ def report(packages: Packages, container: Container, event: Exited, *, is_shim_l
     for each in packages.containers.execs.of(container.id):
         if each.is_running:
             each.finish(_KILLED, event.finished_at_nanos)
+        elif not each.was_started:
+            packages.containers.execs.forget([each.id])
     is_saved = _goes(container) or _is_saved(packages, container)
     if event.oom_killed and not is_oom_told:
         packages.events.publish("container", "oom", container.id, container.attributes())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`docker top`: the container's processes as `ps` would show them, read from /proc (the daemon starts no `ps`).
 
-Understands `-ef`, `aux` and `-o LIST` with the usual columns. Called by `api.routes.containers`.
+Understands `-e`, `-f`, `ax`, `u` and their kind, `-o LIST` with the usual columns, and `--sort LIST`. Called by `api.routes.containers`.
 Source: proc(5), ps(1), Engine API v1.51 ContainerTop.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.engine import surroundings
@@ -55,7 +56,9 @@ class Process:
         return 100 * self.cpu_seconds / self.age_seconds if self.age_seconds > 0 else 0.0
 
 
-_COLUMNS: dict[str, tuple[str, Callable[[Process], str]]] = {
+Column = tuple[str, Callable[[Process], str]]
+
+_COLUMNS: dict[str, Column] = {
     "user": ("USER", lambda p: p.user),
     "uid": ("UID", lambda p: str(p.uid)),
     "pid": ("PID", lambda p: str(p.pid)),
@@ -98,7 +101,37 @@ _ALIASES = {
 }
 _FULL = ["user", "pid", "ppid", "c", "stime", "tty", "time", "cmd"]
 _BSD = ["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start", "bsdtime", "args"]
-_FULL_WORDS = ("", "-ef", "-e -f", "-eF", "-f", "-A -f", "-Af")
+_ALL = ["pid", "tty", "stat", "bsdtime", "args"]
+_FEW = ["pid", "tty", "time"]
+_NUMBERS: dict[str, Callable[[Process], str | float]] = {
+    "pid": lambda p: p.pid,
+    "ppid": lambda p: p.parent,
+    "uid": lambda p: p.uid,
+    "c": lambda p: p.cpu_share,
+    "pcpu": lambda p: p.cpu_share,
+    "pmem": lambda p: p.memory_share,
+    "vsz": lambda p: p.virtual_bytes,
+    "rss": lambda p: p.resident_bytes,
+    "stime": lambda p: p.start_seconds,
+    "start": lambda p: p.start_seconds,
+    "time": lambda p: p.cpu_seconds,
+    "bsdtime": lambda p: p.cpu_seconds,
+    "etime": lambda p: p.age_seconds,
+    "ni": lambda p: p.nice,
+    "nlwp": lambda p: p.threads,
+}
+"""What is sorted by its number, not by what is shown of it."""
+_SORTING = ("--sort", "-k", "k")
+_TAKING = (*_SORTING, "-eo", "-Ao", "-axo", "-o", "axo", "o")
+_LETTERS = re.compile(r"-[eAfFwax]+|-?[auxwf]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the arguments of ps ask for: columns, and by what to sort, the first key first."""
+
+    columns: list[Column]
+    order: list[tuple[Callable[[Process], str | float], bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,46 +155,70 @@ async def top(*, packages: Packages, reference: str, arguments: str) -> Table:
 
 def table(pids: Iterable[int], arguments: str) -> Table:
     """The table of some processes, by number; one that has just ended is left out. InvalidArgument for the arguments."""
-    columns = choose(arguments)
+    wish = choose(arguments)
     processes = [found for pid in sorted(pids) if (found := _read(pid)) is not None]
-    return Table([title for title, _ in columns], [[show(each) for _, show in columns] for each in processes])
+    for key, is_reversed in reversed(wish.order):
+        processes.sort(key=key, reverse=is_reversed)
+    return Table([title for title, _ in wish.columns], [[show(each) for _, show in wish.columns] for each in processes])
 
 
-def choose(arguments: str) -> list[tuple[str, Callable[[Process], str]]]:
-    """The columns that the arguments ask for."""
-    words = " ".join(arguments.split())
-    if words in _FULL_WORDS:
+def choose(arguments: str) -> Wish:
+    """The columns and the order that the arguments ask for."""
+    names: list[str] = []
+    sorting: list[str] = []
+    letters = ""
+    rest = arguments.split()
+    is_full = not rest
+    while rest:
+        word = rest.pop(0)
+        option = next((each for each in _TAKING if word.startswith(each)), None)
+        if option is not None:
+            value = word[len(option) :].removeprefix("=") or (rest.pop(0) if rest else "")
+            (sorting if option in _SORTING else names).extend(name for name in value.split(",") if name)
+            if not value or (option not in _SORTING and not names):
+                raise InvalidArgument("ps: error: improper list")
+        elif _LETTERS.fullmatch(word):
+            letters += word
+            is_full = is_full or (word.startswith("-") and "f" in word.lower() and "u" not in word)
+        elif word != "--forest":
+            raise InvalidArgument(f"ps: error: unsupported option {word}: use -ef, aux or -o with column names")
+    columns = _named(names) if names else _ready(letters, is_full=is_full)
+    if "PID" not in [title for title, _ in columns]:
+        raise InvalidArgument("Couldn't find PID field in ps output")
+    return Wish(columns, [_sorted_by(key) for key in sorting])
+
+
+def _ready(letters: str, *, is_full: bool) -> list[Column]:
+    """The columns of `-f`, of `u`, of `x`, or the few that there are without them."""
+    if is_full:
         return [("UID", _COLUMNS["user"][1]), *(_COLUMNS[name] for name in _FULL[1:])]
-    if words in ("aux", "-aux", "u", "axu"):
+    if "u" in letters:
         return [_COLUMNS[name] for name in _BSD]
-    names = _format_names(words)
-    if names is None:
-        raise InvalidArgument(f"ps: error: unsupported option {words}: use -ef, aux or -o with column names")
-    columns: list[tuple[str, Callable[[Process], str]]] = []
+    if "x" in letters:
+        return [_COLUMNS[name] for name in _ALL]
+    return [*(_COLUMNS[name] for name in _FEW), ("CMD", _COLUMNS["comm"][1])]
+
+
+def _named(names: Iterable[str]) -> list[Column]:
+    columns: list[Column] = []
     for name in names:
         bare, equals, title = name.partition("=")
         known = _COLUMNS.get(_ALIASES.get(bare, bare))
         if known is None:
             raise InvalidArgument(f'ps: error: unknown user-defined format specifier "{bare}"')
         columns.append((title, known[1]) if equals else known)
-    if "PID" not in [title for title, _ in columns]:
-        raise InvalidArgument("Couldn't find PID field in ps output")
     return columns
 
 
-def _format_names(words: str) -> list[str] | None:
-    names: list[str] = []
-    rest = words.split(" ")
-    while rest:
-        word = rest.pop(0)
-        if word in ("-e", "-A", "ax", "-ax"):
-            continue
-        option = next((each for each in ("-eo", "-Ao", "-o", "axo", "o") if word.startswith(each)), None)
-        if option is None:
-            return None
-        value = word[len(option) :] or (rest.pop(0) if rest else "")
-        names += [name for name in value.split(",") if name]
-    return names or None
+def _sorted_by(text: str) -> tuple[Callable[[Process], str | float], bool]:
+    """What `[+|-]COLUMN` sorts by, and whether the greatest is first."""
+    bare = text.lstrip("+-")
+    known = _ALIASES.get(bare, bare)
+    if known in _NUMBERS:
+        return _NUMBERS[known], text.startswith("-")
+    if known not in _COLUMNS:
+        raise InvalidArgument("ps: error: unknown sort specifier")
+    return _COLUMNS[known][1], text.startswith("-")
 
 
 def _read(pid: int) -> Process | None:
@@ -185,7 +242,7 @@ def _read(pid: int) -> Process | None:
         pid=pid,
         parent=int(fields[1]),
         uid=uid,
-        state=fields[0].decode() + ("s" if int(fields[3]) == pid else ""),
+        state=_state(pid, fields),
         terminal=_terminal(int(fields[4])),
         cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
         start_seconds=time.time() - (uptime - started),
@@ -198,6 +255,13 @@ def _read(pid: int) -> Process | None:
         command=text or f"[{name}]",
         memory_share=100 * resident / (os.sysconf("SC_PHYS_PAGES") * _PAGE),
     )
+
+
+def _state(pid: int, fields: Sequence[bytes]) -> str:
+    """The letter, and ps's signs for: nice, a session's leader, threads, in the foreground of its terminal."""
+    group, session, foreground, nice, threads = (int(fields[place]) for place in (2, 3, 5, 16, 17))
+    signs = ((nice < 0, "<"), (nice > 0, "N"), (session == pid, "s"), (threads > 1, "l"), (foreground == group, "+"))
+    return fields[0].decode() + "".join(sign for is_so, sign in signs if is_so)
 
 
 def _terminal(number: int) -> str:

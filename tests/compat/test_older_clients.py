@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What clients of the first years rely on says the same against dockerd and against Holdfast.
+
+Links as names, execs of a container that was stopped, tables of processes, and errors that are plain text.
+"""
+
+from pathlib import Path
+
+import pytest
+from compat_case import Case, Daemon, compare
+
+IMAGE = "busybox:1.37.0-musl"
+_ASK = "ask() { curl -s -w ' %{http_code} %{content_type}\\n' --unix-socket $SOCKET -H Content-Type:application/json \"$@\"; }; "
+_FIELD = "HostConfig.Links"
+
+CASES = [
+    Case(
+        "a link is a name of the linked container",
+        f"docker run -d --name one {IMAGE} sleep 100; docker run -d --name two --link one:al {IMAGE} sleep 100; "
+        "docker inspect -f '{{.Name}}' two/al; docker ps --no-trunc --format '{{.Names}}' | tr , '\\n' | sort; "
+        "docker exec two/al echo in one; docker inspect two/nosuch; docker rm two/al; docker top two/al -o pid | wc -l; "
+        "docker rm --link two/nosuch; docker rm --link one/al; docker rm --link two/al; docker rm --link two/al; "
+        f"docker inspect -f '{{{{json .{_FIELD}}}}}' two; docker ps --no-trunc --format '{{{{.Names}}}}'; docker rm -f one two",
+    ),
+    Case(
+        "a container's own name is no link",
+        f"docker create --name one {IMAGE}; docker rm --link one; docker rm one",
+        is_error=True,
+    ),
+    Case(
+        "no link to the host's network",
+        f"docker run -d --name host --net host {IMAGE} sleep 100; docker run -d --name in --net container:host {IMAGE} sleep 100; "
+        f"docker run --rm --link host:h {IMAGE} true; docker run --rm --link in:h {IMAGE} true; docker rm -f host in",
+    ),
+    Case(
+        "an exec that was not started ends with its container",
+        _ASK + f"docker run -d --name ex {IMAGE} sleep 100 >/dev/null; "
+        "make() { curl -s --unix-socket $SOCKET -H Content-Type:application/json "
+        '-d "{\\"Cmd\\":[\\"true\\"]}" http://d/containers/ex/exec | jq -r .Id; }; '
+        "ID=$(make); docker stop -t 0 ex; ask http://d/exec/$ID/json; ask -d '{\"Detach\":true}' http://d/exec/$ID/start; "
+        "docker start ex; ask -d '{\"Detach\":true}' http://d/exec/$ID/start; docker rm -f ex",
+    ),
+    Case(
+        "nothing to run, and no image",
+        _ASK
+        + 'ask -d \'{"Image":"","HostConfig":{}}\' http://d/containers/create; ask -d \'{}\' http://d/containers/create',
+    ),
+    Case(
+        "errors that are plain text",
+        _ASK + "for path in v1.23/info v1.23/nosuch v1/info v1.99/info; do ask http://d/$path; done; "
+        "ask -X POST http://d/v1.44/containers/nosuch/attach; ask -X POST -H 'Connection: Upgrade' -H 'Upgrade: tcp' "
+        "http://d/v1.44/containers/nosuch/attach?stream=1; ask -X POST 'http://d/containers/nosuch/attach/x'; "
+        f"docker create --name at {IMAGE} true; ask -X POST 'http://d/containers/at/attach?detachKeys=zzz,x'; docker rm at",
+    ),
+    Case(
+        "top with ps's other arguments",
+        f"docker run -d --name pt {IMAGE} sh -c 'sleep 100 & exec sleep 200' >/dev/null; sleep 0.3; "
+        "show() { docker top pt \"$@\" | sed 's/[0-9][0-9:.]*/N/g;s/  */ /g'; }; "
+        "show aux --sort=comm; show -eo pid,args --sort -args; show -eo pid,args k args; show -x; show auxw; show -ef --sort=nosuch; "
+        "show ax; show -efww; show -o pid,nosuch; show -e; docker rm -f pt",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_older_clients_are_served_alike(case: Case, dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
+    compare(case, dockerd, holdfastd, tmp_path)
