@@ -50,7 +50,30 @@ CASES = [
         _ASK + "for path in v1.23/info v1.23/nosuch v1/info v1.99/info; do ask http://d/$path; done; "
         "ask -X POST http://d/v1.44/containers/nosuch/attach; ask -X POST -H 'Connection: Upgrade' -H 'Upgrade: tcp' "
         "http://d/v1.44/containers/nosuch/attach?stream=1; ask -X POST 'http://d/containers/nosuch/attach/x'; "
-        f"docker create --name at {IMAGE} true; ask -X POST 'http://d/containers/at/attach?detachKeys=zzz,x'; docker rm at",
+        f"docker create --name at {IMAGE} true; ask -X POST 'http://d/containers/at/attach?detachKeys=zzz,x'; "
+        'for keys in ctrl-A,a del Ctrl-a ctrl-@,; do ask -X POST "http://d/containers/at/attach?detachKeys=$keys"; done; docker rm at',
+    ),
+    Case(
+        "networks joined in a chain",
+        f"docker run -d --name j1 {IMAGE} sleep 100; docker run -d --name j2 --net container:j1 {IMAGE} sleep 100; "
+        f"docker run -d --name j3 --net container:j2 {IMAGE} sleep 100; "
+        'for f in hosts hostname resolv.conf; do [ "$(docker exec j1 cat /etc/$f)" = "$(docker exec j3 cat /etc/$f)" ]; echo $?; done; '
+        f"docker run --rm --link j3:last {IMAGE} sh -c 'ping -c1 last >/dev/null && echo reached'; docker rm -f j1 j2 j3",
+    ),
+    Case(
+        "no network of one's own, and what does not go with a joined one",
+        f"docker run --name me --net container:me {IMAGE} true; docker rm me; docker run -d --name j1 {IMAGE} sleep 100; "
+        'for flag in "--dns 1.2.3.4" "--add-host a:1.2.3.4" "--link j1:y" "-h name" "-p 80" "--expose 80" -P "--link j1:y --dns 1.1.1.1"; do '
+        f"docker run --rm --net container:j1 $flag {IMAGE} true; done; docker rm -f j1",
+    ),
+    Case(
+        "a control group above the uppermost",
+        f"for up in ../../../up-hf /../../up-hf /../up-hf/x/..; do docker run --rm --cgroup-parent $up {IMAGE} cat /proc/self/cgroup "
+        "| grep pids | cut -d: -f3; done; ls -d /up-hf",
+    ),
+    Case(
+        "named ports before any ports",
+        f"docker run -d --name pb -p 18200-18202:80 -p 18200:8080 -p 18201:8081/tcp {IMAGE} sleep 100; docker port pb; docker rm -f pb",
     ),
     Case(
         "top with ps's other arguments",

@@ -19,7 +19,9 @@ def parse(text: str) -> bytes:
 def _parse_key(key: str, text: str) -> int:
     if len(key) == 1 and key.isascii():
         return ord(key)
-    name = key[5:].lower() if key[:5].lower() == "ctrl-" else ""
+    if key == "DEL":
+        return 127
+    name = key[5:] if key.startswith("ctrl-") else ""
     if len(name) == 1 and "a" <= name <= "z":
         return ord(name) - ord("a") + 1
     if name in _SPECIAL:

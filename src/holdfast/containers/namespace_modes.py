@@ -14,6 +14,7 @@ HOST_AND_LINKS = (
     "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
 )
 """What Docker says of a link from, or to, a container in the host's network."""
+_CONTAINER_AND_LINKS = HOST_AND_LINKS.replace("host type networking", "container type network")
 
 
 def joined_container(mode: str) -> str | None:
@@ -55,18 +56,15 @@ def _check_network(config: Config, host: HostConfig) -> None:
         raise InvalidArgument(HOST_AND_LINKS)
     if joined is None:
         return
+    if host.links and not config.hostname:
+        raise InvalidArgument(_CONTAINER_AND_LINKS)
     for name, value in (
         ("hostname", config.hostname),
-        ("links", host.links),
         ("dns", host.dns),
         ("custom host-to-IP mapping", host.extra_hosts),
         ("port publishing", host.port_bindings or host.publish_all_ports),
         ("port exposing", config.exposed_ports),
     ):
         if value:
-            what = (
-                "the container type network mode"
-                if name.startswith(("custom", "port", "links"))
-                else "the network mode"
-            )
+            what = "the container type network mode" if name.startswith("port") else "the network mode"
             raise InvalidArgument(f"conflicting options: {name} and {what}")

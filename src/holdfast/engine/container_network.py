@@ -13,6 +13,7 @@ from holdfast.containers.config import EndpointSettings
 from holdfast.containers.record import NetworkState, PublishedPort
 from holdfast.engine import endpoint_wishes, links, surroundings
 from holdfast.engine.packages import Packages
+from holdfast.errors import InvalidArgument
 from holdfast.networks import Attachment, ConnectRequest, Endpoint, PortBinding
 from holdfast.networks import EndpointSettings as EndpointWish
 
@@ -25,9 +26,11 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
     joined_pid: int | None = None
     directory = packages.config.container_directory(record.id)
     if joined_id is not None:
+        if joined_id in (record.id, record.name):
+            raise InvalidArgument("cannot join own network namespace")
         other = surroundings.running(packages, joined_id, "network")
         joined_pid = other.state.pid
-        directory = packages.config.container_directory(other.id)
+        directory = packages.config.container_directory(links.network_owner(packages, other).id)
     wishes = tuple(_endpoint_wishes(packages, record))
     request = ConnectRequest(
         container_id=record.id,

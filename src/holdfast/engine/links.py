@@ -7,10 +7,10 @@ knows (`endpoint_wishes`). Source: moby 28 `daemon/container_operations_unix.go`
 
 from __future__ import annotations
 
-from holdfast.containers import Container, Record, link_environment, ports
+from holdfast.containers import Container, Record, link_environment, namespace_modes, ports
 from holdfast.engine import endpoint_wishes
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict
+from holdfast.errors import Conflict, InvalidArgument, NotFound
 
 _DEFAULT = "bridge"
 
@@ -44,6 +44,20 @@ def environment(packages: Packages, record: Record) -> list[str]:
     return found
 
 
+def network_owner(packages: Packages, container: Container) -> Container:
+    """Whose network a container has in the end, through all that joined others; the last that is known still."""
+    seen: set[str] = set()
+    while (reference := namespace_modes.joined_container(container.record.host_config.network_mode)) is not None:
+        seen.add(container.id)
+        try:
+            container = packages.containers.find(reference)
+        except NotFound:
+            break
+        if container.id in seen:
+            raise InvalidArgument(f"the network modes of container {container.id} lead in a circle")
+    return container
+
+
 def _linked(packages: Packages, record: Record) -> list[tuple[str, Container, str]]:
     """Every link as (alias, container, its address in the default bridge)."""
     found: list[tuple[str, Container, str]] = []
@@ -51,7 +65,7 @@ def _linked(packages: Packages, record: Record) -> list[tuple[str, Container, st
         return found
     for text in record.host_config.links or ():
         alias, reference = endpoint_wishes.link(text)
-        other = packages.containers.find(reference)
+        other = network_owner(packages, packages.containers.find(reference))
         if not other.state.has_process:
             raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
         endpoint = other.record.network.endpoints.get(_DEFAULT)

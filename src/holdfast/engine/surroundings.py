@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import posixpath
 from collections.abc import Sequence
 
 from holdfast.containers import Record, cdi, device_requests, devices, namespace_modes, rootfs_view, users
@@ -58,7 +59,7 @@ def gather(packages: Packages, container: Container, attachment: Attachment, sou
 def cgroup_path(packages: Packages, record: Record) -> str:
     """The container's control group, on every hierarchy."""
     parent = record.host_config.cgroup_parent or packages.config.cgroup_parent
-    return f"/{parent.strip('/')}/{record.id}"
+    return posixpath.normpath(f"/{parent.strip('/')}/{record.id}")
 
 
 def runtime_command(packages: Packages, record: Record) -> tuple[str, ...]:

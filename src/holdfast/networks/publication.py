@@ -73,10 +73,13 @@ def is_same_for_host(before: tuple[Way, ...], after: tuple[Way, ...]) -> bool:
 def reserve(
     allocator: PortAllocator, request: ConnectRequest, found: tuple[Way, ...], endpoint_id: str
 ) -> tuple[BoundPort, ...]:
-    """Takes what was asked for, or nothing. Exhausted in Docker's words when a port is taken."""
+    """Takes what was asked for, or nothing. Exhausted in Docker's words when a port is taken.
+
+    A port that was named comes before one that may be any, which else might take it.
+    """
     bound: list[BoundPort] = []
     try:
-        for binding in request.ports:
+        for binding in sorted(request.ports, key=_is_choice):
             chosen = [way for way in found if not binding.host_ip or (":" in binding.host_ip) is way.is_ipv6]
             bound += [_routed(binding, way) for way in chosen if way.is_routed]
             hosts = [
@@ -94,6 +97,11 @@ def reserve(
         allocator.release(bound)
         raise
     return tuple(bound)
+
+
+def _is_choice(binding: PortBinding) -> bool:
+    """True where no port, or more than one, was named."""
+    return not binding.host_port_start or binding.host_port_end > binding.host_port_start
 
 
 def _routed(binding: PortBinding, way: Way) -> BoundPort:
