@@ -76,6 +76,44 @@ CASES = [
         f"docker run -d --name pb -p 18200-18202:80 -p 18200:8080 -p 18201:8081/tcp {IMAGE} sleep 100; docker port pb; docker rm -f pb",
     ),
     Case(
+        "no device, and a directory without one",
+        f"mkdir empty; touch file; for path in $PWD/empty $PWD/file $PWD/nosuch /etc/ssl; do docker run --rm --device $path {IMAGE} true; done",
+    ),
+    Case(
+        "what a tmpfs passes on",
+        f"for way in shared rshared slave private unbindable rw; do docker run --rm --tmpfs /t:$way {IMAGE} "
+        "sh -c 'grep \" /t \" /proc/self/mountinfo' | cut -d' ' -f6-8 | sed 's/:.*//'; done",
+    ),
+    Case(
+        "a link to nobody in a network of one's own",
+        f"docker network create ol; docker run -d --name l1 --net ol --link l2:later {IMAGE} sleep 100; docker exec l1 ping -c 1 later; "
+        f"docker run -d --name l2 --net ol {IMAGE} sleep 100; "
+        "docker exec l1 ping -c 1 later >/dev/null; echo $?; docker rm -f l1 l2; docker network rm ol",
+    ),
+    Case(
+        "aliases as older versions show them",
+        f"docker network create ol; docker run -d --name l1 --net ol --network-alias x -h own {IMAGE} sleep 100; docker run -d --name l2 --net ol {IMAGE} sleep 100; "
+        "docker network connect --alias y bridge l2; docker network connect bridge l2; for v in 1.44 1.45; do for n in l1 l2; do "
+        "curl -s --unix-socket $SOCKET http://d/v$v/containers/$n/json | jq -cS '[.Id[:12], (.NetworkSettings.Networks | map_values(.Aliases))]' "
+        "| sed 's/[0-9a-f]\\{12\\}/SHORT/g'; done; done; docker rm -f l1 l2; docker network rm ol",
+    ),
+    Case(
+        "an exec knows what its container is linked to",
+        f"docker run -d --name db -e A=1 --expose 5432 {IMAGE} sleep 100; docker run -d --name app --link db:db -e B=2 {IMAGE} sleep 100; "
+        "docker exec -e B=3 app env | grep -v HOSTNAME | sed 's/172[0-9.]*/ADDRESS/' | sort; docker rm -f db app",
+    ),
+    Case(
+        "events of an empty name are those of all",
+        f"SINCE=$(date +%s.%N); docker create --name ev {IMAGE}; docker rm ev; "
+        "docker events --since $SINCE --until $(date +%s.%N) -f container= --format '{{.Type}} {{.Action}}'",
+    ),
+    Case(
+        "an image whose name went on to another",
+        f"I=$(docker inspect -f '{{{{.Id}}}}' {IMAGE}); docker tag {IMAGE} mv:1; docker tag {IMAGE} mv:2; for n in mv:1 mv:2 $I ${{I#sha256:}} ${{I:7:9}}; do docker create $n true; done >/dev/null; "
+        "show() { docker ps -a --no-trunc --format '{{.Image}}' | sed \"s/$I/ID/;s/${I:7:9}/PART/\" | cut -c1-8; docker system df -v --format '{{json .Containers}}' | grep -c ID; }; "
+        f"show; docker rmi mv:1; docker tag alpine:3.20 mv:2 || docker rmi mv:2; show; docker ps -aq | xargs docker rm >/dev/null; docker rmi mv:2",
+    ),
+    Case(
         "top with ps's other arguments",
         f"docker run -d --name pt {IMAGE} sh -c 'sleep 100 & exec sleep 200' >/dev/null; sleep 0.3; "
         "show() { docker top pt \"$@\" | sed 's/[0-9][0-9:.]*/N/g;s/  */ /g'; }; "

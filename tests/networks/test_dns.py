@@ -58,6 +58,15 @@ def test_name_alias_short_id_and_full_name_mean_the_container(table):
     assert find(table, "w", "web") == ["10.1.0.2"]
 
 
+def test_network_may_have_dots_in_its_name(table):
+    table.put(sandbox("p", place("br.Net.one", "c1.x", ipv4=("10.3.0.2",))))
+
+    for name in ("c1.x", "c1.x.br.net.one"):
+        assert find(table, "p", name) == ["10.3.0.2"]
+    assert find(table, "p", "c1.x.one") is None
+    assert find(table, "p", "c1.x.br.net.one.example") is None
+
+
 def test_best_network_answers_first(table):
     assert find(table, "d", "db") == ["10.1.0.3"]
     assert find(table, "d", "db.back") == ["10.2.0.3"]

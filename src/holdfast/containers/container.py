@@ -82,7 +82,7 @@ class Container:
         self.fast_restarts = 0
         self.begun_nanos = 0
         """When its process began, on the clock that nobody sets; 0 before the first start."""
-        self.listing: tuple[str, msgspec.Raw] | None = None
+        self.listing: tuple[str, str, msgspec.Raw] | None = None
         """Its line in the list as JSON, with the status text in it; None when something has changed."""
         self._exit_waiters: set[asyncio.Future[tuple[int, str]]] = set()
         self._removal_waiters: set[asyncio.Future[tuple[int, str]]] = set()

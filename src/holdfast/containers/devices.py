@@ -32,13 +32,15 @@ def from_mapping(mapping: DeviceMapping) -> list[HostDevice]:
             f"{(error.strerror or 'unreadable').lower()}"
         ) from None
     if stat.S_ISDIR(status.st_mode):
-        return _below(source, target, access)
-    found = _describe(target, status, access)
-    if found is None:
+        found = _below(source, target, access)
+    else:
+        device = _describe(target, status, access)
+        found = [] if device is None else [device]
+    if not found:
         raise InvalidArgument(
             f'error gathering device information while adding custom device "{source}": not a device node'
         )
-    return [found]
+    return found
 
 
 def from_cdi(node: DeviceNode) -> HostDevice:

@@ -56,7 +56,7 @@ def _fits_key(event: Fact, key: str, values: list[str]) -> bool:
 
 def _fits_object(event: Fact, values: list[str]) -> bool:
     name = event.attributes.get("name", "")
-    return any(event.actor_id.startswith(value) or name.startswith(value) for value in values if value)
+    return any(event.actor_id.startswith(value) or name.startswith(value) for value in values)
 
 
 def _fits_image(event: Fact, values: list[str]) -> bool:

@@ -188,6 +188,8 @@ def _apply_tmpfs(root: Root, planned: PlannedMount) -> None:
             data = (*data, f"mode={stat.S_IMODE(os.fstat(covered_fd).st_mode):o}")
             os.close(covered_fd)
     fd = mount.new("tmpfs", data, source=planned.source or "tmpfs", attributes=planned.attributes_add)
+    if planned.propagation:
+        mount.set_attributes(fd, propagation=planned.propagation, recursive=planned.propagation_recursive)
     _place(root, fd, planned)
 
 

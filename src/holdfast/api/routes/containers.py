@@ -20,7 +20,7 @@ from holdfast.containers import Container
 from holdfast.containers.config import HostConfig
 from holdfast.engine import moments
 from holdfast.engine.jobs.create import create as create_job
-from holdfast.engine.jobs.list_containers import list_containers
+from holdfast.engine.jobs.list_containers import image_names, list_containers
 from holdfast.engine.jobs.pause import pause as pause_job
 from holdfast.engine.jobs.pause import unpause as unpause_job
 from holdfast.engine.jobs.prune_containers import prune_containers
@@ -40,6 +40,8 @@ from holdfast.errors import Forbidden, HoldfastError, InvalidArgument
 _PLATFORM_SINCE = (1, 41)
 _ANNOTATIONS_SINCE = (1, 46)
 """In the list; inspect has them since they can be given."""
+_WISHES_ONLY_SINCE = (1, 45)
+"""Older versions show among a network's aliases what the container is called anyway."""
 _NULL_WARNINGS_UNTIL = (1, 27)
 """Daemons of that time wrote null for no warnings; later ones write an empty list."""
 
@@ -123,23 +125,34 @@ def _looking(packages: Packages) -> list[Route]:
             limit=query.integer("limit", 0) or 0,
         )
         now = time.time_ns()
-        has_sizes, called = query.boolean("size"), containers.link_names()
+        has_sizes, called, pictures = (
+            query.boolean("size"),
+            containers.link_names(),
+            image_names(packages.images, found),
+        )
         lines = [
-            schema.summary(each, now, await _sizes(packages, each) if has_sizes else None, called.get(each.id, ()))
+            schema.summary(
+                each,
+                now,
+                await _sizes(packages, each) if has_sizes else None,
+                image=pictures[each.id],
+                link_names=called.get(each.id, ()),
+            )
             for each in found
         ]
         return Json(lines if request.version >= _ANNOTATIONS_SINCE else schema.without_annotations(lines))
 
     async def inspect(request: Request) -> Response:
         container = containers.find(request.params["id"])
-        return Json(
-            schema.inspect(
-                container,
-                layers=_layers(packages, container),
-                exec_ids=[each.id for each in containers.execs.of(container.id) if each.exit_code is None],
-                sizes=await _sizes(packages, container) if request.query.boolean("size") else None,
-            )
+        document = schema.inspect(
+            container,
+            layers=_layers(packages, container),
+            exec_ids=[each.id for each in containers.execs.of(container.id) if each.exit_code is None],
+            sizes=await _sizes(packages, container) if request.query.boolean("size") else None,
         )
+        if request.version < _WISHES_ONLY_SINCE:
+            schema.add_own_aliases(document, container.record)
+        return Json(document)
 
     async def top(request: Request) -> Response:
         arguments = request.query.text("ps_args") or "-ef"

@@ -16,6 +16,7 @@ from holdfast.api.schema import images as image_schema
 from holdfast.api.schema import volumes as volume_schema
 from holdfast.containers import Container
 from holdfast.engine.jobs.disk_usage import KINDS, VolumeUse, disk_usage
+from holdfast.engine.jobs.list_containers import image_names
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument
 
@@ -38,8 +39,11 @@ def routes(packages: Packages) -> list[Route]:
             | {"Containers": each.containers}
             for each in found.images
         ]
+        pictures = image_names(packages.images, found.containers)
         containers = [
-            container_schema.summary(each, now, await asyncio.to_thread(_sizes, packages, each))
+            container_schema.summary(
+                each, now, await asyncio.to_thread(_sizes, packages, each), image=pictures[each.id]
+            )
             for each in found.containers
         ]
         return Json(

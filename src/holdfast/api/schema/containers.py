@@ -215,6 +215,14 @@ def inspect(
     return document
 
 
+def add_own_aliases(document: dict[str, Any], record: Record) -> None:
+    """Adds short id and host name to the aliases in each network of the user's, as versions before 1.45 have them."""
+    for name, endpoint in document["NetworkSettings"]["Networks"].items():
+        if name not in ("bridge", "host", "none"):
+            own = (*(endpoint["Aliases"] or ()), record.id[:12], record.config.hostname)
+            endpoint["Aliases"] = list(dict.fromkeys(own))
+
+
 def _graph_driver(record: Record, layers: Sequence[str]) -> dict[str, Any]:
     if record.driver != "overlay2" or not layers:
         return {"Data": None, "Name": record.driver}
@@ -230,9 +238,14 @@ def _graph_driver(record: Record, layers: Sequence[str]) -> dict[str, Any]:
 
 
 def summary(
-    container: Container, now_nanos: int, sizes: tuple[int, int] | None, link_names: Sequence[str] = ()
+    container: Container,
+    now_nanos: int,
+    sizes: tuple[int, int] | None,
+    *,
+    image: str,
+    link_names: Sequence[str] = (),
 ) -> msgspec.Raw | dict[str, Any]:
-    """One line of the list; its JSON is kept with the container until it, or its age in words, changes.
+    """One line of the list; its JSON is kept with the container until it, its image's name or its age in words changes.
 
     `link_names` is what others call it, which is not kept.
     """
@@ -240,11 +253,11 @@ def summary(
     text = status.text(record.state, now_nanos, record.is_removing)
     if sizes is None and not link_names:
         kept = container.listing
-        if kept is None or kept[0] != text:
-            kept = container.listing = (text, msgspec.Raw(msgspec.json.encode(_summary(record, text))))
-        return kept[1]
+        if kept is None or kept[:2] != (text, image):
+            kept = container.listing = (text, image, msgspec.Raw(msgspec.json.encode(_summary(record, text, image))))
+        return kept[2]
     shown: dict[str, Any] = {}
-    for name, value in _summary(record, text, link_names).items():
+    for name, value in _summary(record, text, image, link_names).items():
         if sizes and name == "Labels":
             if sizes[0]:
                 shown["SizeRw"] = sizes[0]
@@ -263,14 +276,14 @@ def without_annotations(lines: Sequence[msgspec.Raw | dict[str, Any]]) -> list[m
     return shown
 
 
-def _summary(record: Record, status_text: str, link_names: Sequence[str] = ()) -> dict[str, Any]:
+def _summary(record: Record, status_text: str, image: str, link_names: Sequence[str] = ()) -> dict[str, Any]:
     host: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
     if record.host_config.annotations:
         host["Annotations"] = record.host_config.annotations
     return {
         "Id": record.id,
         "Names": [f"/{name}" for name in (record.name, *link_names)],
-        "Image": record.config.image,
+        "Image": image,
         "ImageID": record.image_id,
         "Command": _command(record),
         "Created": record.created_nanos // 1_000_000_000,

@@ -145,12 +145,15 @@ def _check_joined(packages: Packages, host: HostConfig) -> None:
 
 
 def _check_link(packages: Packages, host: HostConfig, reference: str) -> None:
-    """A link leads to a container; in the default bridge not to one that has the host's network, nor joins such a one."""
+    """In the default bridge a link leads to a container, and to none that has the host's network or joins such a one.
+
+    In a network of the user's it is a name for whoever will be called so.
+    """
+    if not links.shown(host):
+        return
     followed = reference
     try:
         other = packages.containers.find(followed)
-        if not links.shown(host):
-            return
         while (joined := namespace_modes.joined_container(other.record.host_config.network_mode)) is not None:
             followed = joined
             other = packages.containers.find(followed)

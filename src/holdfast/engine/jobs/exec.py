@@ -16,7 +16,7 @@ from typing import Any
 from holdfast.containers import Container, detach_keys, sandbox, spec
 from holdfast.containers.config import console_size
 from holdfast.containers.execs import Exec, ExecConfig
-from holdfast.engine import start_failure, surroundings
+from holdfast.engine import links, start_failure, surroundings
 from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, InvalidArgument
 from holdfast.runtime.errors import StartError
@@ -112,7 +112,10 @@ def _process(
     identity = surroundings.resolve_running(record.state.pid, config.user or record.config.user, groups)
     bounding = frozenset(packages.machine.bounding_capabilities)
     names = sorted(bounding) if config.privileged else spec.capabilities(record, bounding)
-    environment = spec.environment(record, record.config.hostname, "", tty=tty)
+    linked: list[str] = []
+    with contextlib.suppress(HoldfastError):  # whoever is linked to has ended since: that is no reason to refuse
+        linked = links.environment(packages, record)
+    environment = spec.environment(record, record.config.hostname, "", tty=tty, linked=linked)
     options = sandbox.parse_security_options(record.host_config.security_opt or (), packages.config.sandbox)
     process: dict[str, Any] = {
         "terminal": tty,

@@ -6,7 +6,7 @@ Source: Engine API v1.51 ContainerList, moby 28 `daemon/list.go`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from holdfast import images
 from holdfast.containers import Container, Containers, lifecycle, ports
@@ -56,6 +56,21 @@ def list_containers(
         if (shows_all or container.state.is_running) and all(test(container) for test in tests)
     ]
     return chosen[:limit] if limit > 0 else chosen
+
+
+def image_names(pictures: images.Store, containers: Iterable[Container]) -> dict[str, str]:
+    """By container what its image is called: as its user called it, or its id once that name is another's or nobody's."""
+    meant: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for container in containers:
+        name, image_id = container.record.config.image, container.record.image_id
+        if name not in meant:
+            try:
+                meant[name] = str(pictures.resolve(name))
+            except HoldfastError:
+                meant[name] = ""
+        found[container.id] = name if meant[name] == image_id else image_id
+    return found
 
 
 def _tests(containers: Containers, pictures: images.Store, filters: Mapping[str, Sequence[str]]) -> list[Test]:

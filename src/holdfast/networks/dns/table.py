@@ -138,7 +138,7 @@ def _members(network: Network, links: dict[str, str], name: str) -> list[Member]
         return network.by_name.get(target) or network.by_name.get(target[:12], [])
     members = network.by_name.get(name)
     if members is None:
-        inner, _, last = name.rpartition(".")
-        if inner and last == network.name:
+        inner = name.removesuffix(f".{network.name.lower()}")
+        if inner and inner != name:
             return _members(network, links, inner)
     return members or []
