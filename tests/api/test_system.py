@@ -16,7 +16,7 @@ from holdfast.engine.events import Events
 HOST = facts.Host(
     name="box", kernel_version="6.1", operating_system="Debian", os_version="12", machine="aarch64", cpus=4,
     memory_bytes=1 << 30, cgroup_version="2", cgroup_controllers=frozenset({"memory", "cpu", "pids"}),
-    has_swap_accounting=True, has_bridge_netfilter=False,
+    has_swap_accounting=True,
 )  # fmt: skip
 
 

@@ -44,7 +44,9 @@ FLAGS = (
     "--label=two=",
     "--insecure-registry=reg.example.test:5000",
     "--insecure-registry=10.5.0.0/16",
-    "--registry-mirror=http://mirror.example.test/",
+    "--registry-mirror=http://mirror.example.test",
+    "--default-network-opt=bridge=com.docker.network.driver.mtu=1290",
+    "--default-network-opt=bridge=com.docker.network.enable_ipv6=true",
     "--userland-proxy=false",
 )
 
@@ -54,6 +56,13 @@ def inside(name: str, flags: str, script: str) -> Case:
 
 
 CASES = [
+    Case(
+        "options of new networks",
+        "docker network create --config-only --subnet 10.66.1.0/24 of >/dev/null;"
+        'for flags in "" "--ipv6=false" "-o com.docker.network.driver.mtu=1300" "--config-from of" "-d macvlan -o parent=lo --subnet 10.66.2.0/24"; do'
+        " docker network create $flags on >/dev/null && docker network inspect on | jq -c '.[0]|.Options,.EnableIPv6';"
+        f" docker run --rm --network on {IMAGE} cat /sys/class/net/eth0/mtu; docker network rm on; done; docker network rm of",
+    ),
     inside("ulimits", "", "ulimit -Sn; ulimit -Hn; ulimit -Su"),
     inside("ulimits, one of the container's own", "--ulimit nofile=99", "ulimit -Sn; ulimit -Hn; ulimit -Su"),
     inside("shm", "", 'df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2'),

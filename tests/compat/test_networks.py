@@ -73,6 +73,13 @@ CREATION = [
         f"docker run --rm --network real {IMAGE} cat /sys/class/net/eth0/mtu; docker network rm real; docker network rm conf",
     ),
     Case(
+        "link-local IPv6 and a gateway in it",
+        "docker network create --ipv6 --subnet 10.100.14.0/24 --subnet fe80::/64 ll >/dev/null;"
+        f"docker run --rm --network ll {IMAGE} sh -c 'ip -6 route | grep -o \"default via [^ ]* dev [^ ]*\"; ping -6 -c1 -W2 fe80::1%eth0 | grep -c ttl';"
+        "docker network rm ll",
+    ),
+    Case("list with a slash", f"{API} api GET /networks/ | tail -c 6"),
+    Case(
         "names and filters of ls",
         "docker network create --label a=1 --subnet 10.100.9.0/24 ls-one >/dev/null; docker network create --internal "
         "--subnet 10.100.10.0/24 ls-two >/dev/null;"

@@ -181,7 +181,7 @@ def test_a_reload_takes_what_the_file_names_and_leaves_the_rest(tmp_path):
 
     now = config.reload(first, given)
 
-    assert (now.labels, now.registry_mirrors, now.debug, now.log_level) == (("a=2",), ("https://m",), True, "debug")
+    assert (now.labels, now.registry_mirrors, now.debug, now.log_level) == (("a=2",), ("https://m/",), True, "debug")
     assert (now.shutdown_seconds, now.mtu) == (3, 1400)
     assert (now.max_concurrent_downloads, now.max_concurrent_uploads) == (7, 5)
 

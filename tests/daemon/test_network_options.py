@@ -95,3 +95,41 @@ def test_what_is_wrong_with_them_is_named(flags, text, tmp_path):
         read(flags, tmp_path)
 
     assert text in refusal.value.message
+
+
+MTU = "com.docker.network.driver.mtu"
+
+
+def test_options_of_new_networks_of_flag_and_file_are_the_same(tmp_path):
+    flags = [
+        "--default-network-opt",
+        f"bridge={MTU}=1234",
+        "--default-network-opt=bridge=a=b=c",
+        "--default-network-opt=macvlan=x=",
+    ]
+    wanted = {"bridge": {MTU: "1234", "a": "b=c"}, "macvlan": {"x": ""}}
+
+    assert read(flags, tmp_path).default_network_opts == wanted
+    assert read([], tmp_path, {"default-network-opts": wanted}).default_network_opts == wanted
+
+
+@pytest.mark.parametrize(
+    ("flags", "document"),
+    [
+        (["--default-network-opt", "bridge"], {}),
+        (["--default-network-opt", f"bridge={MTU}"], {}),
+        (["--default-network-opt", f"={MTU}=1"], {}),
+        ([], {"default-network-opts": {"bridge": "x"}}),
+        ([], {"default-network-opts": {"bridge": {MTU: 1234}}}),
+        ([], {"default-network-opts": []}),
+    ],
+)
+def test_bad_options_of_new_networks_refuse_the_start(flags, document, tmp_path):
+    with pytest.raises(InvalidArgument):
+        read(flags, tmp_path, document)
+
+
+def test_mirrors_end_with_a_slash_as_dockerd_shows_them(tmp_path):
+    found = read(["--registry-mirror=http://a:5000", "--registry-mirror", "https://b/"], tmp_path)
+
+    assert found.registry_mirrors == ("http://a:5000/", "https://b/")

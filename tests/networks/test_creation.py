@@ -27,6 +27,21 @@ def pools(planned, *, taken=(), routed=()):
     return creation.plan_pools(planned, taken=taken, routed=routed, defaults=DEFAULTS)
 
 
+def test_the_daemons_options_are_a_networks_unless_it_says_otherwise():
+    defaults = {"bridge": {"com.docker.network.driver.mtu": "1234", "com.docker.network.enable_ipv6": "true"}}
+
+    def options(**wish):
+        return creation.with_defaults(NetworkWish(name="n", **wish), defaults).options
+
+    assert options() == options(driver="bridge") == defaults["bridge"]
+    assert options(driver="macvlan") == options(config_from="template") == {}
+    assert options(options={"com.docker.network.driver.mtu": "1300"})["com.docker.network.driver.mtu"] == "1300"
+    assert options(enable_ipv6=False) == {"com.docker.network.driver.mtu": "1234"}
+    assert creation.plan_network(
+        creation.with_defaults(NetworkWish(name="n"), defaults), known=(), drivers=DRIVERS, created_at="now"
+    ).enable_ipv6
+
+
 def texts(found):
     return [(pool.subnet, pool.gateway) for pool in found]
 

@@ -39,7 +39,6 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_version: str
     cgroup_controllers: frozenset[str]
     has_swap_accounting: bool
-    has_bridge_netfilter: bool
 
     @property
     def architecture(self) -> str:
@@ -62,7 +61,6 @@ def gather(cgroup_version: str, cgroup_controllers: frozenset[str]) -> Host:
         cgroup_version=cgroup_version,
         cgroup_controllers=cgroup_controllers,
         has_swap_accounting=cgroup_version == "2" or os.path.exists(SWAP_LIMIT),
-        has_bridge_netfilter=read_text("/proc/sys/net/bridge/bridge-nf-call-iptables").startswith("1"),
     )
 
 

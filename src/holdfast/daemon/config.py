@@ -65,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     fixed_cidr_v6: str = ""
     default_gateway_v6: str = ""
     default_address_pools: tuple[tuple[str, int], ...] = ()
+    default_network_opts: dict[str, dict[str, str]] = {}
     host_gateway_ip: str = ""
     dns: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
@@ -185,7 +186,6 @@ def _take_proxies(entries: dict[str, object]) -> dict[str, object]:
 
 
 def _from_json(option: Option, value: object) -> object:
-    kinds = {"text": str, "flag": bool, "number": int, "texts": list, "pairs": dict, "switches": dict}
     names = {
         "text": "string",
         "flag": "bool",
@@ -193,8 +193,10 @@ def _from_json(option: Option, value: object) -> object:
         "texts": "[]string",
         "pairs": "map[string]string",
         "switches": "map[string]bool",
+        "groups": "map[string]map[string]string",
     }
-    wanted = kinds[option.kind]
+    kinds = {"text": str, "flag": bool, "number": int, "texts": list}
+    wanted = kinds.get(option.kind, dict)
     values = cast("dict[str, object]", value).values() if option.kind == "switches" and isinstance(value, dict) else ()
     is_wrong = not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))
     if is_wrong or not all(isinstance(each, bool) for each in values):
@@ -273,6 +275,9 @@ def _converted(values: Mapping[str, object]) -> dict[str, object]:
         "log_opts": {key: str(value) for key, value in pairs("log-opt").items()},
         "default_address_pools": network_options.parse_pools(cast("Sequence[str]", values["default-address-pool"])),
         "mtu": number("mtu") or 1500,
+        "registry_mirrors": tuple(
+            f"{text.removesuffix('/')}/" for text in cast("Sequence[str]", values["registry-mirror"])
+        ),
         "insecure_registries": network_options.registries(cast("Sequence[str]", values["insecure-registry"])),
         "max_concurrent_downloads": count("max-concurrent-downloads"),
         "max_concurrent_uploads": count("max-concurrent-uploads"),

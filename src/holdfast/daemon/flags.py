@@ -61,6 +61,13 @@ def _take(given: dict[str, object], option: Option, value: str | None, rest: lis
     if option.kind == "texts":
         before = cast("tuple[str, ...]", given.get(option.name, ()))
         given[option.name] = (*before, value)
+    elif option.kind == "groups":
+        group, _, pair = value.partition("=")
+        key, equals, text = pair.partition("=")
+        if not (group and key and equals):
+            raise InvalidArgument(f'invalid argument "{value}" for "{shown}" flag: expected NAME=KEY=VALUE')
+        groups = cast("dict[str, dict[str, str]]", given.get(option.name, {}))
+        given[option.name] = {**groups, group: {**groups.get(group, {}), key: text}}
     elif option.kind == "pairs":
         key, equals, text = value.partition("=")
         if not equals or not key:
@@ -101,12 +108,12 @@ def _scalar(option: Option, value: str, shown: str) -> object:
 def usage() -> str:
     """The text of --help."""
     lines = ["Usage:  holdfastd [OPTIONS]", "", "A container platform that speaks Docker's language.", "", "Options:"]
-    words = {"flag": "", "text": " string", "texts": " list", "number": " int", "pairs": " map", "switches": " map"}
+    words = {"flag": "", "text": " string", "texts": " list", "number": " int"}
     for option in sorted(options.USED, key=lambda option: option.name):
         short = f"-{option.short}," if option.short else "   "
         text = option.help
         if option.default not in ("", (), False) and option.default != {}:
             shown = f'"{option.default}"' if option.kind == "text" else str(option.default).lower()
             text += f" (default {shown})"
-        lines.append(f"  {short} --{option.name + words[option.kind]:<34}{text}")
+        lines.append(f"  {short} --{option.name + words.get(option.kind, ' map'):<34}{text}")
     return "\n".join(lines) + "\n"

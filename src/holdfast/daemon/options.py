@@ -20,8 +20,9 @@ _FIELDS = {"default-shm-size": "default_shm_bytes", "shutdown-timeout": "shutdow
 
 
 class Option(msgspec.Struct, frozen=True):
-    """`kind` is text, flag, number, texts (repeatable), pairs (repeatable `key=value`; an object in the file) or switches
-    (the same with booleans, of which a flag without one is true).
+    """`kind` is text, flag, number, texts (repeatable), pairs (repeatable `key=value`; an object in the file), switches
+    (the same with booleans, of which a flag without one is true) or groups (repeatable `name=key=value`; in the file an
+    object of objects).
     """
 
     name: str
@@ -73,6 +74,13 @@ USED = (
     Option("default-gateway", "text", "", "Gateway of the default bridge's containers"),
     Option("default-gateway-v6", "text", "", "IPv6 gateway of the default bridge's containers"),
     Option("default-ipc-mode", "text", "private", "Default IPC mode (shareable, private)"),
+    Option(
+        "default-network-opt",
+        "groups",
+        {},
+        "Options of networks that name none (DRIVER=OPTION=VALUE)",
+        key="default-network-opts",
+    ),
     Option("default-runtime", "text", "holdfast", "Default OCI runtime for containers"),
     Option("default-shm-size", "text", "64MiB", "Default shm size for containers"),
     Option("default-ulimit", "pairs", {}, "Default ulimits for containers", key="default-ulimits"),

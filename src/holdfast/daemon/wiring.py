@@ -205,6 +205,7 @@ def _network_config(options: Config) -> networks.NetworkConfig:
         fixed_cidr6=options.fixed_cidr_v6,
         default_gateway6=options.default_gateway_v6,
         default_pools=options.default_address_pools or defaults.default_pools,
+        default_options=options.default_network_opts,
         host_gateway_ip=options.host_gateway_ip,
         bridge=options.bridge,
         bip=options.bip,

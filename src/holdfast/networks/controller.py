@@ -157,6 +157,7 @@ class Controller:
     def create(self, wish: NetworkWish, *, now_nanos: int) -> Network:
         """Makes a network; nothing is left of one that cannot be. Errors as `creation` and the drivers tell them."""
         known = self._registry.all()
+        wish = creation.with_defaults(wish, self._config.default_options)
         planned = creation.plan_network(wish, known=known, drivers=self._drivers, created_at=format_time(now_nanos))
         if planned.config_only:
             self._registry.put(planned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -49,6 +49,18 @@ class NetworkWish:
     config_from: str = ""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def with_defaults(wish: NetworkWish, defaults: Mapping[str, Mapping[str, str]]) -> NetworkWish:
+    """The wish with the daemon's options for its driver, where neither it nor a template says something else.
+
+    What it says of a family itself outweighs the option, which is then left out for whoever inspects the network.
+    """
+    options = dict(wish.options) if wish.config_from else {**defaults.get(wish.driver or "bridge", {}), **wish.options}
+    for said, label in ((wish.enable_ipv4, _ENABLE_IPV4), (wish.enable_ipv6, _ENABLE_IPV6)):
+        if said is not None:
+            options.pop(label, None)
+    return replace(wish, options=options)
 
 
 def plan_network(

@@ -82,11 +82,14 @@ def route(gateways: Gateways, target: Netns) -> None:
         if endpoint is None:
             continue
         gateway = endpoint.ipv6_gateway if ipv6 else endpoint.gateway
-        if gateway:
+        if gateway and not ipaddress.ip_address(gateway).is_link_local:
             batch.append(rtnetlink.add_route(gateway))
+            continue
+        index = rtnetlink.parse_link(target.links.ask(rtnetlink.get_link(endpoint.container_interface))).ifindex
+        if gateway:  # a link-local address may be on any link
+            batch.append(rtnetlink.add_route(gateway, index=index))
         else:
-            inside = target.links.ask(rtnetlink.get_link(endpoint.container_interface))
-            batch.append(rtnetlink.add_device_route(rtnetlink.parse_link(inside).ifindex, ipv6=ipv6))
+            batch.append(rtnetlink.add_device_route(index, ipv6=ipv6))
     if batch:
         target.links.execute(*batch)
 

@@ -6,6 +6,7 @@ Records that outlive the daemon are in `networks.journal`, networks themselves i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,7 +149,8 @@ class NetworkConfig:
     """The daemon's options for networks, under dockerd's own names.
 
     `bridge`: the default bridge's interface; made when absent; `none`: no such network. `bip`: its address as CIDR.
-    `default_pools`: (base, prefix length of each network) pairs. `host_id`: what this host's IPv6 range is made from.
+    `default_pools`: (base, prefix length of each network) pairs. `default_options`: by driver, what a new network has
+    that says nothing else. `host_id`: what this host's IPv6 range is made from.
     `firewall`, `firewall6`: whether rules are ours to make, by protocol. `relay`: see `networks.relay`.
     """
 
@@ -185,6 +187,7 @@ class NetworkConfig:
             ("192.168.0.0/16", 20),
         )
     )
+    default_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
     @property
     def pools(self) -> list[tuple[str, int]]:

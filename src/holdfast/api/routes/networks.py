@@ -50,7 +50,11 @@ def _looking(packages: Packages) -> list[Route]:
             raise NotFound(f"network {request.params['name']} not found")
         return Json(schema.render(network, members))
 
-    return [Route("GET", "/networks", index), Route("GET", "/networks/{name}", inspect)]
+    return [
+        Route("GET", "/networks", index),
+        Route("GET", "/networks/", index),
+        Route("GET", "/networks/{name}", inspect),
+    ]
 
 
 def _changing(packages: Packages) -> list[Route]:

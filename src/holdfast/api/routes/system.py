@@ -256,8 +256,8 @@ def _render_limits(host: Host) -> dict[str, object]:
         "CPUSet": "cpuset" in controllers,
         "PidsLimit": "pids" in controllers,
         "OomKillDisable": host.cgroup_version == "1" and "memory" in controllers,
-        "BridgeNfIptables": host.has_bridge_netfilter,
-        "BridgeNfIp6tables": host.has_bridge_netfilter,
+        "BridgeNfIptables": False,  # of older versions; dockerd says so whatever the host has
+        "BridgeNfIp6tables": False,
     }
     return limits
 
