@@ -124,11 +124,11 @@ class Host:
     def _settle_default_bridge(self) -> None:
         stored = self._registry.find("bridge")
         others = [subnet for network in self._registry.all() if not network.is_predefined for subnet in network.subnets]
-        pools = default_bridge.choose_pools(self._links, self._config, stored, others)
+        pools, wished = default_bridge.choose(self._links, self._config, stored, others)
         settled = msgspec.structs.replace(
             stored,
             pools=pools,
-            wished=default_bridge.wishes(self._config, pools),
+            wished=wished,
             enable_ipv6=self._config.ipv6,
             options=default_bridge_options(self._config),
         )
