@@ -86,6 +86,13 @@ CASES = [
         is_error=True,
     ),
     Case(
+        "commit keeps what a change leaves open",
+        f"""docker create --name ckp -e X=1 -e Y=2 --health-cmd 'true a' --health-interval 7s {IMAGE} >/dev/null
+        docker commit -c 'ENV Y=3 Z=4' -c 'HEALTHCHECK --retries=9 CMD false' ckp ckp:1 >/dev/null; docker image inspect ckp:1 -f '{{{{json .Config.Env}}}} {{{{json .Config.Healthcheck}}}}'
+        curl -s --unix-socket $SOCKET -H 'Content-Type: application/json' -d '{{"Env":["Z=4","X=9"],"Healthcheck":{{"Retries":4}}}}' 'http://d/commit?container=ckp&repo=ckp&tag=2' | cut -c1-13
+        docker image inspect ckp:2 -f '{{{{json .Config.Env}}}} {{{{json .Config.Healthcheck}}}}'; docker rm ckp; docker rmi ckp:1 ckp:2 | grep Untagged""",
+    ),
+    Case(
         "commit",
         f"docker run --name cc -e A=1 -w /w --label k=v {IMAGE} sh -c 'echo x > /made; rm /etc/group'; docker commit -a me -m words -c 'CMD [\"cat\",\"/made\"]' -c 'ENV B=2' cc made:1 | cut -c1-7; docker run --rm made:1; docker run --rm made:1 ls /etc/group; docker image inspect -f '{{{{json .Config.Cmd}}}} {{{{json .Config.Env}}}} {{{{json .Config.Labels}}}} {{{{.Config.WorkingDir}}}} {{{{.Author}}}} {{{{.Comment}}}}' made:1; docker history --format '{{{{.CreatedBy}}}} {{{{.Size}}}} {{{{.Comment}}}}' made:1 | head -1; docker rmi made:1 | wc -l; docker commit nosuch; docker commit cc BAD; docker commit -c 'RUN x' cc; docker rm cc",
         is_error=True,

@@ -15,7 +15,7 @@ import msgspec
 from holdfast.images.importing import compose_image
 from holdfast.oci import media
 from holdfast.oci.descriptor import Descriptor
-from holdfast.oci.image import RunConfig
+from holdfast.oci.image import Healthcheck, RunConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def commit(
 
 def merged(wish: RunConfig, below: RunConfig) -> RunConfig:
     """What the wish says, and where it is silent what is below says; Docker's rules, field by field."""
-    env = {item.partition("=")[0]: item for item in (*below.env, *wish.env)}
+    named = {item.partition("=")[0] for item in wish.env}
     cmd, entrypoint = wish.cmd, wish.entrypoint
     if not entrypoint:
         cmd = cmd or below.cmd
@@ -91,15 +91,22 @@ def merged(wish: RunConfig, below: RunConfig) -> RunConfig:
         wish,
         user=wish.user or below.user,
         exposed_ports={**below.exposed_ports, **wish.exposed_ports},
-        env=tuple(env.values()),
+        env=(*wish.env, *(item for item in below.env if item.partition("=")[0] not in named)),
         labels={**below.labels, **wish.labels},
         cmd=cmd,
         entrypoint=entrypoint,
-        healthcheck=wish.healthcheck or below.healthcheck,
+        healthcheck=_merged_health(wish.healthcheck, below.healthcheck),
         working_dir=wish.working_dir or below.working_dir,
         volumes={**below.volumes, **wish.volumes},
         stop_signal=wish.stop_signal or below.stop_signal,
     )
+
+
+def _merged_health(wish: Healthcheck | None, below: Healthcheck | None) -> Healthcheck | None:
+    """Member by member: a new command keeps the interval that the container was given."""
+    if wish is None or below is None:
+        return wish or below
+    return Healthcheck(**{name: getattr(wish, name) or getattr(below, name) for name in Healthcheck.__struct_fields__})
 
 
 class _Buffer:
