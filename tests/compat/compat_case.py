@@ -95,7 +95,7 @@ def answer(case: Case, daemon: Daemon, folder: Path) -> Answer:
 
 def what_is_left(daemon: Daemon, before: set[str]) -> set[str]:
     """What a case leaves behind, removed; a container with `--rm` may go a moment after its client."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 10
     while left := daemon.objects() - before:
         if time.monotonic() > deadline:
             daemon.remove(left)

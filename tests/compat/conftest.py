@@ -134,7 +134,7 @@ def started_holdfastd(name: str, home: Path, *flags: str, within: Sequence[str] 
         process = subprocess.Popen([*inside, *within, *program], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     daemon = Daemon("holdfast", socket, name)
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while daemon.sh("docker version").returncode:
             assert process.poll() is None, (home / "log").read_text()[-3000:]
             assert time.monotonic() < deadline, (home / "log").read_text()[-3000:]

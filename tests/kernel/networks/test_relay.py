@@ -46,7 +46,7 @@ def is_alive(pid):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if condition():
             return True

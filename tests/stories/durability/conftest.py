@@ -212,7 +212,7 @@ class Daemon:
             status, body = self.api("DELETE", f"/containers/{container_id}?force=1&v=1")
             assert status in (204, 404) or b"already in progress" in body, (container_id, status, body, self.tail())
 
-    def leftovers(self, seconds: float = 4.0) -> Leftovers:
+    def leftovers(self, seconds: float = 15.0) -> Leftovers:
         """What containers that are gone have left on the host, after a patience for what goes in the background."""
         deadline = time.monotonic() + seconds
         while (found := self._leftovers()) and time.monotonic() < deadline:

@@ -87,7 +87,7 @@ def test_a_daemon_killed_at_a_step_has_done_it_or_not(daemon: Any, what: str, ca
             daemon.start()
 
         assert answer is None or answer[0] in (201, 204), (what, call, number, answer)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while (found := status(daemon)) not in ALLOWED[what] and time.monotonic() < deadline:
             time.sleep(0.05)
         assert found in ALLOWED[what], (what, call, number)

@@ -42,7 +42,7 @@ def victims(daemon: Any, role: str) -> list[int]:
     spawner = daemon.spawner_pid
     if role == "spawner":
         return [spawner]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         spares = children(spawner, "hold-spare")
         makers = [maker for spare in spares for maker in children(spare, "hold-spare")]

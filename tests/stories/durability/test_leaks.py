@@ -21,7 +21,7 @@ SLACK = 5  # descriptors that may come and go with threads, kept connections and
 
 def grown(daemon: Any, before: dict[str, int]) -> dict[str, int]:
     """Descriptors that daemon and spawner hold beyond the slack; waits a little for closing connections."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while True:
         now = daemon.fds()
         found = {name: now[name] - count for name, count in before.items() if now[name] - count > SLACK}
