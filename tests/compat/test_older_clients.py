@@ -23,6 +23,12 @@ CASES = [
         f"docker inspect -f '{{{{json .{_FIELD}}}}}' two; docker ps --no-trunc --format '{{{{.Names}}}}'; docker rm -f one two",
     ),
     Case(
+        "the forms of a link, and a renaming",
+        f"docker run -d --name one {IMAGE} sleep 100; for link in one:/al /one:/two/al /one:al /one; do docker run -d --name two --link $link {IMAGE} sleep 100; "
+        "docker ps --format '{{.Names}}' --no-trunc; docker exec two sh -c 'env | grep _NAME='; docker rename two three; docker inspect -f '{{.Name}}' three/al three/one two/al; "
+        f"docker inspect -f '{{{{json .{_FIELD}}}}}' three; docker rm -f three; done; docker rm -f one",
+    ),
+    Case(
         "a container's own name is no link",
         f"docker create --name one {IMAGE}; docker rm --link one; docker rm one",
         is_error=True,

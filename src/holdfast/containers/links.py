@@ -12,9 +12,11 @@ _NETWORKS = ("", "default", "bridge", "host", "none")
 
 
 def split(text: str) -> tuple[str, str]:
-    """(alias, whom it means); without an alias the name is one."""
+    """(alias, whom it means); without an alias the name is one. `/NAME:/OWN/ALIAS` is how inspect shows a link."""
     reference, _, alias = text.partition(":")
-    return alias or reference.lstrip("/"), reference
+    if reference.startswith("/"):
+        alias = alias.rpartition("/")[2]
+    return (alias or reference).lstrip("/"), reference
 
 
 def shown(host: HostConfig) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from holdfast.containers import namespace_modes
+from holdfast.containers import links, namespace_modes
 from holdfast.containers.config import Config, EndpointIPAM, EndpointSettings, HostConfig
 from holdfast.errors import InvalidArgument
 from holdfast.networks import EndpointSettings as EndpointWish
@@ -48,7 +48,7 @@ def of_container(
 def of_settings(name: str, settings: EndpointSettings, host: HostConfig | None = None) -> EndpointWish:
     """What was asked of one network. `--link` counts in every network that has names."""
     chosen = settings.ipam_config or EndpointIPAM()
-    links = dict.fromkeys([*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())])
+    linked = dict.fromkeys([*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())])
     return EndpointWish(
         network=name,
         ip_address=chosen.ipv4_address,
@@ -56,7 +56,7 @@ def of_settings(name: str, settings: EndpointSettings, host: HostConfig | None =
         link_local_addresses=tuple(chosen.link_local_ips or ()),
         mac=settings.desired_mac,
         aliases=tuple(settings.aliases or ()),
-        links=tuple(link(text) for text in links),
+        links=tuple(link(text) for text in linked),
         driver_options=tuple((settings.driver_opts or {}).items()),
         gateway_priority=settings.gw_priority,
     )
@@ -69,7 +69,7 @@ def link(text: str) -> tuple[str, str]:
         raise InvalidArgument("empty string specified for links")
     if ":" in alias:
         raise InvalidArgument(f"bad format for links: {text}")
-    return (alias or name).lstrip("/"), name.lstrip("/")
+    return links.split(text)[0], name.lstrip("/")
 
 
 def find(name: str, network_id: str, wishes: Mapping[str, EndpointSettings]) -> EndpointSettings | None:

@@ -282,7 +282,7 @@ def _summary(record: Record, status_text: str, image: str, link_names: Sequence[
         host["Annotations"] = record.host_config.annotations
     return {
         "Id": record.id,
-        "Names": [f"/{name}" for name in (record.name, *link_names)],
+        "Names": sorted(f"/{name}" for name in (record.name, *link_names)),
         "Image": image,
         "ImageID": record.image_id,
         "Command": _command(record),
