@@ -168,3 +168,18 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_network_flag_acts_the_same(case: Case, dockerd: Daemon, holdfastd: Daemon, tmp_path: Path) -> None:
     compare(case, dockerd, holdfastd, tmp_path)
+
+
+def test_containers_that_join_each_others_network_are_told_so(holdfastd: Daemon) -> None:
+    """Nothing follows the circle for ever: a link to one of them did, and the daemon with it."""
+    made = holdfastd.sh(f"""
+        docker create --name ring1 --network container:ring2 {IMAGE} true > /dev/null
+        docker create --name ring2 --network container:ring1 {IMAGE} true > /dev/null
+        docker create --name ring3 --link ring1:other {IMAGE} true
+    """)
+    started = holdfastd.sh("docker start ring1")
+    removed = holdfastd.sh("docker rm ring1 ring2")
+
+    assert "lead in a circle" in made.stderr
+    assert "cannot join network namespace of a non running container" in started.stderr
+    assert removed.returncode == 0

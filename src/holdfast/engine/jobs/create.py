@@ -25,6 +25,7 @@ from holdfast.containers.container import not_found
 from holdfast.containers.record import MountPoint, NetworkState
 from holdfast.engine import config_defaults, endpoint_wishes, image_platform, mounting, rootfs
 from holdfast.engine.jobs import heal
+from holdfast.engine.links import network_owner
 from holdfast.engine.packages import Packages
 from holdfast.errors import HoldfastError, InvalidArgument, NotFound
 from holdfast.oci import platform as platforms
@@ -151,15 +152,14 @@ def _check_link(packages: Packages, host: HostConfig, reference: str) -> None:
     """
     if not links.shown(host):
         return
-    followed = reference
     try:
-        other = packages.containers.find(followed)
-        while (joined := namespace_modes.joined_container(other.record.host_config.network_mode)) is not None:
-            followed = joined
-            other = packages.containers.find(followed)
+        owner = network_owner(packages, packages.containers.find(reference))
     except NotFound as error:
-        raise InvalidArgument(f"could not get container for {followed}: {error.message}") from None
-    if other.record.host_config.network_mode == "host":
+        raise InvalidArgument(f"could not get container for {reference}: {error.message}") from None
+    missing = namespace_modes.joined_container(owner.record.host_config.network_mode)
+    if missing is not None:
+        raise InvalidArgument(f"could not get container for {missing}: {not_found(missing).message}")
+    if owner.record.host_config.network_mode == "host":
         raise InvalidArgument(namespace_modes.HOST_AND_LINKS)
 
 
