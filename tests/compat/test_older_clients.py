@@ -120,6 +120,22 @@ CASES = [
         f"show; docker rmi mv:1; docker tag alpine:3.20 mv:2 || docker rmi mv:2; show; docker ps -aq | xargs docker rm >/dev/null; docker rmi mv:2",
     ),
     Case(
+        "a working directory is there before the start",
+        f"echo x > file; docker create --name wd -w /a/b/c -u 1000 {IMAGE}; docker cp file wd:/a/b/c/; docker diff wd; docker export wd | tar tv a/ | tr -s ' ' | cut -d' ' -f1,2; "
+        f"docker create --name wv -w /v/x -v /v {IMAGE} ls -d .; docker diff wv; docker start -a wv; docker create --name wu -w /usr/../bin {IMAGE}; docker diff wu; "
+        f"docker create --name wf -w /etc/passwd {IMAGE}; docker ps -aq | wc -l; docker rm -v wd wv wu",
+    ),
+    Case(
+        "filters of ps: order, ports, sources",
+        f"docker run -d --name p1 -p 80 {IMAGE} sleep 100; docker run -d --name p2 --expose 8080 {IMAGE} sleep 100; docker run -d --name p3 -p 18290:90 -v $PWD:/m {IMAGE} sleep 100; "
+        f"docker create --name p4 -p 18291:91 {IMAGE}; for f in since=p1 before=p4 publish=80 publish=18290 publish=90 publish=18291 publish=80-8080/udp expose=80/tcp expose=80-90 expose=8080 volume=$PWD volume=/m; do "
+        "echo $f; docker ps --filter $f --format '{{.Names}}'; done | sed \"s@$PWD@FOLDER@\"; docker ps -a --filter since=p1 --filter publish=18291 --filter expose=80-90 --format '{{.Names}}'; docker rm -f p1 p2 p3 p4",
+    ),
+    Case(
+        "no name of an image",
+        "docker rmi ' '; docker inspect ' '",
+    ),
+    Case(
         "top with ps's other arguments",
         f"docker run -d --name pt {IMAGE} sh -c 'sleep 100 & exec sleep 200' >/dev/null; sleep 0.3; "
         "show() { docker top pt \"$@\" | sed 's/[0-9][0-9:.]*/N/g;s/  */ /g'; }; "

@@ -6,6 +6,7 @@ Called by the jobs create and start, in a thread. Source: fsmount(2), open_tree(
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import stat
@@ -13,8 +14,9 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.errors import Internal
-from holdfast.kernel import mount, overlay
+from holdfast.containers import rootfs_view
+from holdfast.errors import Internal, InvalidArgument
+from holdfast.kernel import mount, overlay, paths
 from holdfast.oci.mount import Mount
 
 
@@ -43,6 +45,26 @@ def mark(mounts: Sequence[Mount]) -> None:
         os.mknod(f"{upper}/.dockerenv", stat.S_IFREG | 0o755)  # follows no link; one system call
     except FileExistsError:
         return
+
+
+def make_working_directory(mounts: Sequence[Mount], layers: Sequence[str], chain_id: str, path: str) -> None:
+    """Makes a container's working directory where its image has none, so that files can be copied there before a start.
+
+    `layers` are the snapshot's, its own first. InvalidArgument for a path that is, or leads through, a file.
+    """
+    if path in ("", "/") or (chain_id and _is_directory_of_image(chain_id, tuple(layers[1:]), path)):
+        return
+    with mounted(mounts) as root_fd:
+        try:
+            os.close(paths.make_directories(root_fd, path))
+        except (NotADirectoryError, FileExistsError):
+            raise InvalidArgument(f"Cannot mkdir: {path} is not a directory") from None
+
+
+@functools.lru_cache(maxsize=256)
+def _is_directory_of_image(_chain_id: str, layers: tuple[str, ...], path: str) -> bool:
+    """A chain never changes, so it is looked at once."""
+    return bool(layers) and rootfs_view.find_directory(layers, path) is not None
 
 
 def remove_directory(path: Path) -> None:

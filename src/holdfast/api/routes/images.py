@@ -79,6 +79,8 @@ def _stock(packages: Packages) -> list[Route]:
         return Empty(201)
 
     async def remove(request: Request) -> Response:
+        if not request.params["name"].strip():
+            raise InvalidArgument("image name cannot be blank")
         if request.version >= _DELETE_PLATFORMS_SINCE:
             for text in request.query.many("platforms"):
                 image_platform.check(store, request.params["name"], _parsed_platform(text))

@@ -185,6 +185,8 @@ def _make(packages: Packages, record: Record, shown: Mapping[str, images.Image])
         mounting.make_views(packages, record, shown)
         _check_bind_sources(record)
         rootfs.mark(mounts)
+        layers = packages.snapshots.layers(record.id)
+        rootfs.make_working_directory(mounts, layers, record.chain_id or "", record.config.working_dir)
         fresh = _make_volumes(packages, record, new_volumes, writes)
         if fresh:
             with rootfs.mounted(mounts) as root_fd:

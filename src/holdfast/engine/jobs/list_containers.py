@@ -48,7 +48,7 @@ def list_containers(
     """The newest first; running ones only, unless something says otherwise. InvalidArgument for wrong filters."""
     filtering.check(filters, KEYS)
     tests = _tests(containers, pictures, filters)
-    shows_all = is_all or limit > 0 or bool(filters.get("status") or filters.get("before") or filters.get("since"))
+    shows_all = is_all or limit > 0 or bool(filters.get("status"))
     found = sorted(containers, key=lambda container: container.record.created_nanos, reverse=True)
     chosen = [
         container
@@ -83,11 +83,13 @@ def _tests(containers: Containers, pictures: images.Store, filters: Mapping[str,
         "health": _health,
         "before": lambda values: _time(containers, values, older=True),
         "since": lambda values: _time(containers, values, older=False),
-        "volume": lambda values: lambda c: any(p.name in values or p.destination in values for p in c.record.mounts),
+        "volume": lambda values: (
+            lambda c: any((p.name or p.source) in values or p.destination in values for p in c.record.mounts)
+        ),
         "network": _network,
         "ancestor": lambda values: _ancestor(pictures, values),
-        "publish": lambda values: _port(values, published=True),
-        "expose": lambda values: _port(values, published=False),
+        "publish": lambda values: _port(values, filters.get("expose", ())),
+        "expose": lambda values: _port(filters.get("publish", ()), values),
         "is-task": lambda _values: lambda c: not filtering.boolean(filters, "is-task", None),
         "isolation": lambda values: lambda c: "default" in values,
     }
@@ -169,20 +171,27 @@ def _ancestor(pictures: images.Store, values: Sequence[str]) -> Test:
     return test
 
 
-def _port(values: Sequence[str], *, published: bool) -> Test:
-    wanted: set[tuple[int, str]] = set()
-    for value in values:
-        number, _, protocol = value.partition("/")
-        low, high = ports.parse_range(number)
-        wanted.update((port, protocol or "tcp") for port in range(low, high + 1))
+def _port(published: Sequence[str], exposed: Sequence[str]) -> Test:
+    """A port of the host that leads to it, or one that it listens on; of both filters one is enough."""
+    of_host, inside = _port_set(published), _port_set(exposed)
 
     def test(container: Container) -> bool:
         record = container.record
-        if published:
-            have = {(port.container_port, port.protocol) for port in record.network.ports}
-            have |= {(port.host_port, port.protocol) for port in record.network.ports}
-        else:
-            have = set(ports.iter_exposed(record.config.exposed_ports))
-        return bool(have & wanted)
+        if not record.state.has_process or not record.network.shows_ports:
+            return False
+        bound = record.network.ports
+        own = {(port.container_port, port.protocol) for port in bound} | set(
+            ports.iter_exposed(record.config.exposed_ports)
+        )
+        return any((port.host_port, port.protocol) in of_host for port in bound) or bool(own & inside)
 
     return test
+
+
+def _port_set(values: Sequence[str]) -> set[tuple[int, str]]:
+    found: set[tuple[int, str]] = set()
+    for value in values:
+        number, _, protocol = value.partition("/")
+        low, high = ports.parse_range(number)
+        found.update((port, protocol or "tcp") for port in range(low, high + 1))
+    return found
