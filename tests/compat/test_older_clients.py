@@ -136,6 +136,15 @@ CASES = [
         "docker rmi ' '; docker inspect ' '",
     ),
     Case(
+        "a link to one who is not in the default network",
+        f"docker network create ol; docker run -d --name c2 --net ol {IMAGE} sleep 100; docker run --name c3 --link c2:x {IMAGE} true; "
+        f"docker network connect bridge c2; docker run --rm --link c2:x {IMAGE} ping -c1 x >/dev/null; echo $?; docker rm -f c2 c3; docker network rm ol",
+    ),
+    Case(
+        "an IPv4 address in IPv6's clothes",
+        f"docker network create --ipv6 --subnet 2001:db8:1234::/64 ol; docker create --net ol --ip6 ::ffff:172.28.99.99 {IMAGE}; docker create --net ol --ip6 2001:db8:1235::9 {IMAGE}; docker network rm ol",
+    ),
+    Case(
         "top with ps's other arguments",
         f"docker run -d --name pt {IMAGE} sh -c 'sleep 100 & exec sleep 200' >/dev/null; sleep 0.3; "
         "show() { docker top pt \"$@\" | sed 's/[0-9][0-9:.]*/N/g;s/  */ /g'; }; "

@@ -93,6 +93,16 @@ def test_an_answer_that_is_none_names_the_plugin_and_the_call(store: Store, fake
     assert not store.has("data")
 
 
+def test_what_follows_an_answer_is_not_read(store: Store, fake: Fake) -> None:
+    """Small plugins write two documents, and dockerd reads the first."""
+    fake.answers["VolumeDriver.Get"] = b' {"Err": "no such volume"}\n{}\n'
+    fake.answers["VolumeDriver.Create"] = b'{}\n{"Err": "late"}'
+
+    store.create("data", driver="far")
+
+    assert store.has("data")
+
+
 def test_a_refusal_is_told(store: Store, fake: Fake) -> None:
     fake.answers["VolumeDriver.Create"] = {"Err": "quota is full"}
     with pytest.raises(InvalidArgument, match=r"^create data: quota is full$"):

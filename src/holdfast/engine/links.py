@@ -69,6 +69,8 @@ def _linked(packages: Packages, record: Record) -> list[tuple[str, Container, st
         if not other.state.has_process:
             raise Conflict(f"Cannot link to a non running container: /{other.name} AS /{alias}")
         endpoint = other.record.network.endpoints.get(_DEFAULT)
-        if endpoint is not None and endpoint.ip_address:
+        if endpoint is None:
+            raise Conflict(f"container {other.id} not attached to default bridge network")
+        if endpoint.ip_address:
             found.append((alias, other, endpoint.ip_address))
     return found

@@ -166,7 +166,9 @@ def _is_address(text: str, version: int = 0) -> bool:
         address = ipam.read_address(text)
     except ValueError:
         return False
-    return version in (0, address.version) and not address.is_unspecified
+    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    known = 4 if is_mapped else address.version  # an IPv4 address in IPv6's clothes is no IPv6 address
+    return version in (0, known) and not address.is_unspecified
 
 
 def _subnet_fault(text: str, version: int, network: Network) -> str:

@@ -126,7 +126,8 @@ class Plugin:
             connection.close()
         is_refused = response.status >= http.client.BAD_REQUEST
         try:
-            answer: object = json.loads(body) if body.strip() else {}
+            text = body.decode().lstrip()
+            answer: object = json.JSONDecoder().raw_decode(text)[0] if text else {}  # dockerd reads the first, no more
             if not isinstance(answer, dict):
                 raise ValueError("not an object")
         except ValueError:
