@@ -14,6 +14,9 @@ from pathlib import Path
 from holdfast.shim import client
 from holdfast.shim.client import Event, Launch, Shim, Spawner
 
+_TURNS = 20
+"""Of the loop; four bring an event from a shim to its handler."""
+
 
 class Supervisor:
     """Every shim that this daemon is connected to."""
@@ -39,6 +42,17 @@ class Supervisor:
         """What happens to all containers, in order for each of them; endless."""
         while True:
             yield await self._events.get()
+
+    async def hear_out(self, shim: Shim | None) -> None:
+        """Returns when the reader of `exits` has handled all that a shim, if there is one, has said by now.
+
+        A shim tells an end before it hangs up on clients, so a client that comes with a question after that finds the
+        container ended. (dockerd closes the streams under the container's lock, for which questions wait.)
+        """
+        for _ in range(_TURNS):
+            if shim is None or (not shim.has_news() and self._events.empty()):
+                return
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Disconnects from all shims; their containers live on."""

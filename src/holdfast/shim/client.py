@@ -127,6 +127,11 @@ class Shim:
             elif message["event"] == "detached":
                 yield Detached(container_id=self.container_id, exec_id=message["exec_id"])
 
+    def has_news(self) -> bool:
+        """Takes in what the shim has said by now; tells whether `events` has yet to yield some of it. One system call."""
+        self._connection.take_in()
+        return self._connection.has_news
+
     async def close(self) -> None:
         """Disconnects. After the container's Exited has been read: dismisses the shim and removes its directory.
 

@@ -60,6 +60,16 @@ class Connection:
             await self._reader
         return self._events.popleft()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether an event waits for its reader."""
+        return bool(self._events)
+
+    def take_in(self) -> None:
+        """Reads what has come already, without waiting for the loop to say so."""
+        if self._is_open:
+            self._receive()
+
     def close(self) -> None:
         """Hangs up; idempotent."""
         if not self._is_open:

@@ -152,10 +152,10 @@ class Streams:
             self._timer.cancel()
         for fd in list(self._outputs):
             self._close_output(fd)
+        if on_drained is not None:  # first: who sees the end of the streams may ask the daemon how it ended
+            on_drained()
         for client in list(self._clients):
             client.finish()
-        if on_drained is not None:
-            on_drained()
 
     def _on_output(self, fd: int) -> None:
         self._read(fd)

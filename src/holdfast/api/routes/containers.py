@@ -144,6 +144,7 @@ def _looking(packages: Packages) -> list[Route]:
 
     async def inspect(request: Request) -> Response:
         container = containers.find(request.params["id"])
+        await packages.supervisor.hear_out(container.shim)
         document = schema.inspect(
             container,
             layers=_layers(packages, container),

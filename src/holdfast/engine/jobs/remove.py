@@ -28,6 +28,7 @@ _KILL_SECONDS = 10.0
 async def remove(*, packages: Packages, reference: str, force: bool = False, with_volumes: bool = False) -> None:
     """Removes a container; Conflict while it runs and `force` is not given, or while another call removes it."""
     container = packages.containers.find(reference)
+    await packages.supervisor.hear_out(container.shim)
     if container.record.is_removing:
         raise Conflict(f"removal of container {reference} is already in progress")
     if not force:

@@ -42,6 +42,7 @@ async def start(*, packages: Packages, reference: str) -> None:
 
 async def _start(packages: Packages, container: Container) -> None:
     async with container.lock:
+        await packages.supervisor.hear_out(container.shim)
         await container.settle()
         if container.state.status == "running":
             raise NotModified(f"container {container.id} is already running")
