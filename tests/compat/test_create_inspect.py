@@ -53,6 +53,7 @@ WISHES: tuple[dict[str, Any], ...] = (
     {"Shell": ["/bin/ash", None]},
     {"Healthcheck": {}},
     {"Healthcheck": {"Test": []}},
+    {"Healthcheck": {"Test": ["true"]}},
     {"NetworkDisabled": True},
     {"NetworkDisabled": True, "HostConfig": {"NetworkMode": "none"}},
     {"Domainname": "example", "HostConfig": {"NetworkMode": "container:other"}},

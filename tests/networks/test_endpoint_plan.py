@@ -69,6 +69,16 @@ def test_failed_plan_gives_its_addresses_back():
     assert planned(addresses=addresses).ip_address == "10.0.0.3"
 
 
+def test_address_of_a_family_that_is_off_is_left_out():
+    wished = (OWN, PoolWish(subnet="fd00::/64"))
+    members = {field: getattr(NETWORK, field) for field in NETWORK.__struct_fields__}
+    network = Network(**{**members, "pools": NETWORK.pools[:1], "wished": wished})
+
+    found = planned(EndpointSettings(network="net", ipv6_address="fd00::7"), network=network)
+
+    assert (found.ip_address, found.ipv6_address) == ("10.0.0.2", "")
+
+
 def test_template_takes_no_endpoint():
     template = Network(network_id="a", name="t", driver="null", created_at="", config_only=True)
     with pytest.raises(errors.Forbidden, match="configuration-only"):

@@ -170,8 +170,6 @@ def _check_health(health: HealthConfig) -> None:
             raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
     if health.retries < 0:
         raise InvalidArgument("Retries in Healthcheck cannot be negative")
-    if health.test and health.test[0] not in ("", "NONE", "CMD", "CMD-SHELL"):
-        raise InvalidArgument(f"Unknown healthcheck type '{health.test[0]}' (expected 'CMD')")
 
 
 def check_restart(host: HostConfig) -> None:

@@ -28,12 +28,12 @@ class Addresses:
         self._pools.pop(network_id, None)
 
     def allocate(self, network: Network, address: str, *, ipv6: bool) -> tuple[str, int]:
-        """An address and its prefix length, empty where the network has none of this family.
+        """An address and its prefix length, empty where the network has none of this family, whatever is asked for.
 
         `address`: this very one. Forbidden: taken; InvalidArgument: outside; Exhausted: none left.
         """
         pools = [pool for pool in self._pools.get(network.network_id, ()) if pool.is_ipv6 is ipv6]
-        if address:
+        if address and pools:
             for pool in pools:
                 if pool.contains(address):
                     return pool.allocate(address), pool.prefix_length

@@ -21,7 +21,7 @@ from holdfast.containers.config import Config
 from holdfast.engine import image_events
 from holdfast.engine.jobs.pause import pause, unpause
 from holdfast.engine.packages import Packages
-from holdfast.errors import Conflict
+from holdfast.errors import Conflict, NotFound
 from holdfast.images import committing
 from holdfast.images.changes import apply_changes
 from holdfast.kernel import mount
@@ -69,7 +69,7 @@ async def commit(
             target=str(target) if target else "",
         )
 
-    async with _standing_still(packages, container, wanted=is_paused):
+    async with standing_still(packages, container, wanted=is_paused):
         async with container.lock:
             if record.is_removing:
                 raise Conflict(f"You cannot commit container {container.id} which is being removed")
@@ -88,17 +88,21 @@ def run_config(config: Config) -> RunConfig:
 
 
 @asynccontextmanager
-async def _standing_still(packages: Packages, container: Container, *, wanted: bool) -> AsyncGenerator[None]:
-    """Paused for the block, unless it does not run or is paused already."""
+async def standing_still(packages: Packages, container: Container, *, wanted: bool) -> AsyncGenerator[None]:
+    """Paused for the block, unless it does not run, is paused already, or ends just now."""
     if not wanted or container.state.status != "running":
         yield
         return
-    await pause(containers=packages.containers, events=packages.events, reference=container.id)
+    is_ours = False
+    with suppress(Conflict, NotFound):
+        await pause(containers=packages.containers, events=packages.events, reference=container.id)
+        is_ours = True
     try:
         yield
     finally:
-        with suppress(Conflict):  # it has been killed meanwhile
-            await unpause(containers=packages.containers, events=packages.events, reference=container.id)
+        with suppress(Conflict, NotFound):  # it has been killed meanwhile
+            if is_ours:
+                await unpause(containers=packages.containers, events=packages.events, reference=container.id)
 
 
 def _write_layer(packages: Packages, container: Container, target: Writable) -> None:

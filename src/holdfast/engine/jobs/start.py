@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 
@@ -31,6 +32,8 @@ from holdfast.engine.packages import Packages
 from holdfast.errors import Conflict, HoldfastError, NotModified, Unavailable
 from holdfast.networks import Attachment
 from holdfast.shim.client import Launch, StreamGrant
+
+_LOG = logging.getLogger("holdfast.engine")
 
 
 async def start(*, packages: Packages, reference: str) -> None:
@@ -161,6 +164,10 @@ def _naming_the_network() -> Generator[None]:
 def _fresh_health(container: Container) -> HealthState | None:
     check = container.record.config.healthcheck
     if check is None or not check.test or check.test[0] in ("", "NONE"):
+        return None
+    if check.test[0] not in ("CMD", "CMD-SHELL"):
+        kind = check.test[0]
+        _LOG.warning("unknown healthcheck type %r (expected 'CMD') in container %s: no checks", kind, container.id[:12])
         return None
     return HealthState(status="starting", failing_streak=0, log=list[HealthResult]())
 
