@@ -50,7 +50,7 @@ CASES = [
     ),
     Case(
         "names in the archive",
-        f'{RUN}; docker exec cc sh -c \'mkdir -p /q/r; touch /q/r/s\'; for p in /q /q/ /q/. /q/r/../r /q/r/s /; do curl -s --unix-socket $SOCKET "http://d/v1.50/containers/cc/archive?path=$p" | tar t 2>/dev/null | grep q; curl -s --unix-socket $SOCKET "http://d/v1.50/containers/cc/archive?path=$p" | tar t 2>/dev/null | head -1; done; {END}',
+        f'{RUN}; docker exec cc sh -c \'mkdir -p /q/r; touch /q/r/s\'; for p in /q /q/ /q/. /q/./ ./ /./ /q/r/../r /q/r/s /; do curl -s --unix-socket $SOCKET "http://d/v1.50/containers/cc/archive?path=$p" | tar t 2>/dev/null | grep q; curl -s --unix-socket $SOCKET "http://d/v1.50/containers/cc/archive?path=$p" | tar t 2>/dev/null | head -1; done; {END}',
     ),
     Case(
         "where nothing may be written",

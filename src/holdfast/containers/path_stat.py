@@ -45,10 +45,10 @@ class Place:
 def clean(path: str) -> str:
     """An absolute path without `..`, by its text alone; a trailing `/` or `/.` stays, it means the directory itself."""
     cleaned = posixpath.normpath(f"/{path}").replace("//", "/")
-    if path == "." or path.endswith("/."):
-        return f"{cleaned.rstrip('/')}/."
-    if path.endswith("/") and cleaned != "/":
-        return f"{cleaned}/"
+    if base(path) == ".":
+        cleaned = f"{cleaned.rstrip('/')}/."
+    if path.endswith("/") and not cleaned.endswith("/"):
+        cleaned += "/"
     return cleaned
 
 
