@@ -182,7 +182,7 @@ NAMESPACES = [
     ),
     Case(
         "uts host",
-        f"docker run --rm --uts host {IMAGE} readlink /proc/self/ns/uts | diff - <(readlink /proc/self/ns/uts) && echo same; docker run --rm --uts host --hostname x {IMAGE} true; echo $?; docker run --rm --uts host --domainname x {IMAGE} true; echo $?",
+        f"docker run --rm --uts host {IMAGE} readlink /proc/self/ns/uts | diff - <(readlink /proc/self/ns/uts) && echo same; docker run --rm --uts host --hostname x {IMAGE} true; echo $?; docker run --rm --uts host --domainname x {IMAGE} true; echo $?; docker run --name uh1 --uts host {IMAGE} sh -c 'hostname; echo $HOSTNAME; cut -c1-7 /etc/hostname; tail -n 1 /etc/hosts' | sed \"s/$(hostname)/HOST/; s/172[.0-9]*/IP/; s/[0-9a-f]\\{{7,12\\}}$/ID/\"; test \"$(docker inspect -f '{{{{.Config.Hostname}}}}' uh1)\" = \"$(docker inspect -f '{{{{.Id}}}}' uh1 | cut -c1-12)\" && echo own; docker rm uh1",
         flags=("uts",),
     ),
     Case(

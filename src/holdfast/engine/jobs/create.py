@@ -108,8 +108,8 @@ async def create(
 
 
 def _hostname(packages: Packages, host: HostConfig, container_id: str) -> str:
-    """The host's or the joined container's where the network is theirs, else the short id."""
-    if host.network_mode == "host" or host.uts_mode == "host":
+    """The host's or the joined container's where the network is theirs, else the short id, also in the host's UTS namespace."""
+    if host.network_mode == "host":
         return socket.gethostname()
     joined = namespace_modes.joined_container(host.network_mode)
     try:
