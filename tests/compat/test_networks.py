@@ -78,6 +78,19 @@ CREATION = [
         f"docker run --rm --network ll {IMAGE} sh -c 'ip -6 route | grep -o \"default via [^ ]* dev [^ ]*\"; ping -6 -c1 -W2 fe80::1%eth0 | grep -c ttl';"
         "docker network rm ll",
     ),
+    Case(
+        "a container that switches IPv6 off",
+        "docker network create --ipv6 --subnet 10.100.15.0/24 --subnet fd00:f::/64 no6 >/dev/null; docker run -d --name no6c --network no6 "
+        f"--sysctl net.ipv6.conf.all.disable_ipv6=1 -h box {IMAGE} sleep 60 >/dev/null;"
+        "docker inspect no6c | jq -c '.[0].NetworkSettings.Networks.no6|[.IPAddress,.GlobalIPv6Address,.GlobalIPv6PrefixLen,.IPv6Gateway]';"
+        f"docker exec no6c cat /etc/hosts; docker run --rm --network no6 {IMAGE} ping -6 -c1 -W1 no6c 2>&1; docker rm -f no6c; docker network rm no6",
+    ),
+    Case(
+        "ports of a network in which one family is routed",
+        "for family in 4 6; do docker network create --ipv6 -o com.docker.network.bridge.gateway_mode_ipv$family=routed rt >/dev/null;"
+        f"docker run -d --name rtc --network rt -p 18610:80 -p 127.0.0.1:18611:80 {IMAGE} sleep 60 >/dev/null;"
+        "docker inspect rtc | jq -c '.[0].NetworkSettings.Ports'; docker rm -f rtc; docker network rm rt; done",
+    ),
     Case("list with a slash", f"{API} api GET /networks/ | tail -c 6"),
     Case(
         "names and filters of ls",

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -24,13 +25,13 @@ REQUEST = ConnectRequest(
 )
 
 
-def planned(settings=None, network=NETWORK, present=(), addresses=None):
+def planned(settings=None, network=NETWORK, present=(), addresses=None, request=REQUEST):
     if addresses is None:
         addresses = Addresses()
         addresses.open(network)
     settings = settings or EndpointSettings(network="net")
     return endpoint_plan.plan_endpoint(
-        REQUEST, network, settings, addresses=addresses, present=present, is_first=not present
+        request, network, settings, addresses=addresses, present=present, is_first=not present
     )
 
 
@@ -41,6 +42,19 @@ def test_endpoint_has_addresses_gateways_and_names():
     assert (found.ipv6_address, found.ipv6_prefix_length, found.ipv6_gateway) == ("fd00::2", 64, "fd00::1")
     assert found.dns_names == ("box", "web", "c" * 12, "inner")
     assert (found.container_interface, found.mac) == ("eth0", "02:00:00:00:00:01")
+
+
+def test_a_container_that_switches_ipv6_off_has_no_address_of_it():
+    without = dataclasses.replace(REQUEST, ipv6=False, mac="")
+    only6 = msgspec.structs.replace(NETWORK, pools=NETWORK.pools[1:])
+
+    found = planned(request=without)
+    bare = planned(request=without, network=only6)
+
+    assert (found.ip_address, found.gateway) == ("10.0.0.2", "10.0.0.1")
+    assert (found.ipv6_address, found.ipv6_prefix_length, found.ipv6_gateway) == ("", 0, "")
+    assert (bare.ip_address, bare.ipv6_address, bare.container_interface) == ("", "", "eth0")
+    assert bare.mac.startswith("02:42:")
 
 
 def test_second_interface_has_the_next_name_and_a_mac_of_its_address():

@@ -12,6 +12,10 @@ def test_file_names_localhost_extra_hosts_and_the_container():
     assert text.endswith("1.2.3.4\ta\n172.17.0.3\tfoo.bar.com foo\n")
 
 
+def test_a_container_without_ipv6_has_no_names_of_it():
+    assert hosts.render_hosts([("172.17.0.3", "foo")], [], ipv6=False) == "127.0.0.1\tlocalhost\n172.17.0.3\tfoo\n"
+
+
 @pytest.mark.parametrize(
     ("hostname", "domainname", "names"),
     [("foo", "", "foo"), ("foo", "bar.com", "foo.bar.com foo"), ("foo.bar.com", "", "foo.bar.com foo")],

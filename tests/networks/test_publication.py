@@ -5,7 +5,7 @@ import pytest
 
 from holdfast.networks import publication
 from holdfast.networks.gateways import Gateways
-from holdfast.networks.network import GATEWAY_MODE4, HOST_BINDING, Network
+from holdfast.networks.network import GATEWAY_MODE4, GATEWAY_MODE6, HOST_BINDING, Network
 from holdfast.networks.ports import PortAllocator
 from holdfast.networks.values import ConnectRequest, Endpoint, PortBinding
 
@@ -46,6 +46,8 @@ def published(gateways, made, host_ip="", *, relays=False, protocol="tcp"):
         (Gateways(DUAL, DUAL), {HOST_BINDING: "127.0.0.1"}, "", [("127.0.0.1", 8080)]),
         (Gateways(DUAL, DUAL), {HOST_BINDING: "127.0.0.1"}, "192.0.2.1", [("192.0.2.1", 8080)]),
         (Gateways(DUAL, DUAL), {GATEWAY_MODE4: "routed"}, "", [("0.0.0.0", 0), ("::", 8080)]),
+        (Gateways(DUAL, DUAL), {GATEWAY_MODE4: "routed"}, "127.0.0.1", [("0.0.0.0", 0)]),
+        (Gateways(DUAL, DUAL), {GATEWAY_MODE6: "routed"}, "", [("0.0.0.0", 8080), ("::", 0)]),
         (Gateways(None, None), {}, "", []),
     ],
 )

@@ -17,6 +17,8 @@ from holdfast.errors import InvalidArgument
 from holdfast.networks import Attachment, ConnectRequest, Endpoint, PortBinding
 from holdfast.networks import EndpointSettings as EndpointWish
 
+_NO_IPV6 = "net.ipv6.conf.all.disable_ipv6"
+
 
 def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest, int | None]:
     """The whole wish, and the pid of the container whose network is joined; InvalidArgument, Conflict."""
@@ -48,6 +50,7 @@ def request_of(packages: Packages, container: Container) -> tuple[ConnectRequest
         linked=links.linked_ids(packages, record),
         exposed=tuple(_exposed(record)),
         endpoints=wishes,
+        ipv6=(host.sysctls or {}).get(_NO_IPV6) != "1",
     )
     return request, joined_pid
 

@@ -77,7 +77,7 @@ def plan_endpoint(
     endpoint_id = new_id()
     ipv4, ipv4_length = addresses.allocate(network, settings.ip_address, ipv6=False)
     try:
-        ipv6, ipv6_length = addresses.allocate(network, settings.ipv6_address, ipv6=True)
+        ipv6, ipv6_length = addresses.allocate(network, settings.ipv6_address, ipv6=True) if request.ipv6 else ("", 0)
     except BaseException:
         addresses.release(network.network_id, ipv4)
         raise
@@ -97,7 +97,9 @@ def plan_endpoint(
         ipv6_prefix_length=ipv6_length,
         ipv6_gateway=_gateway(network, ipv6),
         link_local_addresses=settings.link_local_addresses,
-        mac=(mac.lower().replace("-", ":") or ipam.mac_of(ipv4 or ipv6)) if interface else "",
+        mac=(mac.lower().replace("-", ":") or ipam.mac_of(ipv4 or ipv6 or _some_address(endpoint_id)))
+        if interface
+        else "",
         dns_names=dns_names(request, settings) if network.has_names else (),
         links=settings.links,
         sysctls=_sysctls(settings, interface),
@@ -112,6 +114,11 @@ def dns_names(request: ConnectRequest, settings: EndpointSettings) -> tuple[str,
     """What the container is called in a network, its name first."""
     names = (request.name, *settings.aliases, request.container_id[:_SHORT_ID], request.hostname)
     return tuple(dict.fromkeys([name for name in names if name]))
+
+
+def _some_address(endpoint_id: str) -> str:
+    """What the MAC of an interface without addresses is made from."""
+    return str(ipaddress.IPv4Address(int(endpoint_id[:8], 16)))
 
 
 def _gateway(network: Network, address: str) -> str:

@@ -24,7 +24,7 @@ def write(
     if in_host:
         hosts_text = hosts.extend_host_file(_read("/etc/hosts"), extra)
     else:
-        hosts_text = hosts.render_hosts(_own_lines(request, endpoints), extra)
+        hosts_text = hosts.render_hosts(_own_lines(request, endpoints), extra, ipv6=request.ipv6)
     _write(request.directory / "hosts", hosts_text)
     has_names = any(endpoint.has_names for endpoint in endpoints)
     _write(request.directory / "resolv.conf", _resolv_text(request, config, in_host=in_host, has_names=has_names))

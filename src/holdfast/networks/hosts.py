@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from holdfast import errors
 
-_LOCAL = (
-    "127.0.0.1\tlocalhost\n"
+_LOCAL = "127.0.0.1\tlocalhost\n"
+_LOCAL6 = (
     "::1\tlocalhost ip6-localhost ip6-loopback\n"
     "fe00::\tip6-localnet\n"
     "ff00::\tip6-mcastprefix\n"
@@ -42,9 +42,9 @@ def parse_extra_hosts(entries: Iterable[str], host_gateway: str) -> list[tuple[s
     return found
 
 
-def render_hosts(own: Sequence[tuple[str, str]], extra: Sequence[tuple[str, str]]) -> str:
-    """The file: localhost, the extra hosts, then the container's own (address, names) lines."""
-    return _LOCAL + "".join([f"{address}\t{names}\n" for address, names in (*extra, *own)])
+def render_hosts(own: Sequence[tuple[str, str]], extra: Sequence[tuple[str, str]], *, ipv6: bool = True) -> str:
+    """The file: localhost, with or without IPv6, the extra hosts, then the container's own (address, names) lines."""
+    return _LOCAL + (_LOCAL6 if ipv6 else "") + "".join([f"{address}\t{names}\n" for address, names in (*extra, *own)])
 
 
 def extend_host_file(text: str, extra: Sequence[tuple[str, str]]) -> str:

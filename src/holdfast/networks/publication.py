@@ -81,18 +81,19 @@ def reserve(
     try:
         for binding in sorted(request.ports, key=_is_choice):
             chosen = [way for way in found if not binding.host_ip or (":" in binding.host_ip) is way.is_ipv6]
-            bound += [_routed(binding, way) for way in chosen if way.is_routed]
+            routed = [_routed(binding, way) for way in chosen if way.is_routed]
             hosts = [
                 binding.host_ip or way.host_ip
                 for way in chosen
                 if not way.is_routed and not (way.is_relayed and binding.protocol not in RELAYED)
             ]
-            bound += allocator.reserve(
+            taken = allocator.reserve(
                 binding,
                 host_ips=[host for host in hosts if host],
                 container_ip=chosen[0].address if chosen else "",
                 endpoint=f"{request.name} ({endpoint_id})",
             )
+            bound += sorted((*routed, *taken), key=_is_ipv6)
     except BaseException:
         allocator.release(bound)
         raise
@@ -106,5 +107,10 @@ def _is_choice(binding: PortBinding) -> bool:
 
 def _routed(binding: PortBinding, way: Way) -> BoundPort:
     """No port of the host, but one that routed traffic may reach."""
-    host_ip = binding.host_ip or _ANY[way.is_ipv6]
-    return BoundPort(container_port=binding.container_port, protocol=binding.protocol, host_ip=host_ip, host_port=0)
+    return BoundPort(
+        container_port=binding.container_port, protocol=binding.protocol, host_ip=_ANY[way.is_ipv6], host_port=0
+    )
+
+
+def _is_ipv6(port: BoundPort) -> bool:
+    return ":" in port.host_ip

@@ -75,7 +75,7 @@ class ConnectRequest:
     are all its networks; None: the mode's alone. `directory` gets hosts, resolv.conf and hostname; for
     `container:ID` it is the joined container's, whose files are shared. `dns*` override the daemon's and the host's.
     `linked`: ids of the containers whose exposed ports it reaches in the default bridge though others do not (icc off).
-    `exposed`: its own such ports, (number, protocol) pairs.
+    `exposed`: its own such ports, (number, protocol) pairs. `ipv6`: false for a container that switches the protocol off.
     """
 
     container_id: str
@@ -94,6 +94,7 @@ class ConnectRequest:
     sysctls: tuple[tuple[str, str], ...] = ()
     linked: tuple[str, ...] = ()
     exposed: tuple[tuple[int, str], ...] = ()
+    ipv6: bool = True
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
