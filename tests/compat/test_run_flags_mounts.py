@@ -106,6 +106,15 @@ MOUNT_FLAG = [
 ]
 OTHERS = [
     Case(
+        "working directories that cannot be made",
+        f"long=$(printf 'x%.0s' $(seq 300)); for w in /$long /etc/passwd /etc/passwd/x; do docker create --name ow1 -w $w {IMAGE} true >/dev/null 2>&1 && echo made; docker rm ow1 >/dev/null 2>&1; done; {RUN} -w /deep/er {IMAGE} pwd",
+    ),
+    Case(
+        "destinations too long for a file system",
+        f"long=$(printf 'x%.0s' $(seq 300)); docker create --name ol1 -v ol1:/$long {IMAGE} true >/dev/null 2>&1; docker start ol1 2>/dev/null && echo started; docker rm ol1 >/dev/null 2>&1; docker volume rm ol1 >/dev/null 2>&1",
+        is_error=True,
+    ),
+    Case(
         "--tmpfs",
         f"{RUN} --tmpfs /x --tmpfs /y:size=1m,mode=711,uid=3,exec {IMAGE} sh -c \"grep -e ' /x ' -e ' /y ' /proc/mounts | sort; stat -c '%a %u' /x /y\"; {RUN} --tmpfs /tmp {IMAGE} stat -c %a /tmp; {RUN} --tmpfs /x:bogus {IMAGE} true; {RUN} --tmpfs x {IMAGE} true; {RUN} --tmpfs / {IMAGE} true",
         flags=("--tmpfs",),

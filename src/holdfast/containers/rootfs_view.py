@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from holdfast.errors import InvalidArgument
 from holdfast.kernel import paths
 
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG)
 _LINK_LIMIT = 40
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
@@ -122,7 +123,7 @@ def _status(layer: str, relative: str) -> tuple[os.stat_result | None, bool]:
     try:
         fd = paths.openat2(root, relative, os.O_PATH | os.O_NOFOLLOW, resolve=paths.BENEATH)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV):
+        if error.errno in _NOTHING_THERE:
             return None, False
         raise
     finally:

@@ -6,6 +6,7 @@ Called by the jobs create and start, in a thread. Source: fsmount(2), open_tree(
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import shutil
@@ -50,7 +51,8 @@ def mark(mounts: Sequence[Mount]) -> None:
 def make_working_directory(mounts: Sequence[Mount], layers: Sequence[str], chain_id: str, path: str) -> None:
     """Makes a container's working directory where its image has none, so that files can be copied there before a start.
 
-    `layers` are the snapshot's, its own first. InvalidArgument for a path that is, or leads through, a file.
+    `layers` are the snapshot's, its own first. InvalidArgument for a path that is, or leads through, a file, and for
+    one that no file system takes.
     """
     if path in ("", "/") or (chain_id and _is_directory_of_image(chain_id, tuple(layers[1:]), path)):
         return
@@ -59,6 +61,10 @@ def make_working_directory(mounts: Sequence[Mount], layers: Sequence[str], chain
             os.close(paths.make_directories(root_fd, path))
         except (NotADirectoryError, FileExistsError):
             raise InvalidArgument(f"Cannot mkdir: {path} is not a directory") from None
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise
+            raise InvalidArgument(f"Cannot mkdir: {path}: {os.strerror(error.errno)}") from None
 
 
 @functools.lru_cache(maxsize=256)
