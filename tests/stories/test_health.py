@@ -70,3 +70,28 @@ def test_restarts_become_slower_and_a_daemon_that_starts_anew_goes_on(daemon: An
     daemon.start()
     eventually(lambda: daemon.inspect("fails")["RestartCount"] > 0)
     daemon.out("rm", "-f", "fails")
+
+
+def test_a_new_daemon_looks_soon_and_believes_the_last_one_until_then(daemon: Any) -> None:
+    daemon.out("run", "-d", "--name", "kept", "--health-cmd", "[ ! -e /ill ]", "--health-interval", "60s", "--health-retries", "5",
+               "--health-start-period", "60s", "--health-start-interval", "100ms", IMAGE, "sleep", "300")  # fmt: skip
+    eventually(lambda: daemon.inspect("kept")["State"]["Health"]["Status"] == "healthy")
+    daemon.out("exec", "kept", "sh", "-c", ": > /ill")
+
+    daemon.end()
+    daemon.start()
+
+    assert daemon.inspect("kept")["State"]["Health"]["Status"] == "healthy"
+    eventually(lambda: daemon.inspect("kept")["State"]["Health"]["FailingStreak"] == 1)
+    daemon.out("rm", "-f", "kept")
+
+
+def test_the_start_period_does_not_begin_again_with_a_new_daemon(daemon: Any) -> None:
+    daemon.out("run", "-d", "--name", "slow", "--health-cmd", "false", "--health-interval", "200ms", "--health-retries", "1",
+               "--health-start-period", "8s", IMAGE, "sleep", "300")  # fmt: skip
+    daemon.end()
+    time.sleep(8)
+    daemon.start()
+
+    eventually(lambda: daemon.inspect("slow")["State"]["Health"]["Status"] == "unhealthy", 7.5)
+    daemon.out("rm", "-f", "slow")

@@ -30,13 +30,16 @@ _FAILED, _TIMED_OUT = 1, -1
 _SHELL = ["/bin/sh", "-c"]
 
 
-def begin(packages: Packages, container: Container) -> None:
-    """Starts the checks of a container that has just been started or found again; nothing when it has none."""
+def begin(packages: Packages, container: Container, *, is_found_again: bool = False) -> None:
+    """Starts the checks of a container that has just been started or found again; nothing when it has none.
+
+    Of one that is found again the last daemon's word counts until the first check, which comes soon.
+    """
     stop(container)
     health, config = container.state.health, container.record.config.healthcheck
     if health is not None and config is not None and config.test:
         container.health_task = packages.background.start(
-            _watch(packages, container, config, health), f"health of {container.id[:12]}"
+            _watch(packages, container, config, health, is_due=is_found_again), f"health of {container.id[:12]}"
         )
 
 
@@ -65,11 +68,16 @@ def judge(health: Health, config: HealthConfig, result: HealthResult, is_startin
     return "unhealthy" if health.failing_streak >= (config.retries or _RETRIES) else health.status
 
 
-async def _watch(packages: Packages, container: Container, config: HealthConfig, health: Health) -> None:
-    began = time.monotonic_ns()
+async def _watch(
+    packages: Packages, container: Container, config: HealthConfig, health: Health, *, is_due: bool
+) -> None:
+    began = container.begun_nanos
     while container.state.has_process and container.state.health is health:
         is_starting = health.status == "starting" and time.monotonic_ns() - began < config.start_period
-        pause = (config.start_interval or _START_INTERVAL) if is_starting else (config.interval or _INTERVAL)
+        pause, sooner = config.interval or _INTERVAL, config.start_interval or _START_INTERVAL
+        if is_starting or is_due:
+            pause = min(pause, sooner) if is_due else sooner
+        is_due = False
         await asyncio.sleep(pause / _NANO)
         if container.state.status != "running":
             continue

@@ -131,7 +131,7 @@ async def _find(packages: Packages, container: Container) -> None:
     container.begun_nanos = time.monotonic_ns() - max(0, time.time_ns() - shim.started_at_nanos)
     container.record.was_started = True
     packages.containers.save(container)
-    health.begin(packages, container)
+    health.begin(packages, container, is_found_again=True)
 
 
 async def _find_exit(packages: Packages, container: Container) -> None:
