@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes beside the daemon: what they import, and how the daemon speaks to them."""
 
+import gc
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from holdfast import errors
 from holdfast.kernel.loop import Loop
-from holdfast.networks.companions import control, server
+from holdfast.networks.companions import client, control, server
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HEAVY = {"asyncio", "dataclasses", "inspect", "logging", "msgspec", "pathlib", "subprocess", "threading", "typing"}
@@ -48,6 +50,37 @@ def test_a_companion_leaves_when_nobody_has_needed_it_for_a_while(monkeypatch, t
         loop.run()
 
         assert overslept == [True] * is_needed
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_companion_that_took_its_leave_was_not_lost(monkeypatch, tmp_path, dies):
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.01)
+    listens, is_useless = threading.Event(), threading.Event()
+    living = threading.Thread(target=live, args=(tmp_path / "sock", listens, is_useless))
+    daemon_side = client.Companion(tmp_path / "sock", "", 1, "companion")
+
+    living.start()
+    listens.wait()
+    assert daemon_side.find()
+    if dies:
+        daemon_side.tell({"do": "leave"})
+    else:
+        is_useless.set()
+    living.join()
+    gc.collect()  # closes what the companion had open, as the end of its process does
+
+    assert daemon_side.bury_lost() is dies
+    assert not daemon_side.is_present
+
+
+def live(path, listens, is_useless):
+    """A companion's life."""
+    loop = Loop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        server.Server(loop, listener, 1, lambda *_: None, lambda: not is_useless.is_set())
+        listens.set()
+        loop.run()
 
 
 def test_descriptors_travel_with_a_message():

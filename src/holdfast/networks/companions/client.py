@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 class Companion:
     """One kind of companion for one exec root: `module` is its program, `title` what messages call it."""
 
-    __slots__ = ("_child", "_lost", "_module", "_number", "_path", "_sock", "_title", "_version", "pid")
+    __slots__ = ("_child", "_lost", "_module", "_number", "_path", "_sock", "_title", "_took_leave", "_version", "pid")
 
     def __init__(self, path: Path, module: str, version: int, title: str) -> None:
         self._path = str(path)
@@ -39,6 +39,8 @@ class Companion:
         self._sock: socket.socket | None = None
         self._lost: list[socket.socket] = []
         """Ended conversations, open until `bury_lost`: whoever watches one must not find another under its number."""
+        self._took_leave = False
+        """It has said that it goes: nobody had needed it for a while."""
         self._number = 0
         self._child = 0
         self.pid = 0
@@ -69,6 +71,7 @@ class Companion:
             reply, given = control.receive(sock)
             if reply is None:
                 raise ConnectionError("it has hung up")
+            self._took_leave |= "leaves" in reply
             if reply.get("re") != self._number:
                 continue
             if "error" in reply:
@@ -92,14 +95,30 @@ class Companion:
         return -1 if sock is None else sock.fileno()
 
     def bury_lost(self) -> bool:
-        """Lets go of ended conversations; whether there was one."""
-        if self._sock is not None and _has_ended(self._sock):
+        """Lets go of ended conversations; whether there was one whose companion had not taken its leave."""
+        if self._sock is not None and self._has_ended(self._sock):
             self.hang_up()
-        was_lost = bool(self._lost)
         for sock in self._lost:
+            self._has_ended(sock)
             sock.close()
+        was_lost = bool(self._lost) and not self._took_leave
         self._lost.clear()
+        self._took_leave = False
         return was_lost
+
+    def _has_ended(self, sock: socket.socket) -> bool:
+        """Whether the other end has hung up. What nobody waited for, its hello and its leave, is read on the way."""
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN)
+        while waiting.poll(0):
+            try:
+                message, _fds = control.receive(sock)
+            except OSError:
+                return True
+            if message is None:
+                return True
+            self._took_leave |= "leaves" in message
+        return False
 
     def _present(self) -> socket.socket:
         if self._sock is None:
@@ -152,20 +171,6 @@ class Companion:
                 if os.waitpid(self._child, os.WNOHANG)[0] == 0:
                     return
             self._child = 0
-
-
-def _has_ended(sock: socket.socket) -> bool:
-    """Whether the other end has hung up. Its hello, which nobody waited for, is read on the way."""
-    waiting = select.poll()
-    waiting.register(sock, select.POLLIN)
-    while waiting.poll(0):
-        try:
-            message, _fds = control.receive(sock)
-        except OSError:
-            return True
-        if message is None:
-            return True
-    return False
 
 
 def _end(pid: int) -> None:

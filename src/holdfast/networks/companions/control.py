@@ -4,6 +4,7 @@
 A *request* is `{"do": verb, "id": n, ...}`, its *reply* `{"re": n, ...}` or `{"re": n, "error": text}`; a request
 without an id has none. Descriptors may travel with either. A conversation begins with the companion's
 `{"hello": VERSION, "pid": n}`; one of another version is told to leave and is replaced: its state is all the daemon's.
+A companion that goes by itself says `{"leaves": true}` before: its end is no accident.
 Verbs that all have: `begin` (what follows is all that is wanted), `end` (the rest is forgotten), `leave`.
 """
 

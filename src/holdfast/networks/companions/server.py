@@ -134,6 +134,7 @@ class Server:
     def _look(self) -> None:
         """Leaves when it is of no use; without a daemon, and without its socket's name, nobody can find it any more."""
         if not self._is_needed() or (self._conversation is None and not os.path.exists(self._path)):
+            self._say({"leaves": True})
             self._loop.stop()
         else:
             self._loop.call_later(_LOOK_SECONDS, self._look)
