@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -364,3 +366,15 @@ def generation(pid, name):
 def test_a_change_is_somebodys_and_ours_is_none():
     assert monitor.parse_generation(generation(1, b"nft\0")) == "nft (process 1)"
     assert monitor.parse_generation(generation(os.getpid(), b"x\0")) is None
+
+
+def test_a_change_by_another_daemon_is_told_with_what_to_do():
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "holdfastd"])
+    try:
+        found = monitor.parse_generation(generation(other.pid, b"python\0"))
+    finally:
+        other.kill()
+        other.wait()
+
+    assert found is not None
+    assert found.startswith(f"another holdfastd (process {other.pid}; two of them in one network namespace")

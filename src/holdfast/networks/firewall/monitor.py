@@ -19,6 +19,12 @@ _NEW_GENERATION = (10 << 8) | 15
 _HEADER_BYTES = 4
 _GENERATION_PID, _GENERATION_NAME = 2, 3
 _RECEIVE_BYTES = 1 << 20
+_DAEMONS = (b"holdfastd", b"holdfast.daemon.main")
+_PROGRAM_WORDS = 4
+_ADVICE = (
+    "two of them in one network namespace undo what keeps the other's containers apart: "
+    "give one a namespace of its own, or --iptables=false --ip6tables=false"
+)
 
 
 class Monitor:
@@ -62,5 +68,16 @@ def parse_generation(payload: bytes) -> str | None:
     pid = int.from_bytes(attributes.get(_GENERATION_PID, b""), "big")
     if os.path.exists(f"/proc/self/task/{pid}"):
         return None
+    if _is_daemon(pid):
+        return f"another holdfastd (process {pid}; {_ADVICE})"
     name = attributes.get(_GENERATION_NAME, b"").rstrip(b"\0").decode(errors="replace")
     return f"{name} (process {pid})" if name else f"process {pid}"
+
+
+def _is_daemon(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return False
+    return any(os.path.basename(word) in _DAEMONS for word in words[:_PROGRAM_WORDS])
