@@ -252,6 +252,18 @@ def test_named_server_is_asked_from_the_containers_namespace(world):
     assert addresses(ask(one, "www.example.org")) == ["7.7.7.7"]
 
 
+def test_the_resolver_does_not_ask_itself(world):
+    one = world.sandbox("one", upstreams=("127.0.0.11",))
+    two = world.sandbox("two", upstreams=("127.0.0.11", "127.0.0.9"), address="10.1.0.3")
+    world.upstreams.serve(two, "127.0.0.9", answering("7.7.7.7"))
+    world.upstreams.serve(world.host, HOST_STUB, answering("6.6.6.6"))
+    begin = time.monotonic()
+
+    assert ask(one, "www.example.org").header.rcode == 2, "and its container's servers are not the host's"
+    assert addresses(ask(two, "www.example.org")) == ["7.7.7.7"]
+    assert time.monotonic() - begin < 1, "nobody was waited for"
+
+
 def test_edns_and_truncation_pass_through(world):
     one = world.sandbox("one")
     seen = []

@@ -15,7 +15,7 @@ from holdfast.kernel.loop import Loop
 from holdfast.networks.companions import server
 from holdfast.networks.dns import protocol
 from holdfast.networks.dns.answers import Answers
-from holdfast.networks.dns.listener import Listener
+from holdfast.networks.dns.listener import ADDRESS, Listener
 from holdfast.networks.dns.table import Table
 from holdfast.networks.dns.upstreams import HostUpstreams
 
@@ -36,15 +36,19 @@ def main() -> None:
     server.serve(loop)
 
 
+_OURSELVES = (ADDRESS, False)
+"""Asked from the sandbox, whose listener has this address: the question would come back to us."""
+
+
 class Sandbox:
-    """What answers in one namespace."""
+    """What answers in one namespace; `routes` are its container's own servers, None where the host's are asked."""
 
     __slots__ = ("answers", "listener", "netns_path", "routes")
 
     def __init__(self, answers: Answers, netns_path: str) -> None:
         self.answers = answers
         self.netns_path = netns_path
-        self.routes: list[Route] = []
+        self.routes: list[Route] | None = None
         self.listener: Listener | None = None
 
 
@@ -89,10 +93,11 @@ class Names:
             self._withdraw(sandbox_id)
             sandbox = Sandbox(Answers(self._table, sandbox_id), names["netns_path"])
         can_forward: bool = names["can_forward"]
-        routes = [(upstream["address"], upstream["in_host"]) for upstream in names["upstreams"]]
+        given = [(upstream["address"], upstream["in_host"]) for upstream in names["upstreams"]]
         # from its own namespace a container of an internal network asks nobody whom it could not ask itself
-        sandbox.routes = [route for route in routes if can_forward or not route[1]]
-        sandbox.answers.can_forward = can_forward or bool(sandbox.routes)
+        routes = [route for route in given if route != _OURSELVES and (can_forward or not route[1])]
+        sandbox.routes = routes if given else None
+        sandbox.answers.can_forward = can_forward or bool(routes)
         sandbox.answers.keeps_single_labels = names["keeps_single_labels"]
         if sandbox.listener is None:
             sandbox.listener = self._listen(sandbox)
@@ -102,10 +107,13 @@ class Names:
     def _listen(self, sandbox: Sandbox) -> Listener:
         fd = os.open(sandbox.netns_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return Listener(self._loop, sandbox.answers, fd, self._home, lambda: sandbox.routes or self._host.routes())
+            return Listener(self._loop, sandbox.answers, fd, self._home, lambda: self._routes(sandbox))
         except OSError:
             os.close(fd)
             raise
+
+    def _routes(self, sandbox: Sandbox) -> list[Route]:
+        return self._host.routes() if sandbox.routes is None else sandbox.routes
 
     def _withdraw(self, sandbox_id: str) -> None:
         self._table.remove(sandbox_id)
