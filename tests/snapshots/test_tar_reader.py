@@ -148,6 +148,11 @@ def test_impossible_headers_are_refused(offset: int, patch: bytes) -> None:
         read_all(bytes(header) + bytes(1024))
 
 
+def test_what_is_no_archive_is_refused_with_its_text() -> None:
+    with pytest.raises(InvalidArgument, match=r"^archive/tar: invalid tar header: 'services' is not an octal number$"):
+        read_all(b"services" * 64)
+
+
 def test_a_wrong_checksum_is_refused() -> None:
     header = bytearray(encode(Entry(b"a")))
     header[0] ^= 1

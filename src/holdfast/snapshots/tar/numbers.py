@@ -28,7 +28,7 @@ def parse_field(field: bytes) -> int:
     if not text:
         return 0
     if not text.isdigit() or b"8" in text or b"9" in text:
-        raise InvalidArgument(f"archive/tar: invalid tar header: {field!r} is not an octal number")
+        raise InvalidArgument(f"archive/tar: invalid tar header: {field.decode('latin-1')!r} is not an octal number")
     return int(text, 8)
 
 
