@@ -153,6 +153,24 @@ def test_a_manifest_that_is_not_the_digest_asked_for_is_refused(registry: Any, p
         puller.pull(ref(registry, f"library/x@{asked}"))
 
 
+def test_an_index_may_spell_a_manifest_s_type_otherwise_but_not_call_it_an_index(registry: Any, puller: Any) -> None:
+    """Docker's spelling and OCI's are one kind: dockerd does not compare them, and never takes one kind for another."""
+    document = registry.manifest(b"x")
+    digest = registry.add_document("inner", document)
+    size = len(registry.manifests["inner"].data)
+    place = {"os": "linux", "architecture": "amd64"}
+    for claimed in (media.DOCKER_MANIFEST, media.OCI_INDEX):
+        entry = {"mediaType": claimed, "digest": digest, "size": size}
+        entry |= {"platform": place} if claimed == media.DOCKER_MANIFEST else {}
+        index = {"schemaVersion": 2, "mediaType": media.DOCKER_LIST, "manifests": [entry]}
+        registry.add_document("latest", index, media.DOCKER_LIST)
+        if claimed == media.DOCKER_MANIFEST:
+            puller.pull(ref(registry))
+        else:
+            with pytest.raises(InvalidArgument, match="its index says"):
+                puller.pull(ref(registry))
+
+
 @pytest.mark.parametrize(
     "manifests", [[], [{"mediaType": media.OCI_MANIFEST, "digest": "sha256:" + "0" * 64, "size": 2}]]
 )

@@ -308,7 +308,7 @@ def _document(answer: Answer, name: str, limits: strict.Limits) -> Document:
         if digests.is_digest(expected):
             actual = digest if expected.startswith(digests.ALGORITHM + ":") else _hashed(data, expected)
             if actual != expected:
-                raise Corrupt(f"manifest verification failed: the bytes have the digest {actual}, not {expected}")
+                raise Corrupt(f"manifest verification failed for digest {expected}: the bytes have {actual}")
     if claimed and not digests.is_digest(claimed):
         raise Corrupt(f"the registry sent an invalid digest for manifest {name}: {answers.printable(claimed)!r}")
     pinned = Digest(name) if digests.is_digest(name) else digest

@@ -112,7 +112,7 @@ def _descend(
             document = remote.manifest(chosen.digest, cancellation)
         except Refused as refusal:
             raise translated(refusal, reference.with_digest(chosen.digest)) from refusal
-        if document.media_type and document.media_type != chosen.media_type:
+        if document.media_type and (document.media_type in media.INDEXES) is not (chosen.media_type in media.INDEXES):
             raise InvalidArgument(
                 f"manifest {chosen.digest} is of type {document.media_type}, its index says {chosen.media_type}"
             )
