@@ -132,3 +132,11 @@ def test_update_of_old_clients_knows_no_pids_limit():
     assert body.pids_limit == 4
     create_versions.adapt_update(body, (1, 39))
     assert body.pids_limit is None
+
+
+@pytest.mark.parametrize("mode", ["host", "none", "container:x"])
+def test_a_mac_address_without_a_network_of_its_own_is_refused_by_older_versions(mode):
+    body = CreateBody(mac_address="02:00:00:00:00:01", host_config=HostConfig(network_mode=mode))
+
+    with pytest.raises(InvalidArgument, match="^conflicting options: mac-address and the network mode$"):
+        create_versions.adapt_create(body, (1, 43), 1)

@@ -79,8 +79,15 @@ def _adapt_endpoints(endpoints: dict[str, EndpointSettings], version: Version) -
 
 def _adapt_mac(body: CreateBody, host: HostConfig, version: Version) -> list[str]:
     """Since 1.44 an address belongs to an endpoint; the whole container's is taken, with a warning."""
-    if version < (1, 44) or not body.mac_address:
+    if not body.mac_address:
         return []
-    if host.network_mode in ("host", "none") or namespace_modes.joined_container(host.network_mode) is not None:
+    is_without = (
+        host.network_mode in ("host", "none") or namespace_modes.joined_container(host.network_mode) is not None
+    )
+    if version < (1, 44):
+        if is_without:
+            raise InvalidArgument("conflicting options: mac-address and the network mode")
+        return []
+    if is_without:
         body.mac_address = ""
     return [_OLD_MAC]
