@@ -138,5 +138,5 @@ def test_update_of_old_clients_knows_no_pids_limit():
 def test_a_mac_address_without_a_network_of_its_own_is_refused_by_older_versions(mode):
     body = CreateBody(mac_address="02:00:00:00:00:01", host_config=HostConfig(network_mode=mode))
 
-    with pytest.raises(InvalidArgument, match="^conflicting options: mac-address and the network mode$"):
+    with pytest.raises(InvalidArgument, match=r"^conflicting options: mac-address and the network mode$"):
         create_versions.adapt_create(body, (1, 43), 1)
