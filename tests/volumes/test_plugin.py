@@ -96,7 +96,7 @@ def test_an_answer_that_is_none_names_the_plugin_and_the_call(store: Store, fake
 def test_what_follows_an_answer_is_not_read(store: Store, fake: Fake) -> None:
     """Small plugins write two documents, and dockerd reads the first."""
     fake.answers["VolumeDriver.Get"] = b' {"Err": "no such volume"}\n{}\n'
-    fake.answers["VolumeDriver.Create"] = b'{}\n{"Err": "late"}'
+    fake.answers["VolumeDriver.Create"] = b'null\n{"Err": "late"}'
 
     store.create("data", driver="far")
 

@@ -128,6 +128,7 @@ class Plugin:
         try:
             text = body.decode().lstrip()
             answer: object = json.JSONDecoder().raw_decode(text)[0] if text else {}  # dockerd reads the first, no more
+            answer = {} if answer is None else answer  # `null`, as for dockerd
             if not isinstance(answer, dict):
                 raise ValueError("not an object")
         except ValueError:
