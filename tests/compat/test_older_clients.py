@@ -145,6 +145,12 @@ CASES = [
         f"docker network create --ipv6 --subnet 2001:db8:1234::/64 ol; docker create --net ol --ip6 ::ffff:172.28.99.99 {IMAGE}; docker create --net ol --ip6 2001:db8:1235::9 {IMAGE}; docker network rm ol",
     ),
     Case(
+        "a link is a name in its own network only",
+        f"docker network create o1; docker network create o2; docker run -d --name a --net o1 {IMAGE} sleep 100; docker run -d --name b --net o1 --link a:first {IMAGE} sleep 100; "
+        "try() { docker exec b ping -c1 -W1 $1 >/dev/null 2>&1; echo $1 $?; }; try first; docker network connect o2 a; docker network connect --link a:second o2 b; "
+        "try second; docker network disconnect o1 a; try first; try second; docker rm -f a b; docker network rm o1 o2",
+    ),
+    Case(
         "top with ps's other arguments",
         f"docker run -d --name pt {IMAGE} sh -c 'sleep 100 & exec sleep 200' >/dev/null; sleep 0.3; "
         "show() { docker top pt \"$@\" | sed 's/[0-9][0-9:.]*/N/g;s/  */ /g'; }; "

@@ -48,12 +48,14 @@ def test_settings_in_the_network_packages_words():
         desired_mac=MAC,
     )
 
-    wish = endpoint_wishes.of_settings("n", settings, HostConfig(links=["web:front"]))
+    wish = endpoint_wishes.of_settings("n", settings, HostConfig(links=["web:front"], network_mode="n"))
 
     assert (wish.ip_address, wish.ipv6_address, wish.link_local_addresses) == ("10.0.0.9", "fd00::9", ("169.254.1.1",))
     assert wish.links == (("store", "db"), ("cache", "cache"), ("front", "web"))
     assert (wish.aliases, wish.driver_options, wish.gateway_priority, wish.mac) == (("a",), (("k", "v"),), 3, MAC)
-    assert endpoint_wishes.of_settings("bridge", EndpointSettings(), HostConfig(links=["web:front"])).links == ()
+    for name in ("bridge", "m"):
+        host = HostConfig(links=["web:front"], network_mode="bridge" if name == "bridge" else "n")
+        assert endpoint_wishes.of_settings(name, EndpointSettings(), host).links == ()
 
 
 def test_network_is_found_under_name_id_or_part_of_it():

@@ -46,9 +46,10 @@ def of_container(
 
 
 def of_settings(name: str, settings: EndpointSettings, host: HostConfig | None = None) -> EndpointWish:
-    """What was asked of one network. `--link` counts in every network that has names."""
+    """What was asked of one network. `--link` counts in the network that the container was made for, if it has names."""
     chosen = settings.ipam_config or EndpointIPAM()
-    linked = dict.fromkeys([*(settings.links or ()), *((host.links if host and name != _DEFAULT else None) or ())])
+    own = (host.links or ()) if host and name == host.network_mode != _DEFAULT else ()
+    linked = dict.fromkeys([*(settings.links or ()), *own])
     return EndpointWish(
         network=name,
         ip_address=chosen.ipv4_address,
