@@ -50,6 +50,14 @@ def test_flags_and_file_join(write):
     assert (found.log_driver, found.dns, found.mtu, found.log_opts) == ("none", ("1.1.1.1",), 1400, {"max-size": "1m"})
 
 
+def test_null_in_the_file_is_as_if_it_were_not_there(write):
+    nothing = dict.fromkeys(("max-concurrent-uploads", "labels", "log-opts", "debug", "hosts", "proxies", "runtimes"))
+
+    assert load(*write(nothing | {"mtu": 1400})) == load(*write({"mtu": 1400}))
+    assert load(*write({"proxies": {"http-proxy": None}})) == load(*write({}))
+    assert "don't match any configuration option: foo" in refusal(*write({"foo": None}))
+
+
 def test_an_option_in_both_places_refuses_the_start(write):
     text = refusal(*write({"debug": True, "hosts": ["unix:///x"], "mtu": 1400}), "--debug", "-H", "unix:///y")
 

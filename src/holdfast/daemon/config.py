@@ -169,20 +169,23 @@ def read_file(path: str, *, must_exist: bool) -> dict[str, object]:
     unknown = [key for key in entries if key not in options.BY_KEY]
     if unknown:
         raise InvalidArgument(f"the following directives don't match any configuration option: {', '.join(unknown)}")
-    found = {options.BY_KEY[key].name: _from_json(options.BY_KEY[key], value) for key, value in entries.items()}
+    told = {key: value for key, value in entries.items() if value is not None}  # null is as if it were not there
+    found = {options.BY_KEY[key].name: _from_json(options.BY_KEY[key], value) for key, value in told.items()}
     return found | nested
 
 
 def _take_proxies(entries: dict[str, object]) -> dict[str, object]:
     """The members of `proxies`, which are options of the command line by themselves."""
-    given = entries.pop("proxies", {})
+    given = entries.pop("proxies", None)
+    if given is None:
+        return {}
     if not isinstance(given, dict):
         raise InvalidArgument("invalid JSON: cannot unmarshal proxies into type Proxies")
     members = cast("dict[str, object]", given)
     unknown = [key for key in members if key not in options.PROXIES]
     if unknown:
         raise InvalidArgument(f"the following directives don't match any configuration option: {', '.join(unknown)}")
-    return {key: _from_json(options.BY_NAME[key], value) for key, value in members.items()}
+    return {key: _from_json(options.BY_NAME[key], value) for key, value in members.items() if value is not None}
 
 
 def _from_json(option: Option, value: object) -> object:
