@@ -17,6 +17,7 @@ CASES = [
         "the default bridge",
         "docker network inspect -f '{{.EnableIPv6}} {{json .IPAM.Config}} {{json .Options}}' bridge | sed 's/holdfast0/docker0/'",
     ),
+    Case("host-gateway", f"docker run --rm --add-host up:host-gateway {IMAGE} grep 'up$' /etc/hosts"),
     Case(
         "a container's IPv6",
         f"docker run -d --name i1 {IMAGE} sleep 100 >/dev/null;"

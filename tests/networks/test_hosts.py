@@ -27,24 +27,25 @@ def test_full_name_comes_first(hostname, domainname, names):
 def test_extra_hosts_take_both_separators_ipv6_and_the_gateway():
     entries = ["a:1.2.3.4", "b=5.6.7.8", "six:::1", "six2=[fe80::1]", "up:host-gateway"]
 
-    assert hosts.parse_extra_hosts(entries, "172.17.0.1") == [
+    assert hosts.parse_extra_hosts(entries, ["172.17.0.1", "fd00::1"]) == [
         ("1.2.3.4", "a"),
         ("5.6.7.8", "b"),
         ("::1", "six"),
         ("fe80::1", "six2"),
         ("172.17.0.1", "up"),
+        ("fd00::1", "up"),
     ]
 
 
 @pytest.mark.parametrize("entry", ["", "name", ":1.2.3.4", "name:"])
 def test_malformed_extra_host_is_named(entry):
     with pytest.raises(errors.InvalidArgument, match="bad format for add-host"):
-        hosts.parse_extra_hosts([entry], "")
+        hosts.parse_extra_hosts([entry], [])
 
 
 def test_gateway_that_nobody_knows_is_refused():
     with pytest.raises(errors.InvalidArgument, match="host-gateway"):
-        hosts.parse_extra_hosts(["up:host-gateway"], "")
+        hosts.parse_extra_hosts(["up:host-gateway"], [])
 
 
 def test_hosts_own_file_is_extended():

@@ -96,7 +96,7 @@ USED = (
     Option("http-proxy", "text", "", "HTTP proxy URL to use for outgoing traffic", key="-"),
     Option("https-proxy", "text", "", "HTTPS proxy URL to use for outgoing traffic", key="-"),
     Option(
-        "host-gateway-ip", "text", "", "What host-gateway means in --add-host (default: the default bridge's address)"
+        "host-gateway-ip", "text", "", "What host-gateway means in --add-host (default: the default bridge's addresses)"
     ),
     Option("i-know-this-gives-root", "flag", False, "Allow plain tcp beyond loopback: whoever connects is root"),
     Option("icc", "flag", True, "Enable communication between containers of the default bridge"),

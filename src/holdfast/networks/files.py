@@ -17,10 +17,16 @@ from holdfast.networks.values import ConnectRequest, Endpoint, NetworkConfig
 
 
 def write(
-    request: ConnectRequest, endpoints: Sequence[Endpoint], config: NetworkConfig, *, in_host: bool, gateway: str
+    request: ConnectRequest,
+    endpoints: Sequence[Endpoint],
+    config: NetworkConfig,
+    *,
+    in_host: bool,
+    gateways: Sequence[str],
 ) -> None:
     """Writes all three into the request's directory. InvalidArgument: an extra host that is none."""
-    extra = hosts.parse_extra_hosts(request.extra_hosts, config.host_gateway_ip or gateway)
+    given = config.host_gateway_ip
+    extra = hosts.parse_extra_hosts(request.extra_hosts, (given,) if given else gateways)
     if in_host:
         hosts_text = hosts.extend_host_file(_read("/etc/hosts"), extra)
     else:

@@ -26,8 +26,8 @@ def host_names(hostname: str, domainname: str) -> str:
     return f"{hostname} {short}" if rest else hostname
 
 
-def parse_extra_hosts(entries: Iterable[str], host_gateway: str) -> list[tuple[str, str]]:
-    """Reads `NAME:ADDRESS` and `NAME=ADDRESS` into (address, name); `host-gateway` becomes the host's address."""
+def parse_extra_hosts(entries: Iterable[str], host_gateways: Sequence[str]) -> list[tuple[str, str]]:
+    """Reads `NAME:ADDRESS` and `NAME=ADDRESS` into (address, name); `host-gateway` becomes the host's addresses."""
     found: list[tuple[str, str]] = []
     for entry in entries:
         separator = "=" if "=" in entry and entry.find("=") < (entry.find(":") if ":" in entry else len(entry)) else ":"
@@ -35,9 +35,10 @@ def parse_extra_hosts(entries: Iterable[str], host_gateway: str) -> list[tuple[s
         if not given or not name or not address:
             raise errors.InvalidArgument(f'bad format for add-host: "{entry}"')
         if address == _HOST_GATEWAY:
-            if not host_gateway:
+            if not host_gateways:
                 raise errors.InvalidArgument("unable to derive the IP value for host-gateway")
-            address = host_gateway
+            found += [(each, name) for each in host_gateways]
+            continue
         found.append((address.removeprefix("[").removesuffix("]"), name))
     return found
 

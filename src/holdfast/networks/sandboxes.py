@@ -288,13 +288,13 @@ class Sandboxes:
 
     def _write_files(self, request: ConnectRequest, planned: Sandbox) -> None:
         bridge = self._around.registry.default_bridge()
-        pool = bridge.ipv4 if bridge else None
+        pools = (bridge.ipv4, bridge.ipv6) if bridge else ()
         files.write(
             request,
             planned.endpoints,
             self._around.config,
             in_host=not planned.netns_path,
-            gateway=pool.gateway if pool else "",
+            gateways=[pool.gateway for pool in pools if pool and pool.gateway],
         )
 
     def _publish_names(self, found: Sandbox) -> None:
