@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import dnslib
@@ -382,6 +383,16 @@ def test_names_outlive_the_daemon_and_the_next_one_takes_them_over(world):
     assert addresses(ask(one, "one")) == ["10.1.0.2"]
     assert ask(one, "two").header.rcode == 2
     assert ask(two, "two", timeout=0.3) is None
+
+
+def test_namespace_is_handed_over_for_its_path_may_be_the_daemons_alone(world):
+    one = world.sandbox("one")
+    two = world.sandbox("two", address="10.1.0.3", publish=False)
+    with open(world.published["two"].netns_path, "rb") as namespace:
+        world.publish(replace(world.published["two"], netns_path=f"/proc/self/fd/{namespace.fileno()}"))
+
+    assert addresses(ask(two, "one")) == ["10.1.0.2"]
+    assert addresses(ask(one, "two")) == ["10.1.0.3"]
 
 
 def test_resolver_that_was_killed_is_replaced_with_all_it_knew(world):

@@ -8,6 +8,7 @@ one of a host without a resolver its start (30 ms). See `networks.names.Resolver
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,7 +88,14 @@ class Client:
             raise errors.Internal(f"the DNS resolver does not answer: {error}") from error
 
     def _send(self, names: SandboxNames) -> None:
+        """With the namespace itself: where it is mounted may be visible to the daemon of now only."""
         try:
-            self._companion.ask({"do": "publish", "names": asdict(names)})
+            fd = os.open(names.netns_path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise errors.Internal(f"cannot open network namespace {names.netns_path}: {error.strerror}") from error
+        try:
+            self._companion.ask({"do": "publish", "names": asdict(names)}, [fd])
         except errors.InvalidArgument:
             raise errors.InvalidArgument("a container has too many names and links for the DNS resolver") from None
+        finally:
+            os.close(fd)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The resolver process: one per daemon, a companion; started by `client`, and it goes on when the daemon dies.
 
-Orders beside `begin` and `end`: `publish` (`names`: a `networks.names.SandboxNames`) and `withdraw` (`sandbox_id`). It
+Orders beside `begin` and `end`: `publish` (`names`: a `networks.names.SandboxNames`; a descriptor of its network
+namespace) and `withdraw` (`sandbox_id`). It
 keeps nothing on disk: what it answers is told by the daemon, whole again by each new one, and its sockets in the
 sandboxes are its own. It imports next to nothing (4 MB of its own), and holds three descriptors per sandbox.
 """
@@ -69,13 +70,20 @@ class Names:
     def has_sandboxes(self) -> bool:
         return bool(self._sandboxes)
 
-    def act(self, request: Message, _fds: list[int]) -> None:
-        """Carries one order out."""
+    def act(self, request: Message, fds: list[int]) -> None:
+        """Carries one order out; what it does not keep of the descriptors is closed."""
+        try:
+            self._act(request, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _act(self, request: Message, fds: list[int]) -> None:
         match request["do"]:
             case "begin":
                 self._unwanted = set(self._sandboxes)
             case "publish":
-                self._publish(request["names"])
+                self._publish(request["names"], fds)
             case "withdraw":
                 self._withdraw(request["sandbox_id"])
             case "end":
@@ -85,7 +93,7 @@ class Names:
             case other:
                 raise ValueError(f"unknown order {other}")
 
-    def _publish(self, names: Message) -> None:
+    def _publish(self, names: Message, fds: list[int]) -> None:
         sandbox_id: str = names["sandbox_id"]
         self._unwanted.discard(sandbox_id)
         sandbox = self._sandboxes.get(sandbox_id)
@@ -100,17 +108,10 @@ class Names:
         sandbox.answers.can_forward = can_forward or bool(routes)
         sandbox.answers.keeps_single_labels = names["keeps_single_labels"]
         if sandbox.listener is None:
-            sandbox.listener = self._listen(sandbox)
+            sandbox.listener = Listener(self._loop, sandbox.answers, fds[0], self._home, lambda: self._routes(sandbox))
+            fds.clear()
         self._sandboxes[sandbox_id] = sandbox
         self._table.put(names)
-
-    def _listen(self, sandbox: Sandbox) -> Listener:
-        fd = os.open(sandbox.netns_path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return Listener(self._loop, sandbox.answers, fd, self._home, lambda: self._routes(sandbox))
-        except OSError:
-            os.close(fd)
-            raise
 
     def _routes(self, sandbox: Sandbox) -> list[Route]:
         return self._host.routes() if sandbox.routes is None else sandbox.routes
