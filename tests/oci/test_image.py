@@ -58,6 +58,7 @@ def test_confused_manifest_is_refused_cve_2021_41190() -> None:
     ("change", "message"),
     [
         ({"mediaType": media.OCI_INDEX}, "announced"),
+        ({"mediaType": [None]}, "mediaType is not a string"),
         ({"schemaVersion": 1}, "schema version 1"),
         ({"schemaVersion": 3}, "schemaVersion"),
         ({"schemaVersion": "0"}, "schemaVersion"),

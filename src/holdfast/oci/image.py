@@ -139,6 +139,8 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         raise InvalidArgument("invalid manifest: expected an object")
     members = cast("dict[str, Any]", document)
     declared = members.get("mediaType") or media_type
+    if not isinstance(declared, str):
+        raise InvalidArgument("invalid manifest: mediaType is not a string")
     if media_type and declared != media_type:
         raise InvalidArgument(f"manifest says it is {declared!r} but was announced as {media_type!r}")
     if ("layers" in members or "config" in members) and "manifests" in members:
