@@ -369,12 +369,15 @@ def test_a_change_is_somebodys_and_ours_is_none():
 
 
 def test_a_change_by_another_daemon_is_told_with_what_to_do():
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "holdfastd"])
+    program = "import time; print(flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", program, "holdfastd"], stdout=subprocess.PIPE)
     try:
+        assert other.stdout is not None
+        other.stdout.readline()  # an exec shows no command line in its first moment
         found = monitor.parse_generation(generation(other.pid, b"python\0"))
     finally:
         other.kill()
-        other.wait()
+        other.communicate()
 
     assert found is not None
     assert found.startswith(f"another holdfastd (process {other.pid}; two of them in one network namespace")

@@ -35,16 +35,26 @@ def choose(
     pools: list[Pool] = []
     wishes: list[PoolWish] = []
     for ipv6 in (False, True) if config.ipv6 else (False,):
+        before = stored.ipv6 if ipv6 else stored.ipv4
         address, ip_range = _asked(links, config, ipv6=ipv6)
-        pool = _pool(links, config, address, ip_range, stored.ipv6 if ipv6 else stored.ipv4, others, ipv6=ipv6)
+        pool = _pool(links, config, address, ip_range, before, others, ipv6=ipv6)
         creation.fill_pool(pool)
         pools.append(pool)
-        if address or ip_range:
-            gateway = pool.gateway if address else ""
+        is_asked = bool(config.bip6 if ipv6 else config.bip) or (
+            address is not None and not _is_by_us(config, address, before)
+        )
+        if is_asked or ip_range:
+            gateway = pool.gateway if is_asked else ""
             wishes.append(
                 PoolWish(subnet=pool.subnet, ip_range=pool.ip_range, gateway=gateway, auxiliary=pool.auxiliary)
             )
     return tuple(pools), tuple(wishes)
+
+
+def _is_by_us(config: NetworkConfig, address: _Address, before: Pool | None) -> bool:
+    """Whether our own bridge still has what an earlier start chose for it: nobody has asked for that."""
+    is_own = config.bridge == NetworkConfig().bridge
+    return is_own and before is not None and (str(address.ip), str(address.network)) == (before.gateway, before.subnet)
 
 
 def _asked(links: netlink.Socket, config: NetworkConfig, *, ipv6: bool) -> tuple[_Address | None, ipam.Subnet | None]:

@@ -106,3 +106,16 @@ def test_an_administrators_bridge_does_not_and_the_range_is_dropped(lan, caplog,
 def test_or_refused_for_ipv6(lan, given):
     with pytest.raises(InvalidArgument, match=f"fixed-cidr-v6={given} is outside any subnet"):
         shown(lan, THEIRS, [f"{SIX}/64"], ipv6=True, fixed_cidr6=given)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"ipv6": True, "host_id": "some host"}, {"fixed_cidr": "10.9.0.0/24"}, {"bip": "10.98.0.1/16"}]
+)
+def test_a_second_start_finds_nothing_to_change(lan, options):
+    """What the first start put on the bridge is no wish: a start on a full disk could not write it down."""
+    lan.restart_daemon(**options)
+    first = lan.controller.network("bridge")
+    lan.restart_daemon(**options)
+
+    assert lan.controller.network("bridge") == first
+    assert bool(first.wished) == ("bip" in options or "fixed_cidr" in options)
