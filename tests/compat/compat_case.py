@@ -4,6 +4,7 @@
 import re
 import subprocess
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -104,19 +105,21 @@ def what_is_left(daemon: Daemon, before: set[str]) -> set[str]:
     return left
 
 
-def compare(case: Case, dockerd: Daemon, holdfastd: Daemon, folder: Path) -> None:
-    """Runs the case on both and asserts that Holdfast answers as dockerd does, and that the case leaves nothing.
+def compare(
+    case: Case, dockerd: Daemon, holdfastd: Daemon, folder: Path, *, leaves: Set[str] = frozenset[str]()
+) -> None:
+    """Runs the case on both and asserts that Holdfast answers as dockerd does, and that the case leaves nothing else.
 
     Ours answers once. dockerd is not what is tested, and has races of its own: where the answers differ it is asked again.
     """
-    before = holdfastd.objects()
+    before = holdfastd.objects() | leaves
     ours = answer(case, holdfastd, folder / "holdfast")
     left = what_is_left(holdfastd, before)
     assert not left, "the case leaves these"
     assert "Traceback" not in ours.out + ours.err
 
     for attempt in ("dockerd", "dockerd-again"):
-        before = dockerd.objects()
+        before = dockerd.objects() | leaves
         theirs = expected(case, answer(case, dockerd, folder / attempt))
         what_is_left(dockerd, before)
         if agree(case, ours, theirs):

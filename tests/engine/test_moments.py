@@ -27,3 +27,9 @@ def test_moments_are_epochs_dates_and_durations(text: str, nanos: int) -> None:
 def test_what_is_no_moment_is_refused() -> None:
     with pytest.raises(InvalidArgument, match='failed to parse value as time or duration: "soon"'):
         moments.parse("soon", NOW)
+
+
+def test_parameters_are_refused_in_their_own_words() -> None:
+    assert moments.parse_parameter("250ms", NOW) == NOW - 250 * 10**6
+    with pytest.raises(InvalidArgument, match=r'strconv.ParseInt: parsing "soon": invalid syntax'):
+        moments.parse_parameter("soon", NOW)

@@ -27,3 +27,11 @@ def parse(text: str, now_nanos: int) -> int:
     if found_nanos is None:
         raise InvalidArgument(f'failed to parse value as time or duration: "{text[:64]}"')
     return found_nanos
+
+
+def parse_parameter(text: str, now_nanos: int) -> int:
+    """The same for the parameters of logs and events, where Docker refuses in other words."""
+    try:
+        return parse(text, now_nanos)
+    except InvalidArgument:
+        raise InvalidArgument(f'strconv.ParseInt: parsing "{text[:64]}": invalid syntax') from None

@@ -183,7 +183,7 @@ async def _one_exit(future: asyncio.Future[tuple[int, str]]) -> AsyncIterator[by
 
 
 def _moment(text: str, now_nanos: int) -> int:
-    return moments.parse(text, now_nanos) if text and text != "0" else 0
+    return moments.parse_parameter(text, now_nanos) if text and text != "0" else 0
 
 
 def _tail(text: str) -> int | None:

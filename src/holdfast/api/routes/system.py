@@ -119,7 +119,7 @@ def routes(system: System, events: Events) -> list[Route]:
 
 
 def _moment(text: str) -> int | None:
-    return moments.parse(text, time.time_ns()) if text else None
+    return moments.parse_parameter(text, time.time_ns()) if text else None
 
 
 async def _follow(
