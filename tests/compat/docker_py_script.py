@@ -88,7 +88,7 @@ def logs(client: docker.DockerClient) -> Any:
 @step
 def exec_in_all_ways(client: docker.DockerClient) -> Any:
     container = client.containers.run(IMAGE, "sleep 1000", detach=True)
-    talk = ["sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 4"]
+    talk = ["sh", "-c", "echo out; sleep 0.4; echo err >&2; exit 4"]
     seen: list[Any] = [container.exec_run(talk), container.exec_run(talk, demux=True)]
     seen += [list(container.exec_run(talk, stream=True, demux=True).output)]
     seen += [container.exec_run("env", environment=["X=1"], workdir="/tmp", user="5").exit_code]
