@@ -125,11 +125,8 @@ def _looking(packages: Packages) -> list[Route]:
             limit=query.integer("limit", 0) or 0,
         )
         now = time.time_ns()
-        has_sizes, called, pictures = (
-            query.boolean("size"),
-            containers.link_names(),
-            image_names(packages.images, found),
-        )
+        has_sizes = query.boolean("size")
+        called, pictures = containers.link_names(), image_names(packages.images, found)
         lines = [
             schema.summary(
                 each,

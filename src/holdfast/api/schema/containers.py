@@ -267,9 +267,12 @@ def summary(
 
 
 def without_annotations(lines: Sequence[msgspec.Raw | dict[str, Any]]) -> list[msgspec.Raw | dict[str, Any]]:
-    """The lines of a list as older clients know them."""
+    """The lines of a list as older clients know them; one that has none stays the JSON that it is."""
     shown: list[msgspec.Raw | dict[str, Any]] = []
     for line in lines:
+        if isinstance(line, msgspec.Raw) and b'"Annotations"' not in bytes(line):
+            shown.append(line)
+            continue
         document = msgspec.json.decode(line) if isinstance(line, msgspec.Raw) else line
         document["HostConfig"].pop("Annotations", None)
         shown.append(document)

@@ -88,10 +88,7 @@ async def create(
         network=NetworkState(endpoints=wishes),
     )
     try:
-        is_quick = mounting.are_at_hand(packages, points) and not any(
-            wish.volume_options and wish.volume_options.driver_config for wish in host.mounts or ()
-        )
-        run = asyncio.to_thread if is_quick else mounting.apart
+        run = asyncio.to_thread if _is_quick(packages, host, points) else mounting.apart
         made = await asyncio.shield(run(_make, packages, record, shown))
     except BaseException:
         packages.containers.release_name(chosen, container_id)
@@ -105,6 +102,13 @@ async def create(
         packages.events.publish("volume", "create", volume, {"driver": "local"})
     packages.events.publish("container", "create", container_id, container.attributes())
     return Created(container_id=container_id, warnings=warnings)
+
+
+def _is_quick(packages: Packages, host: HostConfig, points: Sequence[MountPoint]) -> bool:
+    """Whether no volume driver is asked that may take its time."""
+    return mounting.are_at_hand(packages, points) and not any(
+        wish.volume_options and wish.volume_options.driver_config for wish in host.mounts or ()
+    )
 
 
 def _hostname(packages: Packages, host: HostConfig, container_id: str) -> str:
